@@ -1,0 +1,1 @@
+//! vrrpd as a library.

@@ -1,0 +1,2 @@
+//! `cargo xtask`: builds, deploys and tests the project.
+fn main() {}
