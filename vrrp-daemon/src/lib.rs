@@ -1,1 +1,3 @@
 //! vrrpd as a library.
+pub mod config;
+pub mod engine;

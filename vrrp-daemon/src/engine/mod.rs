@@ -1,0 +1,2 @@
+//! The rules of VRRP, for many instances at once.
+pub mod plan;
