@@ -86,9 +86,7 @@ impl Report {
     }
 
     pub fn failed(&self) -> bool {
-        self.steps
-            .iter()
-            .any(|step| step.outcome == Outcome::Failed)
+        self.counts().failed > 0
     }
 
     /// The table, then skipped and failed tests by name; the last line is the counts.

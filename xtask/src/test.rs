@@ -31,90 +31,83 @@ pub struct Args {
 
 pub fn test(tree: &Tree, args: &Args) -> Result<()> {
     let ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    let require = ci || args.require;
     let mut report = Report::default();
-    let packages = install::missing(install::TESTS);
-    if !args.quick && !packages.is_empty() {
-        report.step("install what the tests run", || {
-            install::install(tree, &packages)
-        });
+    if !args.quick {
+        packages(tree, &mut report, require);
     }
     if args.words.is_empty() {
         lint(tree, &mut report, !args.quick && (args.full || ci));
     }
-    let build: &[&str] = &["build", "--package", "vrrp-daemon", "--bins"];
-    cargo_step(tree, &mut report, build);
+    cargo(tree, &mut report, "build --package vrrp-daemon --bins");
 
     let skips = tree.target.join("skips.txt");
-    match std::fs::remove_file(&skips) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            bail!("cannot remove {}: {error}", skips.display())
-        }
-        _ => {}
+    if let Err(error) = std::fs::remove_file(&skips)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        bail!("cannot remove {}: {error}", skips.display());
     }
-    let mut words = vec![
-        "test".to_owned(),
-        "--workspace".into(),
-        "--no-fail-fast".into(),
-    ];
+    let mut tests = tree.cargo(&["test", "--workspace", "--no-fail-fast"]);
     if args.quick {
-        words.extend(quick_targets(tree)?);
+        tests.args(quick_targets(tree)?);
     }
     if !args.words.is_empty() {
-        words.push("--".into());
-        words.extend(args.words.iter().cloned());
+        tests.arg("--").args(&args.words);
     }
-    let mut tests = tree.command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    tests.args(words).env("VRRP_SKIPS", &skips);
-    if ci || args.require {
+    tests.env("VRRP_SKIPS", &skips);
+    if require {
         tests.env("VRRP_REQUIRE", "1");
     }
-    report.tests(&tree::words(&tests), |tally| follow(&mut tests, tally));
+    report.tests(&tree::words(&tests), |tally| {
+        follow(&mut tests, &mut std::io::stdout(), tally)
+    });
     report.skips = read_skips(&std::fs::read_to_string(&skips).unwrap_or_default());
 
     report.print();
     std::process::exit(i32::from(report.failed()))
 }
 
-/// Everything before the tests that looks at the source.
-fn lint(tree: &Tree, report: &mut Report, rebuild: bool) {
-    cargo_step(tree, report, &["fmt", "--all", "--check"]);
-    cargo_step(
-        tree,
-        report,
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ],
-    );
-    // The library without its `io` feature is the rules alone: nothing in them may reach for the host.
-    cargo_step(
-        tree,
-        report,
-        &[
-            "check",
-            "--package",
-            "vrrp-daemon",
-            "--lib",
-            "--no-default-features",
-        ],
-    );
-    report.step("cargo xtask ebpf --stale-check", || ebpf::stale_check(tree));
-    if rebuild {
-        report.step("cargo xtask ebpf --check", || {
-            ebpf::check(tree, Choice::Auto)
-        });
+/// The peers and tools that the namespace tests run. Without root their tests skip themselves.
+fn packages(tree: &Tree, report: &mut Report, require: bool) {
+    let packages = install::missing(install::TESTS);
+    let step = "install what the tests run";
+    if packages.is_empty() {
+        return;
+    }
+    if tree::is_root() || require {
+        report.step(step, || install::install(tree, &packages));
     } else {
-        report.skip("cargo xtask ebpf --check", "with --full or CI=true");
+        report.skip(step, &format!("not root; missing: {}", packages.join(" ")));
     }
 }
 
-fn cargo_step(tree: &Tree, report: &mut Report, words: &[&str]) {
-    report.step(&format!("cargo {}", words.join(" ")), || {
-        tree::finish(&mut tree.cargo(words))
+/// Everything before the tests that looks at the source.
+fn lint(tree: &Tree, report: &mut Report, rebuild: bool) {
+    cargo(tree, report, "fmt --all --check");
+    cargo(
+        tree,
+        report,
+        "clippy --workspace --all-targets -- -D warnings",
+    );
+    // The library without its `io` feature is the rules alone: nothing in them may reach for the host.
+    cargo(
+        tree,
+        report,
+        "check --package vrrp-daemon --lib --no-default-features",
+    );
+    report.step("cargo xtask ebpf --stale-check", || ebpf::stale_check(tree));
+    let check = "cargo xtask ebpf --check";
+    if rebuild {
+        report.step(check, || ebpf::check(tree, Choice::Auto));
+    } else {
+        report.skip(check, "runs with --full or CI=true");
+    }
+}
+
+fn cargo(tree: &Tree, report: &mut Report, words: &str) {
+    let words_apart: Vec<_> = words.split(' ').collect();
+    report.step(&format!("cargo {words}"), || {
+        tree::finish(&mut tree.cargo(&words_apart))
     });
 }
 
@@ -130,7 +123,7 @@ fn quick_targets(tree: &Tree) -> Result<Vec<String>> {
 }
 
 /// Runs the tests, showing their lines as they come and adding them to the tally.
-fn follow(tests: &mut Command, tally: &mut Tally) -> Result<()> {
+fn follow(tests: &mut Command, out: &mut impl Write, tally: &mut Tally) -> Result<()> {
     // One pipe for both, so that cargo's announcements and the results keep their order.
     let (reader, writer) = std::io::pipe().context("no pipe for cargo's output")?;
     tests.stdout(writer.try_clone()?).stderr(writer);
@@ -141,7 +134,6 @@ fn follow(tests: &mut Command, tally: &mut Tally) -> Result<()> {
         .stderr(std::process::Stdio::null());
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
-    let mut out = std::io::stdout();
     while reader.read_until(b'\n', &mut line)? > 0 {
         out.write_all(&line)?;
         out.flush()?;
@@ -176,9 +168,11 @@ mod tests {
     #[test]
     fn follows_both_outputs_to_their_end() {
         let mut tally = Tally::default();
+        let mut shown = Vec::new();
         let mut shell = Command::new("sh");
         shell.args(["-c", "echo 'Running tests/a.rs (t/a-1)' >&2; echo 'test result: ok. 2 passed; 0 failed'; exit 3"]);
-        assert!(follow(&mut shell, &mut tally).is_err());
+        assert!(follow(&mut shell, &mut shown, &mut tally).is_err());
+        assert_eq!(shown.split(|octet| *octet == b'\n').count(), 3);
         assert_eq!((tally.passed, tally.failed.len()), (2, 0));
     }
 
