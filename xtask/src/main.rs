@@ -14,6 +14,7 @@ mod tree;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about, disable_help_subcommand = true)]
@@ -32,9 +33,20 @@ enum Command {
     Ebpf(ebpf::Args),
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match command(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        // One line, whatever RUST_BACKTRACE asks of the tests.
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command(command: Command) -> Result<()> {
     let tree = tree::Tree::find()?;
-    match Cli::parse().command {
+    match command {
         Command::Run(args) => run::run(&tree, &args),
         Command::Test(args) => test::test(&tree, &args),
         Command::Ebpf(args) => ebpf::ebpf(&tree, &args),
