@@ -37,17 +37,9 @@ pub fn ebpf(tree: &Tree, args: &Args) -> Result<()> {
         return write(tree, "vrrp-trace.bpf.o", &object);
     }
     let object = build(tree, &toolchain, &[])?;
-    let Toolchain {
-        compiler, linker, ..
-    } = toolchain;
+    let Toolchain { compiler, linker, .. } = toolchain;
     let (sources, hash) = (sources::hash(tree)?, sources::hash_bytes(&object));
-    Record {
-        compiler,
-        linker,
-        sources,
-        object: hash,
-    }
-    .write(tree, &object)?;
+    Record { compiler, linker, sources, object: hash }.write(tree, &object)?;
     println!("wrote {OBJECT} ({} octets) and {RECORD}", object.len());
     Ok(())
 }
@@ -66,8 +58,7 @@ pub fn check(tree: &Tree, choice: Choice) -> Result<()> {
     let toolchain = Toolchain::find(tree, choice)?;
     let rebuilt = build(tree, &toolchain, &[])?;
     write(tree, "rebuilt.o", &rebuilt)?;
-    let committed =
-        fs::read(tree.root.join(OBJECT)).with_context(|| format!("cannot read {OBJECT}"))?;
+    let committed = fs::read(tree.root.join(OBJECT)).with_context(|| format!("cannot read {OBJECT}"))?;
     let differences = Program::read(&committed)?.differences(&Program::read(&rebuilt)?);
     if differences.is_empty() {
         println!("the rebuilt object holds the same instructions, data and maps as {OBJECT}");
@@ -80,10 +71,7 @@ pub fn check(tree: &Tree, choice: Choice) -> Result<()> {
             differences.join("; ")
         );
     }
-    println!(
-        "{OBJECT} was built with {} and {}; with these the instructions differ",
-        record.compiler, record.linker
-    );
+    println!("{OBJECT} was built with {} and {}; with these the instructions differ", record.compiler, record.linker);
     judge(tree)
 }
 
@@ -102,14 +90,8 @@ fn build(tree: &Tree, toolchain: &Toolchain, features: &[&str]) -> Result<Vec<u8
     let object = object::strip(&toolchain.build(tree, features)?)?;
     // The object is committed; the directories of who built it are nobody's business and make builds differ.
     let root = tree.root.to_string_lossy().into_owned();
-    if root.len() > 1
-        && object
-            .windows(root.len())
-            .any(|window| window == root.as_bytes())
-    {
-        bail!(
-            "the object names {root}; a compiler flag that maps this directory away has no effect"
-        );
+    if root.len() > 1 && object.windows(root.len()).any(|window| window == root.as_bytes()) {
+        bail!("the object names {root}; a compiler flag that maps this directory away has no effect");
     }
     Ok(object)
 }

@@ -8,7 +8,7 @@ mod attach;
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use anyhow::{Context, Result, anyhow, bail};
 use aya::maps::{HashMap, MapData, PerCpuArray, PerCpuValues, RingBuf};
@@ -207,6 +207,12 @@ impl Ring {
             taken += 1;
         }
         taken
+    }
+}
+
+impl AsFd for Ring {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -33,6 +33,15 @@ pub enum Attached {
     Generic,
 }
 
+impl Attached {
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+        }
+    }
+}
+
 /// Why the program is not on a device: one line for the operator. The raw socket hears the adverts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused(String);
