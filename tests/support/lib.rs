@@ -1,1 +1,20 @@
 //! What the tests share: worlds, namespaces, frames, peers.
+
+pub mod addresses;
+pub mod capture;
+pub mod client;
+pub mod conf;
+pub mod daemon;
+pub mod forge;
+pub mod frames;
+pub mod keepalived;
+pub mod lab;
+pub mod netns;
+mod skip;
+pub mod stamp;
+mod sweep;
+pub mod tshark;
+pub mod vrrpd;
+pub mod watch;
+
+pub use skip::skip;
