@@ -87,7 +87,7 @@ fn draw(rng: &mut Rng, tracing: bool) -> (World, Nanos) {
             instance.addresses = rng.between(0, 3) as u32;
             instance.down_adverts = rng.pick(&[2, 3, 3, 3, 4]);
             if rng.chance(8) {
-                (instance.priority, instance.preempt) = (Priority::OWNER, true);
+                instance.priority = Priority::OWNER;
                 instance.wanted = rng.pick(&[Wanted::Master, Wanted::Backup]);
             }
             if checked {
@@ -110,6 +110,7 @@ fn draw(rng: &mut Rng, tracing: bool) -> (World, Nanos) {
             install_max: rng.pick(&[0, longest / 10, longest * 2]),
             install_fails_percent: rng.pick(&[0, 0, 0, 20]),
             check_interval: longest / 2,
+            shuffles: rng.chance(30),
         };
         Router::new(plan, octet, host)
     });

@@ -41,6 +41,8 @@ pub struct Host {
     pub install_fails_percent: u64,
     /// From one run of the check to the next.
     pub check_interval: Nanos,
+    /// Adverts come by two ways (ring buffer and raw socket), so those that wait are handed in out of order.
+    pub shuffles: bool,
 }
 
 /// One host.
@@ -291,7 +293,13 @@ impl World {
         if self.routers[router].paused {
             return;
         }
+        let shuffles = self.routers[router].host.shuffles;
         while let Some(machine) = &mut self.routers[router].machine {
+            // Adverts overtake adverts, and nothing else.
+            let adverts = machine.inbox.iter().take_while(|(_, input)| matches!(input, Input::Advert(..))).count();
+            if shuffles && adverts > 1 {
+                machine.inbox.swap(0, self.rng.below(adverts as u64) as usize);
+            }
             let Some((at, input)) = machine.inbox.pop_front() else { break };
             self.handle(router, at, input);
         }
