@@ -1,1 +1,5 @@
 //! What the tests share: worlds, namespaces, frames, peers.
+
+pub mod invariants;
+pub mod rng;
+pub mod world;
