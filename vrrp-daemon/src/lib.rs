@@ -1,1 +1,7 @@
-//! vrrpd as a library.
+//! vrrpd: VRRP for people who have a `keepalived.conf`. The rules are pure; everything that touches the host is in
+//! [`io`], behind the feature of that name.
+
+pub mod config;
+pub mod engine;
+#[cfg(feature = "io")]
+pub mod io;

@@ -37,17 +37,9 @@ pub fn ebpf(tree: &Tree, args: &Args) -> Result<()> {
         return write(tree, "vrrp-trace.bpf.o", &object);
     }
     let object = build(tree, &toolchain, &[])?;
-    let Toolchain {
-        compiler, linker, ..
-    } = toolchain;
+    let Toolchain { compiler, linker, .. } = toolchain;
     let (sources, hash) = (sources::hash(tree)?, sources::hash_bytes(&object));
-    Record {
-        compiler,
-        linker,
-        sources,
-        object: hash,
-    }
-    .write(tree, &object)?;
+    Record { compiler, linker, sources, object: hash }.write(tree, &object)?;
     println!("wrote {OBJECT} ({} octets) and {RECORD}", object.len());
     Ok(())
 }
@@ -66,8 +58,7 @@ pub fn check(tree: &Tree, choice: Choice) -> Result<()> {
     let toolchain = Toolchain::find(tree, choice)?;
     let rebuilt = build(tree, &toolchain, &[])?;
     write(tree, "rebuilt.o", &rebuilt)?;
-    let committed =
-        fs::read(tree.root.join(OBJECT)).with_context(|| format!("cannot read {OBJECT}"))?;
+    let committed = fs::read(tree.root.join(OBJECT)).with_context(|| format!("cannot read {OBJECT}"))?;
     let differences = Program::read(&committed)?.differences(&Program::read(&rebuilt)?);
     if differences.is_empty() {
         println!("the rebuilt object holds the same instructions, data and maps as {OBJECT}");
@@ -80,10 +71,7 @@ pub fn check(tree: &Tree, choice: Choice) -> Result<()> {
             differences.join("; ")
         );
     }
-    println!(
-        "{OBJECT} was built with {} and {}; with these the instructions differ",
-        record.compiler, record.linker
-    );
+    println!("{OBJECT} was built with {} and {}; with these the instructions differ", record.compiler, record.linker);
     judge(tree)
 }
 
@@ -113,9 +101,7 @@ fn build(tree: &Tree, toolchain: &Toolchain, features: &[&str]) -> Result<Vec<u8
 /// Whether a string in the object's string tables starts with the directory.
 fn names_directory(object: &[u8], directory: &str) -> bool {
     let start = format!("\0{directory}/");
-    object
-        .windows(start.len())
-        .any(|window| window == start.as_bytes())
+    object.windows(start.len()).any(|window| window == start.as_bytes())
 }
 
 fn write(tree: &Tree, name: &str, object: &[u8]) -> Result<()> {
@@ -131,10 +117,7 @@ mod tests {
 
     #[test]
     fn a_directory_is_found_only_at_the_start_of_a_string() {
-        assert!(names_directory(
-            b"xdp\0/src/vrrp-ebpf/src/main.rs\0",
-            "/src"
-        ));
+        assert!(names_directory(b"xdp\0/src/vrrp-ebpf/src/main.rs\0", "/src"));
         assert!(!names_directory(b"xdp\0./vrrp-ebpf/src/main.rs\0", "/src"));
     }
 }

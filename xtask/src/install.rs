@@ -26,11 +26,7 @@ pub const TESTS: &[Need] = &[
 ];
 
 /// What the demonstration runs.
-pub const DEMO: &[Need] = &[
-    ("ip", "iproute2"),
-    ("ping", "iputils-ping"),
-    ("sysctl", "procps"),
-];
+pub const DEMO: &[Need] = &[("ip", "iproute2"), ("ping", "iputils-ping"), ("sysctl", "procps")];
 
 /// Packages may not start what they install: a keepalived or FRR of its own would disturb the tests and the host. The
 /// shell owns the policy file, so that it goes even when this program is interrupted. `--no-remove`: a developer's
@@ -55,11 +51,7 @@ fi
 
 /// The packages of those needs that this host does not meet.
 pub fn missing(needs: &[Need]) -> Vec<&'static str> {
-    let mut packages: Vec<_> = needs
-        .iter()
-        .filter(|need| !present(need.0))
-        .map(|need| need.1)
-        .collect();
+    let mut packages: Vec<_> = needs.iter().filter(|need| !present(need.0)).map(|need| need.1).collect();
     packages.sort_unstable();
     packages.dedup();
     packages
@@ -68,11 +60,7 @@ pub fn missing(needs: &[Need]) -> Vec<&'static str> {
 /// Installs what is missing of `needs`.
 pub fn ensure(tree: &Tree, needs: &[Need]) -> Result<()> {
     let packages = missing(needs);
-    if packages.is_empty() {
-        Ok(())
-    } else {
-        install(tree, &packages)
-    }
+    if packages.is_empty() { Ok(()) } else { install(tree, &packages) }
 }
 
 pub fn install(tree: &Tree, packages: &[&str]) -> Result<()> {
@@ -84,13 +72,9 @@ pub fn install(tree: &Tree, packages: &[&str]) -> Result<()> {
         bail!("missing packages; as root: apt-get install --no-install-recommends {list}");
     }
     println!("installing {list}");
-    tree::finish(
-        tree.command("sh")
-            .args(["-c", SCRIPT, "install"])
-            .args(packages),
-    )
-    .ok()
-    .with_context(|| format!("apt-get could not install {list}; its lines above say why"))
+    tree::finish(tree.command("sh").args(["-c", SCRIPT, "install"]).args(packages))
+        .ok()
+        .with_context(|| format!("apt-get could not install {list}; its lines above say why"))
 }
 
 fn present(program: &str) -> bool {
@@ -106,12 +90,7 @@ mod tests {
 
     #[test]
     fn names_each_missing_package_once() {
-        let needs = [
-            ("no-such-program", "b"),
-            ("/no/such/path", "a"),
-            ("no-such-other", "b"),
-            ("sh", "dash"),
-        ];
+        let needs = [("no-such-program", "b"), ("/no/such/path", "a"), ("no-such-other", "b"), ("sh", "dash")];
         assert_eq!(missing(&needs), ["a", "b"]);
     }
 }

@@ -26,9 +26,7 @@ impl Tally {
             self.passed += count(result, "passed");
             let program = self.running.take().unwrap_or_default();
             for _ in self.named..count(result, "failed") {
-                self.failed.push(format!(
-                    "{program}: a test whose name was lost in its own output"
-                ));
+                self.failed.push(format!("{program}: a test whose name was lost in its own output"));
             }
         } else if let Some(test) = text.strip_prefix("test ") {
             // A test's own output may stand between its name and its end; the counts do not depend on this line.
@@ -48,8 +46,7 @@ impl Tally {
     /// After the last line: a program that never gave its result has crashed or was killed.
     pub fn end(&mut self) {
         if let Some(program) = self.running.take() {
-            self.failed
-                .push(format!("{program} ended without a result"));
+            self.failed.push(format!("{program} ended without a result"));
         }
     }
 
@@ -67,25 +64,16 @@ fn program(text: &str) -> Option<String> {
     if let Some(library) = text.strip_prefix("Doc-tests ") {
         return Some(format!("{library} (documentation)"));
     }
-    let file = text
-        .strip_prefix("Running ")?
-        .strip_suffix(')')?
-        .rsplit_once('(')?
-        .1;
+    let file = text.strip_prefix("Running ")?.strip_suffix(')')?.rsplit_once('(')?.1;
     let file = file.rsplit('/').next()?;
-    Some(
-        file.rsplit_once('-')
-            .map_or(file, |(name, _)| name)
-            .to_owned(),
-    )
+    Some(file.rsplit_once('-').map_or(file, |(name, _)| name).to_owned())
 }
 
 /// The number before `what` in "ok. 3 passed; 0 failed; ...".
 fn count(result: &str, what: &str) -> usize {
     let words: Vec<_> = result.split([' ', ';']).collect();
     let at = words.iter().position(|word| *word == what);
-    at.and_then(|at| words[at.checked_sub(1)?].parse().ok())
-        .unwrap_or(0)
+    at.and_then(|at| words[at.checked_sub(1)?].parse().ok()).unwrap_or(0)
 }
 
 /// Without terminal colours: ESC [ ... letter.
@@ -145,10 +133,7 @@ mod tests {
         let found = tally(
             "  Running tests/xdp.rs (target/debug/deps/xdp-1)\ntest loads ... \n  Running tests/e2e.rs (t/e2e-2)",
         );
-        assert_eq!(
-            found.failed,
-            ["xdp ended without a result", "e2e ended without a result"]
-        );
+        assert_eq!(found.failed, ["xdp ended without a result", "e2e ended without a result"]);
     }
 
     #[test]
@@ -156,10 +141,7 @@ mod tests {
         let found = tally(
             "Running tests/xdp.rs (t/xdp-1)\ntest a ... noise\nFAILED\ntest result: FAILED. 0 passed; 1 failed; 0 ignored",
         );
-        assert_eq!(
-            found.failed,
-            ["xdp: a test whose name was lost in its own output"]
-        );
+        assert_eq!(found.failed, ["xdp: a test whose name was lost in its own output"]);
     }
 
     #[test]
@@ -172,10 +154,7 @@ mod tests {
 
     #[test]
     fn programs_may_have_dashes() {
-        assert_eq!(
-            program("Running tests/a.rs (target/debug/deps/kernel_host-0a1b)").as_deref(),
-            Some("kernel_host")
-        );
+        assert_eq!(program("Running tests/a.rs (target/debug/deps/kernel_host-0a1b)").as_deref(), Some("kernel_host"));
         assert_eq!(program("Running `target/debug/xtask`"), None);
     }
 }

@@ -14,11 +14,7 @@ pub fn strip(object: &[u8]) -> Result<Vec<u8>> {
         section.delete = name.starts_with(".debug_") || name.starts_with(".rel.debug_");
     }
     builder.delete_orphans();
-    if !builder
-        .sections
-        .iter()
-        .any(|section| matches!(section.data, SectionData::SectionString))
-    {
+    if !builder.sections.iter().any(|section| matches!(section.data, SectionData::SectionString)) {
         // LLVM keeps the names of sections and symbols in one table; the writer wants two.
         let names = builder.sections.add();
         names.name = b".shstrtab".as_slice().into();
@@ -28,9 +24,7 @@ pub fn strip(object: &[u8]) -> Result<Vec<u8>> {
     }
     builder.set_section_sizes();
     let mut stripped = Vec::new();
-    builder
-        .write(&mut stripped)
-        .context("cannot write the stripped object")?;
+    builder.write(&mut stripped).context("cannot write the stripped object")?;
     verify(object, &stripped)?;
     Ok(stripped)
 }
@@ -40,10 +34,7 @@ fn verify(before: &[u8], after: &[u8]) -> Result<()> {
     let program = Program::read(after)?;
     let differences = Program::read(before)?.differences(&program);
     if !differences.is_empty() {
-        bail!(
-            "stripping the object changed it: {}",
-            differences.join("; ")
-        );
+        bail!("stripping the object changed it: {}", differences.join("; "));
     }
     for section in ["license", ".BTF", ".BTF.ext"] {
         if !program.names.contains(section) {
@@ -73,11 +64,7 @@ pub struct Program {
 impl Program {
     pub fn read(object: &[u8]) -> Result<Self> {
         let builder = Builder::read(object).context("not an ELF file")?;
-        let name_of = |id: Option<_>| {
-            id.map_or(String::new(), |id| {
-                builder.sections.get(id).name.to_string()
-            })
-        };
+        let name_of = |id: Option<_>| id.map_or(String::new(), |id| builder.sections.get(id).name.to_string());
         let mut program = Self::default();
         for section in &builder.sections {
             let name = section.name.to_string();
@@ -108,12 +95,7 @@ impl Program {
         for symbol in &builder.symbols {
             // A local name carries a hash of how the compiler was called.
             if symbol.st_bind() == elf::STB_GLOBAL {
-                let place = (
-                    symbol.name.to_string(),
-                    name_of(symbol.section),
-                    symbol.st_value,
-                    symbol.st_size,
-                );
+                let place = (symbol.name.to_string(), name_of(symbol.section), symbol.st_value, symbol.st_size);
                 program.symbols.insert(place);
             }
         }
@@ -127,31 +109,20 @@ impl Program {
         for name in names {
             match (self.sections.get(name), other.sections.get(name)) {
                 (Some(one), Some(two)) if one != two => {
-                    let at = one
-                        .iter()
-                        .zip(two)
-                        .position(|(one, two)| one != two)
-                        .unwrap_or(one.len().min(two.len()));
+                    let at = one.iter().zip(two).position(|(one, two)| one != two).unwrap_or(one.len().min(two.len()));
                     // An instruction has eight octets.
                     let (place, sizes) = (at / 8, (one.len() / 8, two.len() / 8));
-                    found.push(format!(
-                        "`{name}` differs from word {place} on ({} and {} words)",
-                        sizes.0, sizes.1
-                    ));
+                    found.push(format!("`{name}` differs from word {place} on ({} and {} words)", sizes.0, sizes.1));
                 }
                 (Some(_), Some(_)) => {}
                 _ => found.push(format!("only one has `{name}`")),
             }
         }
         for (name, section, ..) in self.symbols.symmetric_difference(&other.symbols) {
-            found.push(format!(
-                "`{name}` is elsewhere in `{section}`, or of another size"
-            ));
+            found.push(format!("`{name}` is elsewhere in `{section}`, or of another size"));
         }
         for (section, offset, ..) in self.relocations.symmetric_difference(&other.relocations) {
-            found.push(format!(
-                "`{section}` refers to something else at {offset:#x}"
-            ));
+            found.push(format!("`{section}` refers to something else at {offset:#x}"));
         }
         found.dedup();
         found
@@ -163,18 +134,12 @@ mod tests {
     use super::*;
 
     fn program(text: &[u8]) -> Program {
-        Program {
-            sections: BTreeMap::from([("xdp".into(), text.to_vec())]),
-            ..Program::default()
-        }
+        Program { sections: BTreeMap::from([("xdp".into(), text.to_vec())]), ..Program::default() }
     }
 
     #[test]
     fn equal_programs_differ_in_nothing() {
-        assert_eq!(
-            program(&[1; 16]).differences(&program(&[1; 16])),
-            Vec::<String>::new()
-        );
+        assert_eq!(program(&[1; 16]).differences(&program(&[1; 16])), Vec::<String>::new());
     }
 
     #[test]
@@ -191,30 +156,15 @@ mod tests {
     fn a_moved_map_is_a_difference() {
         let mut one = program(&[]);
         let mut two = program(&[]);
-        one.symbols
-            .insert(("COUNTERS".into(), "maps".into(), 0, 28));
-        two.symbols
-            .insert(("COUNTERS".into(), "maps".into(), 28, 28));
-        assert_eq!(
-            one.differences(&two),
-            ["`COUNTERS` is elsewhere in `maps`, or of another size"]
-        );
+        one.symbols.insert(("COUNTERS".into(), "maps".into(), 0, 28));
+        two.symbols.insert(("COUNTERS".into(), "maps".into(), 28, 28));
+        assert_eq!(one.differences(&two), ["`COUNTERS` is elsewhere in `maps`, or of another size"]);
     }
 
     #[test]
     fn the_committed_object_is_stripped() {
-        let object = std::fs::read(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../vrrp-ebpf/vrrp.bpf.o"
-        ))
-        .unwrap();
-        assert!(
-            !Program::read(&object)
-                .unwrap()
-                .names
-                .iter()
-                .any(|name| name.starts_with(".debug_"))
-        );
+        let object = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../vrrp-ebpf/vrrp.bpf.o")).unwrap();
+        assert!(!Program::read(&object).unwrap().names.iter().any(|name| name.starts_with(".debug_")));
         verify(&object, &object).unwrap();
     }
 }

@@ -26,25 +26,18 @@ impl Record {
     }
 
     pub fn write(&self, tree: &Tree, object: &[u8]) -> Result<()> {
-        fs::write(tree.root.join(OBJECT), object)
-            .with_context(|| format!("cannot write {OBJECT}"))?;
-        fs::write(tree.root.join(RECORD), self.text())
-            .with_context(|| format!("cannot write {RECORD}"))
+        fs::write(tree.root.join(OBJECT), object).with_context(|| format!("cannot write {OBJECT}"))?;
+        fs::write(tree.root.join(RECORD), self.text()).with_context(|| format!("cannot write {RECORD}"))
     }
 
     /// Refuses an object that does not come from the sources as they are now. Needs no BPF toolchain.
     pub fn check(&self, tree: &Tree) -> Result<()> {
-        let object =
-            fs::read(tree.root.join(OBJECT)).with_context(|| format!("cannot read {OBJECT}"))?;
+        let object = fs::read(tree.root.join(OBJECT)).with_context(|| format!("cannot read {OBJECT}"))?;
         if sources::hash_bytes(&object) != self.object {
-            bail!(
-                "{OBJECT} is not the object that {RECORD} describes; run `cargo xtask ebpf` and commit both"
-            );
+            bail!("{OBJECT} is not the object that {RECORD} describes; run `cargo xtask ebpf` and commit both");
         }
         if sources::hash(tree)? != self.sources {
-            bail!(
-                "{OBJECT} is stale: its sources have changed; run `cargo xtask ebpf` and commit it and {RECORD}"
-            );
+            bail!("{OBJECT} is stale: its sources have changed; run `cargo xtask ebpf` and commit it and {RECORD}");
         }
         Ok(())
     }
@@ -53,9 +46,7 @@ impl Record {
         let table: toml::Table = text.parse()?;
         let field = |key: &str| {
             let value = table.get(key).and_then(toml::Value::as_str);
-            value
-                .map(str::to_owned)
-                .with_context(|| format!("no `{key}`"))
+            value.map(str::to_owned).with_context(|| format!("no `{key}`"))
         };
         Ok(Self {
             compiler: field("compiler")?,
@@ -66,24 +57,12 @@ impl Record {
     }
 
     fn text(&self) -> String {
-        let Self {
-            compiler,
-            linker,
-            sources,
-            object,
-        } = self;
+        let Self { compiler, linker, sources, object } = self;
         let mut table = toml::Table::new();
-        for (key, value) in [
-            ("compiler", compiler),
-            ("linker", linker),
-            ("sources", sources),
-            ("object", object),
-        ] {
+        for (key, value) in [("compiler", compiler), ("linker", linker), ("sources", sources), ("object", object)] {
             table.insert(key.into(), value.as_str().into());
         }
-        format!(
-            "# What vrrp.bpf.o was made from. Written by `cargo xtask ebpf`, never by hand.\n{table}"
-        )
+        format!("# What vrrp.bpf.o was made from. Written by `cargo xtask ebpf`, never by hand.\n{table}")
     }
 }
 
@@ -104,9 +83,6 @@ mod tests {
 
     #[test]
     fn names_what_is_not_there() {
-        assert_eq!(
-            Record::parse("compiler = \"x\"").unwrap_err().to_string(),
-            "no `linker`"
-        );
+        assert_eq!(Record::parse("compiler = \"x\"").unwrap_err().to_string(), "no `linker`");
     }
 }

@@ -47,12 +47,7 @@ impl Report {
     }
 
     pub fn skip(&mut self, name: &str, reason: &str) {
-        self.push(
-            name,
-            Outcome::Skipped(reason.to_owned()),
-            Duration::ZERO,
-            false,
-        );
+        self.push(name, Outcome::Skipped(reason.to_owned()), Duration::ZERO, false);
     }
 
     fn run(&mut self, name: &str, runs_tests: bool, work: impl FnOnce(&mut Tally) -> Result<()>) {
@@ -67,22 +62,13 @@ impl Report {
                 Outcome::Failed
             }
         };
-        let word = if outcome == Outcome::Passed {
-            "passed"
-        } else {
-            "FAILED"
-        };
+        let word = if outcome == Outcome::Passed { "passed" } else { "FAILED" };
         println!("== {name}: {word} in {:.1} s", time.as_secs_f64());
         self.push(name, outcome, time, runs_tests);
     }
 
     fn push(&mut self, name: &str, outcome: Outcome, time: Duration, runs_tests: bool) {
-        self.steps.push(Step {
-            name: name.to_owned(),
-            outcome,
-            time,
-            runs_tests,
-        });
+        self.steps.push(Step { name: name.to_owned(), outcome, time, runs_tests });
     }
 
     pub fn failed(&self) -> bool {
@@ -102,42 +88,25 @@ impl Report {
                 }
             }
         }
-        list(
-            "skipped tests",
-            self.skips.iter().chain(&self.tests.ignored),
-        );
+        list("skipped tests", self.skips.iter().chain(&self.tests.ignored));
         list("failed tests", self.tests.failed.iter());
-        let Counts {
-            passed,
-            failed,
-            skipped,
-        } = self.counts();
+        let Counts { passed, failed, skipped } = self.counts();
         println!("\n{passed} passed, {failed} failed, {skipped} skipped");
     }
 
     /// Steps count one each; a step of tests counts its tests, or one when it failed with no test to blame.
     fn counts(&self) -> Counts {
         let of = |wanted: fn(&Outcome) -> bool| {
-            self.steps
-                .iter()
-                .filter(|step| !step.runs_tests && wanted(&step.outcome))
-                .count()
+            self.steps.iter().filter(|step| !step.runs_tests && wanted(&step.outcome)).count()
         };
         // A test that skipped itself has returned, so libtest calls it passed.
         let tests_passed = self.tests.passed.saturating_sub(self.skips.len());
         let blameless = self.tests.failed.is_empty()
-            && self
-                .steps
-                .iter()
-                .any(|step| step.runs_tests && step.outcome == Outcome::Failed);
+            && self.steps.iter().any(|step| step.runs_tests && step.outcome == Outcome::Failed);
         Counts {
             passed: of(|outcome| *outcome == Outcome::Passed) + tests_passed,
-            failed: of(|outcome| *outcome == Outcome::Failed)
-                + self.tests.failed.len()
-                + usize::from(blameless),
-            skipped: of(|outcome| matches!(outcome, Outcome::Skipped(_)))
-                + self.skips.len()
-                + self.tests.ignored.len(),
+            failed: of(|outcome| *outcome == Outcome::Failed) + self.tests.failed.len() + usize::from(blameless),
+            skipped: of(|outcome| matches!(outcome, Outcome::Skipped(_))) + self.skips.len() + self.tests.ignored.len(),
         }
     }
 }
@@ -167,14 +136,7 @@ mod tests {
             bail!("cargo test failed")
         });
         report.skips.push("e2e failover: not root".into());
-        assert_eq!(
-            report.counts(),
-            Counts {
-                passed: 10,
-                failed: 2,
-                skipped: 2
-            }
-        );
+        assert_eq!(report.counts(), Counts { passed: 10, failed: 2, skipped: 2 });
         assert!(report.failed());
     }
 
@@ -182,13 +144,6 @@ mod tests {
     fn tests_that_do_not_compile_count_one_failure() {
         let mut report = Report::default();
         report.tests("cargo test", |_| bail!("could not compile"));
-        assert_eq!(
-            report.counts(),
-            Counts {
-                passed: 0,
-                failed: 1,
-                skipped: 0
-            }
-        );
+        assert_eq!(report.counts(), Counts { passed: 0, failed: 1, skipped: 0 });
     }
 }

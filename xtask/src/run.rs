@@ -17,25 +17,13 @@ pub fn run(tree: &Tree, args: &Args) -> Result<()> {
         bail!("vrrpd needs Linux; run this in a Linux machine or virtual machine");
     }
     if !tree::is_root() {
-        bail!(
-            "vrrpd needs root for raw sockets and network namespaces; run: sudo env PATH=\"$PATH\" cargo xtask run"
-        );
+        bail!("vrrpd needs root for raw sockets and network namespaces; run: sudo env PATH=\"$PATH\" cargo xtask run");
     }
-    let mut build = tree.cargo(&[
-        "build",
-        "--release",
-        "--package",
-        "vrrp-daemon",
-        "--bin",
-        "vrrpd",
-        "--bin",
-        "vrrpctl",
-    ]);
+    let mut build =
+        tree.cargo(&["build", "--release", "--package", "vrrp-daemon", "--bin", "vrrpd", "--bin", "vrrpctl"]);
     let program = if args.words.is_empty() {
         if !tree.has_target("vrrp-tests", "bin", "demo")? {
-            bail!(
-                "tests/: this tree has no demonstration; run `cargo xtask run -- -f FILE` with a keepalived.conf"
-            );
+            bail!("tests/: this tree has no demonstration; run `cargo xtask run -- -f FILE` with a keepalived.conf");
         }
         install::ensure(tree, install::DEMO)?;
         build.args(["--package", "vrrp-tests", "--bin", "demo"]);
@@ -48,13 +36,7 @@ pub fn run(tree: &Tree, args: &Args) -> Result<()> {
     // caller's, for the files its words name.
     let file = tree.target.join("release").join(program);
     let mut command = std::process::Command::new(&file);
-    command
-        .env_remove("LD_LIBRARY_PATH")
-        .args(if program == "vrrpd" {
-            foreground(&args.words)
-        } else {
-            Vec::new()
-        });
+    command.env_remove("LD_LIBRARY_PATH").args(if program == "vrrpd" { foreground(&args.words) } else { Vec::new() });
     Err(command.exec()).with_context(|| format!("cannot start {}", file.display()))
 }
 
@@ -62,10 +44,7 @@ pub fn run(tree: &Tree, args: &Args) -> Result<()> {
 fn foreground(words: &[String]) -> Vec<String> {
     let mut all = Vec::new();
     for (short, long) in [('n', "--dont-fork"), ('l', "--log-console")] {
-        if !words
-            .iter()
-            .any(|word| word == long || flags(word).contains(short))
-        {
+        if !words.iter().any(|word| word == long || flags(word).contains(short)) {
             all.push(format!("-{short}"));
         }
     }
@@ -76,10 +55,9 @@ fn foreground(words: &[String]) -> Vec<String> {
 /// The letters of a word such as `-nlD`, up to the first that takes a value.
 fn flags(word: &str) -> &str {
     match word.strip_prefix('-') {
-        Some(letters) if !letters.starts_with('-') => letters
-            .split(|letter| "fSupcrbAMsit".contains(letter))
-            .next()
-            .unwrap_or(""),
+        Some(letters) if !letters.starts_with('-') => {
+            letters.split(|letter| "fSupcrbAMsit".contains(letter)).next().unwrap_or("")
+        }
         _ => "",
     }
 }
@@ -98,10 +76,7 @@ mod tests {
         assert_eq!(words("-f a.conf"), "-n -l -f a.conf");
         assert_eq!(words("-n -f a.conf"), "-l -n -f a.conf");
         assert_eq!(words("-Dnl -f a.conf"), "-Dnl -f a.conf");
-        assert_eq!(
-            words("--dont-fork --log-console"),
-            "--dont-fork --log-console"
-        );
+        assert_eq!(words("--dont-fork --log-console"), "--dont-fork --log-console");
     }
 
     #[test]

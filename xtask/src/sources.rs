@@ -9,51 +9,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files and directories below the top, in the order they are hashed.
-const INPUTS: &[&str] = &[
-    "vrrp-common/Cargo.toml",
-    "vrrp-common/src",
-    "vrrp-ebpf/Cargo.toml",
-    "vrrp-ebpf/src",
-];
+const INPUTS: &[&str] = &["vrrp-common/Cargo.toml", "vrrp-common/src", "vrrp-ebpf/Cargo.toml", "vrrp-ebpf/src"];
 
 /// SHA-256, in hexadecimal.
 pub fn hash(tree: &Tree) -> Result<String> {
     let mut sum = Sum::default();
     for input in INPUTS {
         for file in files(&tree.root.join(input))? {
-            let name = file
-                .strip_prefix(&tree.root)?
-                .to_string_lossy()
-                .into_owned();
-            let text =
-                fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            let name = file.strip_prefix(&tree.root)?.to_string_lossy().into_owned();
+            let text = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
             sum.add(&name, &text);
         }
     }
-    let manifest =
-        fs::read_to_string(tree.root.join("Cargo.toml")).context("cannot read Cargo.toml")?;
+    let manifest = fs::read_to_string(tree.root.join("Cargo.toml")).context("cannot read Cargo.toml")?;
     sum.add("profile", profile(&manifest)?.as_bytes());
-    let mut listing = tree.cargo(&[
-        "tree",
-        "--locked",
-        "--package",
-        "vrrp-ebpf",
-        "--target",
-        "bpfel-unknown-none",
-    ]);
-    listing.args([
-        "--edges",
-        "normal",
-        "--no-dedupe",
-        "--prefix",
-        "depth",
-        "--format",
-        " {p} {f}",
-    ]);
-    sum.add(
-        "crates",
-        crates(&tree::output(&mut listing)?).join("\n").as_bytes(),
-    );
+    let mut listing = tree.cargo(&["tree", "--locked", "--package", "vrrp-ebpf", "--target", "bpfel-unknown-none"]);
+    listing.args(["--edges", "normal", "--no-dedupe", "--prefix", "depth", "--format", " {p} {f}"]);
+    sum.add("crates", crates(&tree::output(&mut listing)?).join("\n").as_bytes());
     sum.add("flags", FLAGS.join("\n").as_bytes());
     Ok(sum.hex())
 }
@@ -110,14 +82,11 @@ fn profile(manifest: &str) -> Result<String> {
         }
         Some(value.to_string())
     };
-    Ok([
-        at(&["profile", "release"]),
-        at(&["workspace", "package", "edition"]),
-    ]
-    .into_iter()
-    .map(Option::unwrap_or_default)
-    .collect::<Vec<_>>()
-    .join("\n"))
+    Ok([at(&["profile", "release"]), at(&["workspace", "package", "edition"])]
+        .into_iter()
+        .map(Option::unwrap_or_default)
+        .collect::<Vec<_>>()
+        .join("\n"))
 }
 
 /// Names, versions and features of the crates compiled into the object and of its macros, from `cargo tree` with depths.
@@ -169,37 +138,24 @@ mod tests {
     #[test]
     fn profile_ignores_the_rest_of_the_manifest() {
         let before = "[workspace.package]\nedition = \"2024\"\n[profile.release]\nlto = true\n";
-        let after = format!(
-            "{before}[workspace.dependencies]\nanyhow = \"1\"\n[profile.dev]\nopt-level = 3\n"
-        );
+        let after = format!("{before}[workspace.dependencies]\nanyhow = \"1\"\n[profile.dev]\nopt-level = 3\n");
         assert_eq!(profile(before).unwrap(), profile(&after).unwrap());
-        assert_ne!(
-            profile(before).unwrap(),
-            profile(&before.replace("true", "false")).unwrap()
-        );
+        assert_ne!(profile(before).unwrap(), profile(&before.replace("true", "false")).unwrap());
     }
 
     #[test]
     fn where_a_line_stands_counts() {
         let sum = |files: &[(&str, &str)]| {
             let mut sum = Sum::default();
-            files
-                .iter()
-                .for_each(|(name, text)| sum.add(name, text.as_bytes()));
+            files.iter().for_each(|(name, text)| sum.add(name, text.as_bytes()));
             sum.hex()
         };
-        assert_ne!(
-            sum(&[("a", "xy"), ("b", "z")]),
-            sum(&[("a", "x"), ("b", "yz")])
-        );
+        assert_ne!(sum(&[("a", "xy"), ("b", "z")]), sum(&[("a", "x"), ("b", "yz")]));
         assert_ne!(sum(&[("a", "x")]), sum(&[("b", "x")]));
     }
 
     #[test]
     fn hexadecimal() {
-        assert_eq!(
-            hash_bytes(b"abc"),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(hash_bytes(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }

@@ -58,9 +58,7 @@ pub fn test(tree: &Tree, args: &Args) -> Result<()> {
     if require {
         tests.env("VRRP_REQUIRE", "1");
     }
-    report.tests(&tree::words(&tests), |tally| {
-        follow(&mut tests, &mut std::io::stdout(), tally)
-    });
+    report.tests(&tree::words(&tests), |tally| follow(&mut tests, &mut std::io::stdout(), tally));
     report.skips = read_skips(&std::fs::read_to_string(&skips).unwrap_or_default());
 
     report.print();
@@ -84,17 +82,9 @@ fn packages(tree: &Tree, report: &mut Report, require: bool) {
 /// Everything before the tests that looks at the source.
 fn lint(tree: &Tree, report: &mut Report, rebuild: bool) {
     cargo(tree, report, "fmt --all --check");
-    cargo(
-        tree,
-        report,
-        "clippy --workspace --all-targets -- -D warnings",
-    );
+    cargo(tree, report, "clippy --workspace --all-targets -- -D warnings");
     // The library without its `io` feature is the rules alone: nothing in them may reach for the host.
-    cargo(
-        tree,
-        report,
-        "check --package vrrp-daemon --lib --no-default-features",
-    );
+    cargo(tree, report, "check --package vrrp-daemon --lib --no-default-features");
     report.step("cargo xtask ebpf --stale-check", || ebpf::stale_check(tree));
     let check = "cargo xtask ebpf --check";
     if rebuild {
@@ -106,9 +96,7 @@ fn lint(tree: &Tree, report: &mut Report, rebuild: bool) {
 
 fn cargo(tree: &Tree, report: &mut Report, words: &str) {
     let words_apart: Vec<_> = words.split(' ').collect();
-    report.step(&format!("cargo {words}"), || {
-        tree::finish(&mut tree.cargo(&words_apart))
-    });
+    report.step(&format!("cargo {words}"), || tree::finish(&mut tree.cargo(&words_apart)));
 }
 
 /// Cargo's words for every target but the namespace tests. Naming targets leaves documentation tests out.
@@ -129,9 +117,7 @@ fn follow(tests: &mut Command, out: &mut impl Write, tally: &mut Tally) -> Resul
     tests.stdout(writer.try_clone()?).stderr(writer);
     let mut child = tests.spawn().context("cannot start cargo")?;
     // This side's ends of the pipe, or its end would never be read.
-    tests
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null());
+    tests.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line)? > 0 {
@@ -150,12 +136,8 @@ fn follow(tests: &mut Command, out: &mut impl Write, tally: &mut Tally) -> Resul
 
 /// One "test name: reason" for each test that could not run, however often it said so.
 fn read_skips(text: &str) -> Vec<String> {
-    let mut skips: Vec<String> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let mut skips: Vec<String> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
     skips.sort();
     skips.dedup();
     skips
@@ -178,11 +160,7 @@ mod tests {
 
     #[test]
     fn a_repeated_skip_is_one() {
-        let text =
-            "e2e vmac: no macvlan here\n\ne2e frr: not installed\ne2e vmac: no macvlan here\n";
-        assert_eq!(
-            read_skips(text),
-            ["e2e frr: not installed", "e2e vmac: no macvlan here"]
-        );
+        let text = "e2e vmac: no macvlan here\n\ne2e frr: not installed\ne2e vmac: no macvlan here\n";
+        assert_eq!(read_skips(text), ["e2e frr: not installed", "e2e vmac: no macvlan here"]);
     }
 }

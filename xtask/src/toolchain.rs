@@ -44,15 +44,7 @@ impl Toolchain {
             Choice::Auto => Self::nightly(tree).or_else(|_| Self::debian(tree)),
         };
         let found = found.with_context(|| format!("no toolchain for the XDP object; {REMEDY}"))?;
-        println!(
-            "compiler: {} ({})",
-            found.compiler,
-            if found.nightly {
-                "rustup's nightly"
-            } else {
-                DEBIAN_RUSTC
-            }
-        );
+        println!("compiler: {} ({})", found.compiler, if found.nightly { "rustup's nightly" } else { DEBIAN_RUSTC });
         println!("linker: {} ({})", found.linker, found.linker_path.display());
         Ok(found)
     }
@@ -72,12 +64,7 @@ impl Toolchain {
                 linker_version(tree, &linker_path)?
             }
         };
-        Ok(Self {
-            nightly: false,
-            linker_path,
-            compiler: version.name(),
-            linker,
-        })
+        Ok(Self { nightly: false, linker_path, compiler: version.name(), linker })
     }
 
     fn nightly(tree: &Tree) -> Result<Self> {
@@ -88,20 +75,12 @@ impl Toolchain {
         };
         let version = Version::of(rustc())?;
         let sysroot = tree::output(rustc().args(["--print", "sysroot"]))?;
-        if !Path::new(&sysroot)
-            .join("lib/rustlib/src/rust/library/core")
-            .is_dir()
-        {
+        if !Path::new(&sysroot).join("lib/rustlib/src/rust/library/core").is_dir() {
             bail!("rustup's nightly has no rust-src component");
         }
         let linker_path = tree::which("bpf-linker").context("bpf-linker is not on PATH")?;
         let linker = linker_version(tree, &linker_path)?;
-        Ok(Self {
-            nightly: true,
-            linker_path,
-            compiler: version.name(),
-            linker,
-        })
+        Ok(Self { nightly: true, linker_path, compiler: version.name(), linker })
     }
 
     /// Compiles the program and returns the object as the linker wrote it. The target directory is its own: a build of
@@ -120,17 +99,7 @@ impl Toolchain {
             cargo.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
             cargo
         };
-        cargo.args([
-            "build",
-            "--locked",
-            "--package",
-            "vrrp-ebpf",
-            "--bin",
-            "vrrp",
-            "--release",
-            "--target",
-            TARGET,
-        ]);
+        cargo.args(["build", "--locked", "--package", "vrrp-ebpf", "--bin", "vrrp", "--release", "--target", TARGET]);
         if self.nightly {
             cargo.arg("-Zbuild-std=core");
         }
@@ -138,9 +107,7 @@ impl Toolchain {
             cargo.arg("--features").arg(features.join(","));
         }
         cargo.arg("--target-dir").arg(&target);
-        cargo
-            .env_remove("RUSTFLAGS")
-            .env("CARGO_ENCODED_RUSTFLAGS", flags(tree).join("\x1f"));
+        cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", flags(tree).join("\x1f"));
         cargo.env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", &self.linker_path);
         tree::finish(&mut cargo)?;
         let file = target.join(TARGET).join("release/vrrp");
@@ -151,9 +118,7 @@ impl Toolchain {
 /// [`FLAGS`], and what keeps this machine's directories out of the object's line information.
 fn flags(tree: &Tree) -> Vec<String> {
     let mut flags: Vec<String> = FLAGS.iter().map(|flag| flag.to_string()).collect();
-    let mut hide = |dir: &Path, name: &str| {
-        flags.push(format!("--remap-path-prefix={}={name}", dir.display()))
-    };
+    let mut hide = |dir: &Path, name: &str| flags.push(format!("--remap-path-prefix={}={name}", dir.display()));
     let home = std::env::var_os("HOME").map(PathBuf::from);
     if let Some(home) = &home {
         hide(home, "home");
@@ -161,11 +126,7 @@ fn flags(tree: &Tree) -> Vec<String> {
     let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     if let Some(cargo) = cargo.or(home.map(|home| home.join(".cargo"))) {
         // One directory for each registry, named after its host.
-        for registry in fs::read_dir(cargo.join("registry/src"))
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
+        for registry in fs::read_dir(cargo.join("registry/src")).into_iter().flatten().flatten() {
             hide(&registry.path(), "registry");
         }
     }
@@ -176,16 +137,13 @@ fn flags(tree: &Tree) -> Vec<String> {
 
 fn debian_knows_bpf(tree: &Tree) -> bool {
     let mut rustc = tree.command(DEBIAN_RUSTC);
-    let Ok(libraries) = tree::output(rustc.args(["--print", "target-libdir", "--target", TARGET]))
-    else {
+    let Ok(libraries) = tree::output(rustc.args(["--print", "target-libdir", "--target", TARGET])) else {
         return false;
     };
     let Ok(entries) = fs::read_dir(libraries) else {
         return false;
     };
-    entries
-        .flatten()
-        .any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
+    entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
 }
 
 /// bpf-linker links with the LLVM that the compiler has, or it cannot read the compiler's bitcode.
@@ -196,37 +154,18 @@ fn install_linker(tree: &Tree, llvm: u32, root: &Path) -> Result<()> {
     if !prefix.join("bin/llvm-config").exists() {
         missing.extend(packages.iter().map(String::as_str));
     }
-    let headers = [
-        ("/usr/include/zlib.h", "zlib1g-dev"),
-        ("/usr/include/zstd.h", "libzstd-dev"),
-    ];
+    let headers = [("/usr/include/zlib.h", "zlib1g-dev"), ("/usr/include/zstd.h", "libzstd-dev")];
     missing.extend(install::missing(&headers));
     missing.extend(install::missing(&[("g++", "g++")]));
     if !missing.is_empty() {
         install::install(tree, &missing)?;
     }
     println!("building bpf-linker {LINKER_VERSION} for LLVM {llvm}; about a minute, once");
-    let mut cargo = tree.cargo(&[
-        "install",
-        "bpf-linker",
-        "--quiet",
-        "--locked",
-        "--force",
-        "--no-default-features",
-    ]);
-    cargo.args([
-        "--version",
-        &format!("~{LINKER_VERSION}"),
-        "--features",
-        &format!("llvm-{llvm}"),
-    ]);
+    let mut cargo = tree.cargo(&["install", "bpf-linker", "--quiet", "--locked", "--force", "--no-default-features"]);
+    cargo.args(["--version", &format!("~{LINKER_VERSION}"), "--features", &format!("llvm-{llvm}")]);
     cargo.arg("--root").arg(root);
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths(
-        [prefix.join("bin")]
-            .into_iter()
-            .chain(std::env::split_paths(&path)),
-    )?;
+    let path = std::env::join_paths([prefix.join("bin")].into_iter().chain(std::env::split_paths(&path)))?;
     tree::finish(cargo.env("LLVM_PREFIX", &prefix).env("PATH", path))
 }
 
@@ -247,31 +186,20 @@ struct Version {
 
 impl Version {
     fn of(mut rustc: Command) -> Result<Self> {
-        Self::parse(&tree::output(rustc.arg("-vV"))?)
-            .context("`rustc -vV` names no release or LLVM version")
+        Self::parse(&tree::output(rustc.arg("-vV"))?).context("`rustc -vV` names no release or LLVM version")
     }
 
     fn parse(text: &str) -> Option<Self> {
         let first = text.lines().next()?;
         // The name ends with the first parenthesis: Debian adds a remark on how it was built.
         let end = first.find(')').map_or(first.len(), |at| at + 1);
-        let llvm = text
-            .lines()
-            .find_map(|line| line.strip_prefix("LLVM version: "))?
-            .trim();
+        let llvm = text.lines().find_map(|line| line.strip_prefix("LLVM version: "))?.trim();
         llvm.split('.').next()?.parse::<u32>().ok()?;
-        first.starts_with("rustc ").then(|| Self {
-            rustc: first[..end].into(),
-            llvm: llvm.into(),
-        })
+        first.starts_with("rustc ").then(|| Self { rustc: first[..end].into(), llvm: llvm.into() })
     }
 
     fn llvm_major(&self) -> u32 {
-        self.llvm
-            .split('.')
-            .next()
-            .and_then(|major| major.parse().ok())
-            .unwrap_or(0)
+        self.llvm.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0)
     }
 
     fn name(&self) -> String {
@@ -288,10 +216,7 @@ mod tests {
         let text = "rustc 1.96.0 (ac68faa20 2026-05-25) (built from a source tarball)\nbinary: rustc\n\
                     release: 1.96.0\nLLVM version: 22.1.8";
         let version = Version::parse(text).unwrap();
-        assert_eq!(
-            version.name(),
-            "rustc 1.96.0 (ac68faa20 2026-05-25), LLVM 22.1.8"
-        );
+        assert_eq!(version.name(), "rustc 1.96.0 (ac68faa20 2026-05-25), LLVM 22.1.8");
         assert_eq!(version.llvm_major(), 22);
     }
 

@@ -15,17 +15,10 @@ pub struct Tree {
 impl Tree {
     pub fn find() -> Result<Self> {
         // `cargo run` names the package it runs; the binary started by itself falls back on where it was compiled.
-        let package = std::env::var_os("CARGO_MANIFEST_DIR")
-            .unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-        let root = Path::new(&package)
-            .parent()
-            .context("xtask has no workspace above it")?
-            .to_owned();
+        let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let root = Path::new(&package).parent().context("xtask has no workspace above it")?.to_owned();
         if !root.join("vrrp-ebpf").is_dir() {
-            bail!(
-                "{}: not the workspace of vrrpd; start this as `cargo xtask` inside it",
-                root.display()
-            );
+            bail!("{}: not the workspace of vrrpd; start this as `cargo xtask` inside it", root.display());
         }
         let target = match std::env::var_os("CARGO_TARGET_DIR") {
             Some(dir) => std::path::absolute(dir)?,
@@ -38,9 +31,7 @@ impl Tree {
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         // `cargo run` points this at its own libraries, which another compiler must not load.
-        command
-            .current_dir(&self.root)
-            .env_remove("LD_LIBRARY_PATH");
+        command.current_dir(&self.root).env_remove("LD_LIBRARY_PATH");
         command
     }
 
@@ -55,14 +46,9 @@ impl Tree {
     pub fn targets(&self, package: &str, kind: &str) -> Result<Vec<String>> {
         let text = output(&mut self.cargo(&["metadata", "--no-deps", "--format-version", "1"]))?;
         let metadata: serde_json::Value = serde_json::from_str(&text).context("cargo metadata")?;
-        let list = |value: &serde_json::Value, key: &str| {
-            value[key].as_array().cloned().unwrap_or_default()
-        };
+        let list = |value: &serde_json::Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
         let packages = list(&metadata, "packages");
-        let targets = packages
-            .iter()
-            .filter(|found| found["name"] == package)
-            .flat_map(|found| list(found, "targets"));
+        let targets = packages.iter().filter(|found| found["name"] == package).flat_map(|found| list(found, "targets"));
         Ok(targets
             .filter(|target| list(target, "kind").iter().any(|found| found == kind))
             .filter_map(|target| target["name"].as_str().map(str::to_owned))
@@ -70,18 +56,13 @@ impl Tree {
     }
 
     pub fn has_target(&self, package: &str, kind: &str, name: &str) -> Result<bool> {
-        Ok(self
-            .targets(package, kind)?
-            .iter()
-            .any(|target| target == name))
+        Ok(self.targets(package, kind)?.iter().any(|target| target == name))
     }
 }
 
 /// Runs to the end; a failure names the command.
 pub fn finish(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start {}", words(command)))?;
+    let status = command.status().with_context(|| format!("cannot start {}", words(command)))?;
     if !status.success() {
         bail!("{} failed ({status})", words(command));
     }
@@ -90,23 +71,17 @@ pub fn finish(command: &mut Command) -> Result<()> {
 
 /// What the command prints, without the final newline; its complaints join the error.
 pub fn output(command: &mut Command) -> Result<String> {
-    let output = command
-        .output()
-        .with_context(|| format!("cannot start {}", words(command)))?;
+    let output = command.output().with_context(|| format!("cannot start {}", words(command)))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         bail!("{} failed ({}): {said}", words(command), output.status);
     }
-    Ok(String::from_utf8_lossy(&output.stdout)
-        .trim_end()
-        .to_owned())
+    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }
 
 /// The command as a person would type it.
 pub fn words(command: &Command) -> String {
-    let program = Path::new(command.get_program())
-        .file_name()
-        .unwrap_or_default();
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
     let mut text = program.to_string_lossy().into_owned();
     for word in command.get_args() {
         text.push(' ');

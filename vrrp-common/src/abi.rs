@@ -1,0 +1,112 @@
+//! The types that cross between kernel and daemon: map keys, map values and the ring buffer's records.
+//!
+//! Plain integers in fixed places, no padding; sizes are asserted, because both sides are compiled apart.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::drop::REASON_SLOTS;
+
+/// Octets of a VRRP message that the kernel's program reads: 20 IPv4 addresses with every trailer.
+/// A longer one passes to the raw socket ([`Reason::AddrCountOverBudget`](crate::drop::Reason)).
+pub const MESSAGE_BUDGET: usize = 256;
+
+/// Which virtual router a frame is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+#[repr(C)]
+pub struct RuleKey {
+    pub ifindex: u32,
+    /// 802.1Q VLAN id found in the frame; 0 for an untagged one.
+    pub vlan: u16,
+    /// 4 or 6.
+    pub family: u8,
+    pub vrid: u8,
+}
+
+/// What an advert for one virtual router must be like. Map value; also the daemon's own filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Rule {
+    /// Index of the instance, repeated in every record about it.
+    pub slot: u32,
+    /// Row of `COUNTERS` for frames of this instance.
+    pub row: u32,
+    /// The address we send from, IPv4 in the first four octets; all zero while unknown.
+    pub source: [u8; 16],
+    /// v2 password, padded with zeros.
+    pub auth_pass: [u8; 8],
+    /// Our advertisement interval, centiseconds.
+    pub interval: u16,
+    /// 2 or 3.
+    pub version: u8,
+    /// v2 authentication type: [`AUTH_NONE`] or [`AUTH_PASS`].
+    pub auth_type: u8,
+    /// Sum of `RULE_*`.
+    pub flags: u32,
+}
+
+/// v2 Auth Type 0, the only one of RFC 3768.
+pub const AUTH_NONE: u8 = 0;
+/// v2 Auth Type 1, the simple text password of RFC 2338, which keepalived kept.
+pub const AUTH_PASS: u8 = 1;
+
+/// The VLAN tag of this device may be stripped before we see it, and the VRID exists on several of its VLANs.
+pub const RULE_VLAN_AMBIGUOUS: u32 = 1;
+
+/// What to do on one device with frames that match no rule. Map value, by ifindex.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Device {
+    /// Row of `COUNTERS` for frames of no configured instance.
+    pub row: u32,
+    /// Sum of `DEVICE_*`.
+    pub flags: u32,
+}
+
+/// Frames for a VRID that is not ours pass: others live behind this device, or the operator wants it so.
+pub const DEVICE_PASS_UNKNOWN: u32 = 1;
+/// Valid adverts pass up the stack to the raw socket instead of the ring (`xdp_deliver observe`).
+pub const DEVICE_OBSERVE: u32 = 2;
+
+/// Frames by reason; one row per instance and per device, each per CPU.
+pub type CounterRow = [u64; REASON_SLOTS];
+
+/// Head of a ring buffer record; `length` octets of VRRP follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct RecordHead {
+    /// CLOCK_MONOTONIC nanoseconds when the kernel had the frame.
+    pub arrival: u64,
+    pub slot: u32,
+    pub length: u16,
+    /// [`ChecksumForm`](crate::wire::checksum::ChecksumForm) as a number.
+    pub checksum_form: u8,
+    /// 4 or 6.
+    pub family: u8,
+    /// Source address of the frame, IPv4 in the first four octets.
+    pub source: [u8; 16],
+}
+
+/// A ring buffer record of full length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Record {
+    pub head: RecordHead,
+    pub message: [u8; MESSAGE_BUDGET],
+}
+
+impl Record {
+    /// The octets of a record whose message is `length` octets long; `None` when it cannot be.
+    #[inline(always)]
+    pub fn octets(&self, length: usize) -> Option<&[u8]> {
+        bytemuck::bytes_of(self).get(..size_of::<RecordHead>() + length)
+    }
+}
+
+const _: () = {
+    assert!(size_of::<RuleKey>() == 8);
+    assert!(size_of::<Rule>() == 40);
+    assert!(size_of::<Device>() == 8);
+    assert!(size_of::<RecordHead>() == 32);
+    assert!(size_of::<Record>() == 288);
+    assert!(size_of::<CounterRow>() == 512);
+};

@@ -1,0 +1,306 @@
+//! The judgement of a frame: one function, called by the XDP program and by the raw socket's path.
+//!
+//! The order of the tests is the order of [`Reason`]; the first that applies is the answer. Nothing here is stateful:
+//! what depends on earlier frames is judged by the daemon.
+
+use crate::abi::{AUTH_PASS, DEVICE_PASS_UNKNOWN, Device, RULE_VLAN_AMBIGUOUS, Rule, RuleKey};
+use crate::drop::{Disposition, Reason};
+use crate::ids::{Family, Version};
+use crate::wire::Frame;
+use crate::wire::advert::{AUTH_DATA, HEADER, Header, TYPE_ADVERTISEMENT};
+use crate::wire::checksum::{ChecksumForm, Sum};
+use crate::wire::ethernet::{ETHERTYPE_IPV4, Link, VRRP_GROUP4_MAC};
+use crate::wire::ip::{DESTINATION_AT, Ipv4, VRRP_GROUP4};
+
+/// Where the rules are: a map in the kernel, a table on the host.
+pub trait Rules {
+    fn rule(&self, key: RuleKey) -> Option<&Rule>;
+}
+
+/// The device that a frame came in by.
+#[derive(Clone, Copy, Debug)]
+pub struct Ingress {
+    pub ifindex: u32,
+    pub device: Device,
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    pub reason: Reason,
+    pub disposition: Disposition,
+    /// The row of counters that this frame belongs to.
+    pub row: u32,
+    /// Of a delivered advert: its instance, source, length and checksum form.
+    pub slot: u32,
+    pub source: [u8; 4],
+    pub length: usize,
+    pub checksum_form: ChecksumForm,
+}
+
+/// A packet that claims to carry VRRP.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet {
+    pub link: Link,
+    /// The IPv4 header, or what is wrong with it.
+    pub ip: Result<Ipv4, Reason>,
+}
+
+impl Packet {
+    /// Finds the packet in an Ethernet frame; `None` when it is not VRRP.
+    ///
+    /// This is all that other traffic pays for, so it needs no look-up.
+    #[inline(always)]
+    pub fn find(frame: &(impl Frame + ?Sized)) -> Option<Self> {
+        let link = Link::parse(frame)?;
+        if link.ethertype != ETHERTYPE_IPV4 {
+            return None;
+        }
+        Self::behind(link, frame)
+    }
+
+    /// The packet that a raw IPv4 socket read.
+    pub fn without_link(packet: &(impl Frame + ?Sized)) -> Option<Self> {
+        Self::behind(Link::none(), packet)
+    }
+
+    #[inline(always)]
+    fn behind(link: Link, frame: &(impl Frame + ?Sized)) -> Option<Self> {
+        match Ipv4::parse(frame, link.payload) {
+            Err(Reason::NotVrrp) => None,
+            ip => Some(Self { link, ip }),
+        }
+    }
+}
+
+/// Judges an Ethernet frame. The message of a delivered advert is in `message` afterwards.
+///
+/// A message longer than `N` octets is passed on as [`Reason::AddrCountOverBudget`].
+pub fn classify<const N: usize>(
+    frame: &(impl Frame + ?Sized),
+    ingress: Ingress,
+    rules: &impl Rules,
+    message: &mut [u8; N],
+) -> Judgement {
+    match Packet::find(frame) {
+        Some(packet) => judge(frame, packet, ingress, rules, message),
+        None => Found::on(ingress).judged(Reason::NotVrrp),
+    }
+}
+
+/// Judges the packet found in `frame`.
+#[inline(always)]
+pub fn judge<const N: usize>(
+    frame: &(impl Frame + ?Sized),
+    packet: Packet,
+    ingress: Ingress,
+    rules: &impl Rules,
+    message: &mut [u8; N],
+) -> Judgement {
+    let Packet { link, ip } = packet;
+    let mut found = Found::on(ingress);
+    // A VLAN without a rule of ours is another host's link.
+    found.pass_all |= link.vlan != 0;
+    let ip = match ip {
+        Ok(ip) => ip,
+        Err(reason) => {
+            found.pass_always = frame.octets(link.payload + DESTINATION_AT) != Some(VRRP_GROUP4);
+            return found.judged(reason);
+        }
+    };
+    found.pass_always = ip.destination != VRRP_GROUP4;
+    let Some(octets) = frame.octets::<HEADER>(ip.payload) else {
+        return found.judged(Reason::Internal);
+    };
+    let header = Header(octets);
+    let key = RuleKey { ifindex: ingress.ifindex, vlan: link.vlan, family: Family::V4 as u8, vrid: header.vrid() };
+    let rule = if header.vrid() == 0 { None } else { rules.rule(key) };
+    found.belongs_to(rule);
+    found.source = ip.source;
+    found.length = ip.length;
+
+    let reason = match judge_packet(&link, &ip, rule).and_then(|()| judge_header(header, &ip, rule)).and_then(
+        |(version, rule)| {
+            if ip.length > N {
+                return Err(Reason::AddrCountOverBudget);
+            }
+            frame.copy(ip.payload, ip.length, message).ok_or(Reason::Internal)?;
+            judge_message(header, version, &ip, rule, message)
+        },
+    ) {
+        Ok(form) => {
+            found.checksum_form = form;
+            Reason::OkPassed
+        }
+        Err(reason) => reason,
+    };
+    found.judged(reason)
+}
+
+/// The packet that carries the message: RFC 9568 section 5.1.1.
+#[inline(always)]
+fn judge_packet(link: &Link, ip: &Ipv4, rule: Option<&Rule>) -> Result<(), Reason> {
+    if ip.ttl != 255 {
+        return Err(Reason::TtlNot255);
+    }
+    if ip.destination != VRRP_GROUP4 {
+        return Err(Reason::DstNotVrrpGroup);
+    }
+    if link.destination.is_some_and(|mac| mac != VRRP_GROUP4_MAC) {
+        return Err(Reason::DstMacMismatch);
+    }
+    let first = ip.source[0];
+    if first == 0 || first == 127 || first >= 224 {
+        return Err(Reason::SrcInvalid);
+    }
+    match rule {
+        Some(rule) if is_source(rule, ip.source) => Err(Reason::SrcIsSelf),
+        _ => Ok(()),
+    }
+}
+
+/// The fixed header: what it is, whose it is, how long it must be.
+#[inline(always)]
+fn judge_header<'a>(header: Header, ip: &Ipv4, rule: Option<&'a Rule>) -> Result<(Version, &'a Rule), Reason> {
+    let version = Version::new(header.version_nibble()).ok_or(Reason::VersionUnsupported)?;
+    if rule.is_some_and(|rule| rule.version != version as u8) {
+        return Err(Reason::VersionMismatch);
+    }
+    if header.type_nibble() != TYPE_ADVERTISEMENT {
+        return Err(Reason::TypeUnknown);
+    }
+    // CARP's third octet is the length of its authentication in words, always 7.
+    if version == Version::V2 && header.address_count() == 7 && ip.length == 36 {
+        return Err(Reason::CarpLookalike);
+    }
+    if header.vrid() == 0 {
+        return Err(Reason::VridZero);
+    }
+    let rule = rule.ok_or(Reason::VridUnknown)?;
+    if rule.flags & RULE_VLAN_AMBIGUOUS != 0 {
+        return Err(Reason::VlanAmbiguous);
+    }
+    if header.address_count() == 0 {
+        return Err(Reason::AddrCountZero);
+    }
+    let needed = header.length(version);
+    if ip.length < needed {
+        return Err(Reason::LengthShort);
+    }
+    if ip.length > needed {
+        return Err(Reason::LengthLong);
+    }
+    Ok((version, rule))
+}
+
+/// The whole message, whose length is right.
+#[inline(always)]
+fn judge_message<const N: usize>(
+    header: Header,
+    version: Version,
+    ip: &Ipv4,
+    rule: &Rule,
+    message: &[u8; N],
+) -> Result<ChecksumForm, Reason> {
+    let form = checksum_form(version, ip, message).ok_or(Reason::Checksum)?;
+    match version {
+        Version::V2 => {
+            if header.auth_type() != rule.auth_type {
+                return Err(Reason::AuthType);
+            }
+            if rule.auth_type == AUTH_PASS && !password_matches(header, rule, message) {
+                return Err(Reason::AuthFailure);
+            }
+            if header.interval(version) != rule.interval {
+                return Err(Reason::IntervalMismatch);
+            }
+        }
+        Version::V3 => {
+            if header.interval(version) == 0 {
+                return Err(Reason::IntervalZero);
+            }
+        }
+    }
+    Ok(form)
+}
+
+/// In which form the checksum is right, both tried from one sum.
+#[inline(always)]
+fn checksum_form<const N: usize>(version: Version, ip: &Ipv4, message: &[u8; N]) -> Option<ChecksumForm> {
+    let mut sum = Sum::default();
+    // The length is a multiple of four here; the verifier sees the bound of the loop.
+    for (index, words) in message.as_chunks::<4>().0.iter().enumerate() {
+        if index * 4 >= ip.length {
+            break;
+        }
+        sum = sum.words(*words);
+    }
+    if sum.is_intact() {
+        return Some(ChecksumForm::Message);
+    }
+    let pseudo = sum.pseudo_header4(ip.source, ip.destination, ip.length as u16);
+    (version == Version::V3 && pseudo.is_intact()).then_some(ChecksumForm::PseudoHeader)
+}
+
+/// Compares v2's password over its whole length, whatever differs first.
+#[inline(always)]
+fn password_matches<const N: usize>(header: Header, rule: &Rule, message: &[u8; N]) -> bool {
+    let at = HEADER + 4 * header.address_count() as usize;
+    let Some(data) = message.get(at..).and_then(|rest| rest.first_chunk::<AUTH_DATA>()) else {
+        return false;
+    };
+    data.iter().zip(&rule.auth_pass).fold(0, |difference, (theirs, ours)| difference | (theirs ^ ours)) == 0
+}
+
+#[inline(always)]
+fn is_source(rule: &Rule, source: [u8; 4]) -> bool {
+    let [a, b, c, d, ..] = rule.source;
+    [a, b, c, d] == source
+}
+
+/// What is known of a frame while it is being judged.
+struct Found {
+    row: u32,
+    slot: u32,
+    source: [u8; 4],
+    length: usize,
+    checksum_form: ChecksumForm,
+    /// Frames that match no rule of ours pass, whatever is wrong with them.
+    pass_all: bool,
+    /// Not to the VRRP group: on a router it may be traffic between others, which is not ours to drop.
+    pass_always: bool,
+}
+
+impl Found {
+    #[inline(always)]
+    fn on(ingress: Ingress) -> Self {
+        Self {
+            row: ingress.device.row,
+            slot: 0,
+            source: [0; 4],
+            length: 0,
+            checksum_form: ChecksumForm::Message,
+            pass_all: ingress.device.flags & DEVICE_PASS_UNKNOWN != 0,
+            pass_always: false,
+        }
+    }
+
+    #[inline(always)]
+    fn belongs_to(&mut self, rule: Option<&Rule>) {
+        if let Some(rule) = rule {
+            self.row = rule.row;
+            self.slot = rule.slot;
+            self.pass_all = false;
+        }
+    }
+
+    #[inline(always)]
+    fn judged(self, reason: Reason) -> Judgement {
+        let disposition = match reason.disposition() {
+            Disposition::Drop if self.pass_all || self.pass_always => Disposition::Pass,
+            disposition => disposition,
+        };
+        let Self { row, slot, source, length, checksum_form, pass_all: _, pass_always: _ } = self;
+        Judgement { reason, disposition, row, slot, source, length, checksum_form }
+    }
+}

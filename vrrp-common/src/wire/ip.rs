@@ -1,0 +1,110 @@
+//! IPv4, as far as an advert needs it: options are skipped, fragments are told.
+
+use super::Frame;
+use crate::drop::Reason;
+
+pub const PROTOCOL_VRRP: u8 = 112;
+/// 224.0.0.18 (RFC 9568 section 5.1.1.2).
+pub const VRRP_GROUP4: [u8; 4] = [224, 0, 0, 18];
+/// CS6, "network control", what routers mark their protocols with.
+pub const TOS_CS6: u8 = 0xc0;
+
+/// Where the destination address is in the header.
+pub const DESTINATION_AT: usize = 16;
+
+/// An IPv4 header that carries VRRP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ipv4 {
+    pub ttl: u8,
+    pub source: [u8; 4],
+    pub destination: [u8; 4],
+    /// Where the message starts, and its length by the IP header: pad octets of the frame are not part of it.
+    pub payload: usize,
+    pub length: usize,
+}
+
+impl Ipv4 {
+    /// Reads the header at `at`; [`Reason::NotVrrp`] when it is another protocol or the frame ends inside it.
+    #[inline(always)]
+    pub fn parse(frame: &(impl Frame + ?Sized), at: usize) -> Result<Self, Reason> {
+        let fixed: [u8; 20] = frame.octets(at).ok_or(Reason::NotVrrp)?;
+        if fixed[0] >> 4 != 4 || fixed[9] != PROTOCOL_VRRP {
+            return Err(Reason::NotVrrp);
+        }
+        let header = (fixed[0] & 0x0f) as usize * 4;
+        let total = u16::from_be_bytes([fixed[2], fixed[3]]) as usize;
+        if header < 20 || total < header {
+            return Err(Reason::IpHeaderBad);
+        }
+        if total - header < 8 {
+            return Err(Reason::Truncated);
+        }
+        if at + total > frame.length() {
+            return Err(Reason::IpHeaderBad);
+        }
+        // More fragments, or an offset.
+        if u16::from_be_bytes([fixed[6], fixed[7]]) & 0x3fff != 0 {
+            return Err(Reason::IpFragment);
+        }
+        let [.., s0, s1, s2, s3, d0, d1, d2, d3] = fixed;
+        Ok(Self {
+            ttl: fixed[8],
+            source: [s0, s1, s2, s3],
+            destination: [d0, d1, d2, d3],
+            payload: at + header,
+            length: total - header,
+        })
+    }
+}
+
+/// The 20 octets of a header without options. The kernel fills in identification and checksum (`IP_HDRINCL`).
+pub fn ipv4_header(source: [u8; 4], destination: [u8; 4], ttl: u8, payload: u16) -> [u8; 20] {
+    let [t0, t1] = (20 + payload).to_be_bytes();
+    let [s0, s1, s2, s3] = source;
+    let [d0, d1, d2, d3] = destination;
+    [0x45, TOS_CS6, t0, t1, 0, 0, 0, 0, ttl, PROTOCOL_VRRP, 0, 0, s0, s1, s2, s3, d0, d1, d2, d3]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn packet() -> Vec<u8> {
+        let mut packet = ipv4_header([10, 0, 0, 1], VRRP_GROUP4, 255, 12).to_vec();
+        packet.resize(46, 0); // 12 octets of message, 14 of padding
+        packet
+    }
+
+    #[test]
+    fn padding_is_not_message() {
+        let ip = Ipv4::parse(&packet()[..], 0).unwrap();
+        assert_eq!((ip.payload, ip.length, ip.ttl, ip.source), (20, 12, 255, [10, 0, 0, 1]));
+    }
+
+    #[test]
+    fn options_are_skipped() {
+        let mut with_options = packet();
+        with_options[0] = 0x46;
+        let ip = Ipv4::parse(&with_options[..], 0).unwrap();
+        assert_eq!((ip.payload, ip.length), (24, 8));
+    }
+
+    #[test]
+    fn lies_are_told_apart() {
+        let change = |at: usize, octet: u8| {
+            let mut changed = packet();
+            changed[at] = octet;
+            Ipv4::parse(&changed[..], 0)
+        };
+        assert_eq!(change(0, 0x44), Err(Reason::IpHeaderBad));
+        assert_eq!(change(3, 19), Err(Reason::IpHeaderBad));
+        assert_eq!(change(3, 27), Err(Reason::Truncated));
+        assert_eq!(change(3, 47), Err(Reason::IpHeaderBad));
+        assert_eq!(change(6, 0x20), Err(Reason::IpFragment));
+        assert_eq!(change(7, 1), Err(Reason::IpFragment));
+        assert!(change(6, 0x40).is_ok(), "don't-fragment is no fragment");
+        assert_eq!(change(9, 89), Err(Reason::NotVrrp));
+        assert_eq!(Ipv4::parse(&packet()[..19], 0), Err(Reason::NotVrrp));
+    }
+}

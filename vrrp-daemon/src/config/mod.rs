@@ -1,0 +1,2 @@
+//! What a configuration means.
+pub mod setup;

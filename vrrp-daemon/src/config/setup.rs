@@ -1,0 +1,138 @@
+//! What a configuration comes to: the engine's plan, and beside it all that only the host side needs.
+//!
+//! Tables are indexed by the plan's ids.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use vrrp_common::wire::checksum::ChecksumForm;
+
+use crate::engine::plan::{InterfaceId, Plan};
+
+/// A whole configuration, resolved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Setup {
+    pub plan: Plan,
+    pub daemon: Daemon,
+    /// By [`InterfaceId`]: the interfaces' names.
+    pub interfaces: Vec<String>,
+    /// By `InstanceId`.
+    pub instances: Vec<Instance>,
+    /// By `TrackerId`.
+    pub trackers: Vec<Tracker>,
+}
+
+/// Settings of the process, from `global_defs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Daemon {
+    pub router_id: Option<String>,
+    /// `vrrp_rt_priority`, 1 to 99.
+    pub rt_priority: Option<u8>,
+    /// `vrrp_no_swap`.
+    pub no_swap: bool,
+    pub xdp: Xdp,
+}
+
+/// Our own keywords `xdp_mode`, `xdp_unknown_vrid` and `xdp_deliver`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Xdp {
+    pub mode: XdpMode,
+    /// `xdp_unknown_vrid pass`: adverts of VRIDs that are not configured here pass up the stack.
+    pub pass_unknown: bool,
+    /// `xdp_deliver observe`: valid adverts stay visible to tcpdump and reach us by the raw socket.
+    pub observe: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum XdpMode {
+    /// Native, else generic, else raw sockets alone.
+    #[default]
+    Auto,
+    /// Native or refuse to start.
+    Native,
+    /// Generic or refuse to start.
+    Generic,
+    /// Raw sockets alone.
+    Off,
+}
+
+/// The host side of one virtual router.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    pub name: String,
+    /// In configured order; those of the advert first.
+    pub addresses: Vec<VirtualAddress>,
+    /// `mcast_src_ip`; otherwise the interface's primary address.
+    pub source: Option<IpAddr>,
+    /// v2 `auth_pass`, cut to eight octets and padded with zeros.
+    pub auth_pass: Option<[u8; 8]>,
+    /// How v3 adverts over IPv4 are summed; keepalived's default is the pseudo header.
+    pub checksum_form: ChecksumForm,
+    pub notify: Notify,
+}
+
+/// An address that the master holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualAddress {
+    pub address: IpAddr,
+    /// Prefix length; 32 or 128 when the configuration gives none.
+    pub prefix: u8,
+    /// `dev`; otherwise the instance's interface.
+    pub interface: InterfaceId,
+    /// `brd`: none, given, or `+` (all host bits one).
+    pub broadcast: Option<IpAddr>,
+    /// `label`, of IPv4 addresses.
+    pub label: Option<String>,
+    /// `scope` as the kernel's number; 0 is global.
+    pub scope: u8,
+    /// In the advert; `false` for `virtual_ipaddress_excluded`.
+    pub advertised: bool,
+}
+
+/// Commands run when the state changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notify {
+    pub master: Option<Command>,
+    pub backup: Option<Command>,
+    pub fault: Option<Command>,
+    pub stop: Option<Command>,
+    /// `notify`: on every change, with four arguments appended.
+    pub any: Option<Command>,
+}
+
+/// A command line, and who runs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Program and arguments; the program as configured, looked up in PATH when it has no slash.
+    pub argv: Vec<String>,
+    pub run_as: RunAs,
+}
+
+/// User and group ids of a script.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunAs {
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// What is watched by the host side for the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tracker {
+    pub name: String,
+    pub kind: TrackerKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrackerKind {
+    Script(Script),
+}
+
+/// `vrrp_script`: a command run again and again; exit status 0 is success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    pub command: Command,
+    /// From start to start; default 1 s.
+    pub interval: Duration,
+    /// After this a run counts as failed and is ended; default the interval.
+    pub timeout: Duration,
+}

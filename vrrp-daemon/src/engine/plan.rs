@@ -1,0 +1,119 @@
+//! What the engine is to do, in numbers: the configuration with every name resolved and every default filled in.
+
+use std::time::Duration;
+
+use vrrp_common::{Centis, Family, Priority, Version, Vrid};
+
+/// Declares an index into one of the tables of a [`Plan`].
+macro_rules! index {
+    ($($(#[$doc:meta])* $name:ident;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u32);
+
+        impl $name {
+            pub const fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    )+};
+}
+
+index! {
+    /// Index into [`Plan::instances`].
+    InstanceId;
+    /// Index into the interfaces of the configuration, in order of first mention.
+    InterfaceId;
+    /// Index into [`Plan::trackers`].
+    TrackerId;
+}
+
+/// Everything the engine needs to know of a configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// How many interfaces the configuration names.
+    pub interfaces: u32,
+    pub trackers: Vec<TrackerPlan>,
+    pub instances: Vec<InstancePlan>,
+}
+
+/// One virtual router of one address family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstancePlan {
+    /// Where its adverts go and come from.
+    pub interface: InterfaceId,
+    pub family: Family,
+    pub vrid: Vrid,
+    pub version: Version,
+    /// keepalived `priority`; what trackers add to or take from. 255 ignores them.
+    pub priority: Priority,
+    /// keepalived `state`. `Master` matters with priority 255 alone: any other router waits its first down interval.
+    pub wanted: Wanted,
+    /// `advert_int`.
+    pub advert_int: Centis,
+    /// `down_timer_adverts`: missed adverts until the master counts as dead, 1 to 100; 3 in the RFC.
+    pub down_adverts: u8,
+    /// `false`: keepalived's `nopreempt`.
+    pub preempt: bool,
+    /// How many addresses a master holds, advertised or not.
+    pub addresses: u32,
+    pub garp: GarpPlan,
+    /// What makes it fault, or changes its priority. Its own interface is always one of these.
+    pub watches: Vec<Watch>,
+}
+
+/// keepalived `state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    Master,
+    Backup,
+}
+
+/// When addresses are announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GarpPlan {
+    /// `garp_master_repeat`: announcements of each address in one round; default 5.
+    pub repeat: u32,
+    /// `garp_master_delay`: time from the first round to the second; default 5 s, zero for none.
+    pub delay: Duration,
+}
+
+impl Default for GarpPlan {
+    fn default() -> Self {
+        Self { repeat: 5, delay: Duration::from_secs(5) }
+    }
+}
+
+/// Something whose standing an instance depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    pub subject: Subject,
+    pub weight: Weight,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Fails while the interface is down.
+    Interface(InterfaceId),
+    Tracker(TrackerId),
+}
+
+/// What a watched thing does to the priority.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weight {
+    /// 0: a failure is a fault. Above: added while it succeeds. Below: added (that is, taken away) while it fails.
+    pub value: i16,
+    /// keepalived `reverse`: success and failure change places.
+    pub reverse: bool,
+}
+
+/// A check whose outcomes are heard one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrackerPlan {
+    /// Successes in a row until a failed check counts as passed.
+    pub rise: u32,
+    /// Failures in a row until a passed check counts as failed.
+    pub fall: u32,
+    /// `init_fail`: it counts as failed until it was heard of; otherwise its instances wait.
+    pub starts_failed: bool,
+}
