@@ -8,6 +8,7 @@ pub mod errands;
 pub mod filter;
 pub mod guard;
 pub mod hands;
+pub mod judge;
 pub mod netlink;
 pub mod ports;
 pub mod privilege;
