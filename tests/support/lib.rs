@@ -7,14 +7,17 @@ pub mod conf;
 pub mod daemon;
 pub mod forge;
 pub mod frames;
+pub mod invariants;
 pub mod keepalived;
 pub mod lab;
 pub mod netns;
+pub mod rng;
 mod skip;
 pub mod stamp;
 mod sweep;
 pub mod tshark;
 pub mod vrrpd;
 pub mod watch;
+pub mod world;
 
 pub use skip::skip;

@@ -89,11 +89,19 @@ fn judge(tree: &Tree) -> Result<()> {
 fn build(tree: &Tree, toolchain: &Toolchain, features: &[&str]) -> Result<Vec<u8>> {
     let object = object::strip(&toolchain.build(tree, features)?)?;
     // The object is committed; the directories of who built it are nobody's business and make builds differ.
-    let root = tree.root.to_string_lossy().into_owned();
-    if root.len() > 1 && object.windows(root.len()).any(|window| window == root.as_bytes()) {
-        bail!("the object names {root}; a compiler flag that maps this directory away has no effect");
+    if names_directory(&object, &tree.root.to_string_lossy()) {
+        bail!(
+            "the object names {}; the compiler flag that maps this directory away has no effect",
+            tree.root.display()
+        );
     }
     Ok(object)
+}
+
+/// Whether a string in the object's string tables starts with the directory.
+fn names_directory(object: &[u8], directory: &str) -> bool {
+    let start = format!("\0{directory}/");
+    object.windows(start.len()).any(|window| window == start.as_bytes())
 }
 
 fn write(tree: &Tree, name: &str, object: &[u8]) -> Result<()> {
@@ -101,4 +109,15 @@ fn write(tree: &Tree, name: &str, object: &[u8]) -> Result<()> {
     fs::write(&file, object).with_context(|| format!("cannot write {}", file.display()))?;
     println!("wrote {} ({} octets)", file.display(), object.len());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_found_only_at_the_start_of_a_string() {
+        assert!(names_directory(b"xdp\0/src/vrrp-ebpf/src/main.rs\0", "/src"));
+        assert!(!names_directory(b"xdp\0./vrrp-ebpf/src/main.rs\0", "/src"));
+    }
 }

@@ -12,12 +12,13 @@ use vrrp_common::{Instant, Priority};
 use super::clock::{self, Deadline};
 use super::hands::Hands;
 use super::netlink::Report;
+use super::netlink::links::Link;
 use super::ports::Ports;
 use super::readiness::Readiness;
 use super::xdp::Ring;
 use crate::config::setup::Setup;
 use crate::engine::event::Event;
-use crate::engine::plan::{InstanceId, TrackerId};
+use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};
 use crate::engine::{Action, Engine, Input};
 
 /// Messages that wait for the protocol thread, at most.
@@ -73,8 +74,22 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         Ok(Self { setup, engine, ports, hands, ring, deadline, inbox, heard, actions, more: false, stop_by: None })
     }
 
+    /// Takes in the interfaces as they are at the start, by `InterfaceId`.
+    pub fn begin(&mut self, links: Vec<Option<Link>>) -> anyhow::Result<()> {
+        for (link, id) in links.into_iter().zip((0..).map(InterfaceId)) {
+            self.take(Message::Network(Report::Link { id, link }))?;
+        }
+        Ok(())
+    }
+
+    /// Why an interface in use has no XDP program, if one has none.
+    pub fn without_xdp(&self) -> Option<&str> {
+        self.ports.without_xdp()
+    }
+
     /// Runs until stopped.
     pub async fn run(mut self) -> anyhow::Result<()> {
+        self.turn()?;
         loop {
             self.deadline.set(self.next_due())?;
             let message = tokio::select! {

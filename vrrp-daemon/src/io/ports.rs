@@ -98,6 +98,15 @@ impl Ports {
         &self.ports[id.index()].path
     }
 
+    /// Why an interface in use has no XDP program, if one has none.
+    pub fn without_xdp(&self) -> Option<&str> {
+        let mut used = self.ports.iter().filter(|port| !port.instances.is_empty());
+        used.find_map(|port| match &port.path {
+            Path::Xdp(_) => None,
+            Path::Socket(why) => Some(why.as_str()),
+        })
+    }
+
     /// The IPv4 address that an instance sends from.
     pub fn source4(&self, id: InstanceId) -> Option<[u8; 4]> {
         match self.sources[id.index()] {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, setrlimit};
 
+use super::capabilities;
 use crate::config::setup::Setup;
 
 /// Adverts at least this often make real-time priority and locked memory the default.
@@ -12,6 +13,15 @@ const BRISK: Duration = Duration::from_millis(100);
 const PRIORITY: u8 = 50;
 /// Real-time work without a pause after which the kernel ends the daemon, rather than let it hold a processor for ever.
 const RUNAWAY: Duration = Duration::from_secs(1);
+
+/// In one line what the daemon cannot do without and does not have.
+pub fn check() -> Result<(), String> {
+    match capabilities::missing(&[capabilities::NET_ADMIN, capabilities::NET_RAW]) {
+        Ok(missing) if missing.is_empty() => Ok(()),
+        Ok(missing) => Err(format!("not permitted: {} missing; start vrrpd as root", missing.join(" and "))),
+        Err(error) => Err(format!("cannot tell which capabilities there are: {error:#}")),
+    }
+}
 
 /// What this configuration asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

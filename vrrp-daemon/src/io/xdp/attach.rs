@@ -2,10 +2,9 @@
 
 use std::error::Error;
 use std::fmt;
-use std::fs;
 use std::io;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use aya::programs::links::FdLink;
 use aya::programs::{XdpMode, loaded_programs};
 use rtnetlink::packet_core::{NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
@@ -14,6 +13,7 @@ use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage, LinkXdp};
 use rtnetlink::sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 use super::{Xdp, program};
+use crate::io::capabilities;
 
 /// Where the program may run (`xdp_mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,7 +184,7 @@ fn program_name(id: u32) -> String {
 
 /// Which capability this process lacks for XDP.
 pub(super) fn missing_capabilities() -> String {
-    match effective_capabilities().map(missing) {
+    match capabilities::missing(&[capabilities::BPF, capabilities::NET_ADMIN, capabilities::PERFMON]) {
         Ok(missing) if missing.is_empty() => {
             "not permitted, though no capability is missing (lockdown, or a container's seccomp filter?)".into()
         }
@@ -193,38 +193,9 @@ pub(super) fn missing_capabilities() -> String {
     }
 }
 
-/// Numbers of capability(7).
-const CAP_NET_ADMIN: u64 = 1 << 12;
-const CAP_SYS_ADMIN: u64 = 1 << 21;
-const CAP_PERFMON: u64 = 1 << 38;
-const CAP_BPF: u64 = 1 << 39;
-
-/// CAP_SYS_ADMIN holds CAP_BPF and CAP_PERFMON.
-fn missing(capabilities: u64) -> Vec<&'static str> {
-    let needed = [
-        ("CAP_BPF", CAP_BPF | CAP_SYS_ADMIN),
-        ("CAP_NET_ADMIN", CAP_NET_ADMIN),
-        ("CAP_PERFMON", CAP_PERFMON | CAP_SYS_ADMIN),
-    ];
-    needed.into_iter().filter(|(_, any)| capabilities & any == 0).map(|(name, _)| name).collect()
-}
-
-fn effective_capabilities() -> Result<u64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:")).context("no CapEff")?;
-    Ok(u64::from_str_radix(line.trim(), 16)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn missing_capabilities_are_named() {
-        assert_eq!(missing(0), ["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"]);
-        assert_eq!(missing(CAP_SYS_ADMIN), ["CAP_NET_ADMIN"]);
-        assert_eq!(missing(CAP_BPF | CAP_PERFMON | CAP_NET_ADMIN), [""; 0]);
-    }
 
     #[test]
     fn a_device_that_is_not_there_has_no_slot() {
