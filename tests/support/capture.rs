@@ -51,7 +51,7 @@ impl Seen {
     pub fn advert(&self) -> Option<SeenAdvert> {
         let frame = &self.octets[..];
         let link = Link::parse(frame)?;
-        let ip = (link.ethertype == ETHERTYPE_IPV4).then(|| Ipv4::parse(frame, link.payload).ok())??;
+        let ip = (link.ethertype == ETHERTYPE_IPV4).then(|| Ipv4::parse(frame, link.payload))??;
         let message = frame.get(ip.payload..ip.payload + ip.length)?;
         let header = Header(*message.first_chunk::<HEADER>()?);
         let version = Version::new(header.version_nibble())?;

@@ -52,7 +52,8 @@ impl Lab {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let turn = Turn::take();
         let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let directory = std::env::temp_dir().join(format!("vrrp-lab-{}-{number}", std::process::id()));
+        // Below /run and not /tmp: scripts must lie where only root may write (`enable_script_security`).
+        let directory = PathBuf::from(format!("/run/vrrp-lab-{}-{number}", std::process::id()));
         std::fs::create_dir(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
         sweep::directory_made(directory.clone());
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use vrrp_common::drop::Reason;
 
 use crate::daemon::Daemon;
 
@@ -37,4 +38,20 @@ pub fn status(daemon: &Daemon) -> Result<Value> {
         bail!("vrrpctl status: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     serde_json::from_slice(&output.stdout).context("vrrpctl status --json")
+}
+
+/// Refused frames of this reason: of the only interface, and of the only instance on it.
+pub fn drops(status: &Value, reason: Reason) -> u64 {
+    let of = |table: &str| status[table][0]["drops"][reason.label()].as_u64().unwrap_or_default();
+    of("interfaces") + of("instances")
+}
+
+/// A counter of the only instance.
+pub fn counter(status: &Value, name: &str) -> Result<u64> {
+    status["instances"][0]["stats"][name].as_u64().with_context(|| format!("status has no counter {name}"))
+}
+
+/// Why adverts are not judged by XDP on the only interface; `None` when they are.
+pub fn why_without_xdp(status: &Value) -> Option<&str> {
+    status["interfaces"][0]["xdp_off_why"].as_str()
 }
