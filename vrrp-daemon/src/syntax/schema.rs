@@ -27,11 +27,12 @@ pub struct Foreign {
 /// What becomes of a [`Foreign`] keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Harmless without effect: reported and skipped.
+    /// Harmless without effect: reported and skipped, here.
     Skipped,
-    /// Something else would be on the wire, or an address would be left without protection: an error.
+    /// Something else would be on the wire, or an address would be left without protection: an error, reported by who
+    /// knows which virtual routers it concerns.
     Refused,
-    /// Belongs to keepalived's load balancing; one notice for all of them.
+    /// Belongs to keepalived's load balancing; one notice for all of them, by who has seen the whole configuration.
     LoadBalancing,
 }
 
@@ -79,15 +80,9 @@ pub trait Block: Default {
             }
             return;
         };
-        let message = format!("`{}` is known to keepalived; {}", foreign.name, foreign.why);
-        match foreign.outcome {
-            Outcome::Skipped => {
-                found.notice(Class::WithoutEffect, keyword.span, message).done("it has no effect here yet and is skipped");
-            }
-            Outcome::Refused => {
-                found.error(Class::Unsupported, keyword.span, message);
-            }
-            Outcome::LoadBalancing => {}
+        if foreign.outcome == Outcome::Skipped {
+            let message = format!("`{}` is known to keepalived; {}", foreign.name, foreign.why);
+            found.notice(Class::WithoutEffect, keyword.span, message).done("it has no effect here yet and is skipped");
         }
         self.met(Met { foreign, at: keyword.span });
     }
@@ -144,6 +139,38 @@ impl<T: FromEntry> Field for Option<T> {
 impl<T: FromEntry> Field for Vec<T> {
     fn take(&mut self, entry: &Entry, found: &mut Diagnostics) {
         self.extend(T::from_entry(entry, found));
+    }
+}
+
+/// Like `Option<T>`, for the few keywords whose missing parameter does not end keepalived's reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lenient<T>(pub Option<T>);
+
+impl<T> Default for Lenient<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: FromEntry> Field for Lenient<T> {
+    fn take(&mut self, entry: &Entry, found: &mut Diagnostics) {
+        if entry.parameters().is_empty() {
+            let message = format!("`{}` lacks its parameter", entry.keyword().text);
+            found.error(Class::Incomplete, entry.keyword().span, message).done("the line is skipped");
+        } else {
+            Field::take(&mut self.0, entry, found);
+        }
+    }
+}
+
+/// A keyword that says all by being there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark(pub Option<Span>);
+
+impl Field for Mark {
+    fn take(&mut self, entry: &Entry, found: &mut Diagnostics) {
+        entry.no_block(found);
+        self.0 = Some(entry.span());
     }
 }
 
@@ -237,7 +264,7 @@ impl<B: Block> FromEntry for Named<B> {
 macro_rules! block {
     (
         $(#[$doc:meta])*
-        pub struct $name:ident, others $foreign:path {
+        pub struct $name:ident, others ($foreign:expr) {
             $($(#[doc = $help:literal])+ $($word:literal)|+ => $field:ident: $type:ty $(= $default:expr)?;)+
         }
     ) => {
