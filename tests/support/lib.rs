@@ -1,1 +1,5 @@
 //! What the tests share: worlds, namespaces, frames, peers.
+
+mod skip;
+
+pub use skip::skip;
