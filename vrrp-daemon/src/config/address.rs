@@ -28,24 +28,29 @@ pub struct Address {
 
 /// Every option, for suggestions.
 const OPTIONS: &[&str] = &[
-    "brd", "broadcast", "dev", "scope", "label", "no_track", "use_vmac", "peer", "home", "-nodad", "mngtmpaddr",
-    "noprefixroute", "autojoin", "preferred_lft", "track_group",
+    "brd",
+    "broadcast",
+    "dev",
+    "scope",
+    "label",
+    "no_track",
+    "use_vmac",
+    "peer",
+    "home",
+    "-nodad",
+    "mngtmpaddr",
+    "noprefixroute",
+    "autojoin",
+    "preferred_lft",
+    "track_group",
 ];
 
 impl FromItem for Address {
     fn from_item(entry: &Entry, found: &mut Diagnostics) -> Option<Self> {
         let first = entry.keyword();
         let (address, prefix) = with_prefix(first, found)?;
-        let mut read = Self {
-            address,
-            prefix,
-            broadcast: None,
-            dev: None,
-            scope: 0,
-            label: None,
-            no_track: false,
-            refused: None,
-        };
+        let mut read =
+            Self { address, prefix, broadcast: None, dev: None, scope: 0, label: None, no_track: false, refused: None };
         let mut words = entry.parameters().iter();
         while let Some(option) = words.next() {
             let mut argument = |found: &mut Diagnostics| {

@@ -26,7 +26,8 @@ impl UserName {
     /// From the words after the keyword or the command.
     pub fn from_words(words: &[Word]) -> Option<Self> {
         let (user, rest) = words.split_first()?;
-        let group = rest.first().map(|word| Word { text: word.text.trim_start_matches(':').to_owned(), ..word.clone() });
+        let group =
+            rest.first().map(|word| Word { text: word.text.trim_start_matches(':').to_owned(), ..word.clone() });
         Some(Self { user: user.clone(), group })
     }
 }

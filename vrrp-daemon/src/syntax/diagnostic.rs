@@ -148,7 +148,7 @@ impl Diagnostic {
         writeln!(out, "{}: {} [{}]", self.severity.label(), self.message, self.class.label())?;
         if let Some((at, line)) = self.at.and_then(|at| Some((at, files.excerpt(at)?))) {
             // A tab stays a tab in the line of the mark, so that the mark stands where the terminal puts the word.
-            let shown: String = line.chars().take(EXCERPT).collect();
+            let shown: String = without_secret(line).chars().take(EXCERPT).collect();
             let before = shown.chars().take(at.column.saturating_sub(1) as usize);
             let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
             let room = shown.chars().count().saturating_sub(indent.chars().count()).max(1);
@@ -159,6 +159,17 @@ impl Diagnostic {
             writeln!(out, "      = {more}")?;
         }
         Ok(())
+    }
+}
+
+/// The line with a password blotted out: reports end up in tickets.
+fn without_secret(line: &str) -> String {
+    match line.split_once("auth_pass") {
+        Some((before, secret)) => {
+            let blot = |c: char| if c.is_whitespace() { c } else { '*' };
+            format!("{before}auth_pass{}", secret.chars().map(blot).collect::<String>())
+        }
+        None => line.to_owned(),
     }
 }
 
@@ -181,7 +192,12 @@ impl Diagnostics {
         self.push(Severity::Error, class, at.into(), message.into())
     }
 
-    pub fn warning(&mut self, class: Class, at: impl Into<Option<Span>>, message: impl Into<String>) -> &mut Diagnostic {
+    pub fn warning(
+        &mut self,
+        class: Class,
+        at: impl Into<Option<Span>>,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
         self.push(Severity::Warning, class, at.into(), message.into())
     }
 
@@ -225,9 +241,11 @@ impl Diagnostics {
         [2, 6, 4, 5].into_iter().find(|&code| found(code)).unwrap_or(0)
     }
 
-    /// Every finding as a block, and a line of totals.
+    /// Every finding as a block, in the order of their places, and a line of totals.
     pub fn report(&self, files: &Files) -> String {
-        let mut out: String = self.iter().map(|diagnostic| diagnostic.block(files)).collect();
+        let mut list: Vec<&Diagnostic> = self.iter().collect();
+        list.sort_by_key(|diagnostic| diagnostic.at.map(|at| (at.file, at.line, at.column)));
+        let mut out: String = list.iter().map(|diagnostic| diagnostic.block(files)).collect();
         let totals = [Severity::Error, Severity::Warning, Severity::Notice].map(|severity| {
             let count = self.count(severity);
             format!("{count} {}{}", severity.label(), if count == 1 { "" } else { "s" })

@@ -235,7 +235,9 @@ mod tests {
     #[test]
     fn blocks_open_on_the_same_line_or_the_next() {
         let want = "root a[b c; d[e f]]; g";
-        for text in ["root a {\n b c\n d {\n e f\n }\n}\ng", "root a\n{ b c\n d\n{ e f }\n}\ng", "root a{ b c\nd { e f }} g"] {
+        for text in
+            ["root a {\n b c\n d {\n e f\n }\n}\ng", "root a\n{ b c\n d\n{ e f }\n}\ng", "root a{ b c\nd { e f }} g"]
+        {
             assert_eq!(read_text(text), (want.to_owned(), vec![]), "{text}");
         }
     }

@@ -202,7 +202,10 @@ mod tests {
     #[test]
     fn bounds_are_included() {
         type Vrid = Whole<1, 255>;
-        assert_eq!(["0", "1", "255", "256", "1x", "+7"].map(|w| Vrid::parse(w).is_some()), [false, true, true, false, false, true]);
+        assert_eq!(
+            ["0", "1", "255", "256", "1x", "+7"].map(|w| Vrid::parse(w).is_some()),
+            [false, true, true, false, false, true]
+        );
     }
 
     #[test]

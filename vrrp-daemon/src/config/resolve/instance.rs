@@ -19,12 +19,7 @@ use crate::track::Use;
 
 impl Resolver<'_> {
     /// Adds a virtual router to the setup, or reports why not.
-    pub(super) fn instance(
-        &mut self,
-        instance: Named<Instance>,
-        groups: &BTreeMap<String, String>,
-        all_refused: bool,
-    ) {
+    pub(super) fn instance(&mut self, instance: Named<Instance>, groups: &BTreeMap<String, String>, all_refused: bool) {
         let Named { name, at, block } = instance;
         if !self.names.insert(name.clone()) {
             let message = format!("vrrp_instance `{name}` is defined a second time");
@@ -80,7 +75,8 @@ impl Resolver<'_> {
         let interface = match interface {
             Some(At { value, at }) => self.interface(&value.0, at),
             None => {
-                let default = self.defaults.interface.as_ref().map_or(DEFAULT_INTERFACE, |name| name.0.as_str()).to_owned();
+                let default =
+                    self.defaults.interface.as_ref().map_or(DEFAULT_INTERFACE, |name| name.0.as_str()).to_owned();
                 let message = format!("({name}) names no interface; it runs on `{default}`");
                 self.found.notice(Class::Incomplete, at, message);
                 self.interface(&default, at)
@@ -93,9 +89,10 @@ impl Resolver<'_> {
         }
 
         let default_version = self.defaults.version.map(|version| version.value);
-        let version = version.map(|version| version.value).or(default_version).map_or(Version::V2, |version| {
-            Version::new(version.get() as u8).unwrap_or(Version::V2)
-        });
+        let version = version
+            .map(|version| version.value)
+            .or(default_version)
+            .map_or(Version::V2, |version| Version::new(version.get() as u8).unwrap_or(Version::V2));
         let addresses =
             self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, (&name, at), interface, version)?;
         let (wanted, priority) = self.start(state, priority.map(|priority| priority.value.get()), &name, at);

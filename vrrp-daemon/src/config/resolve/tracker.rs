@@ -92,8 +92,10 @@ impl Resolver<'_> {
             return None;
         };
         if tracker.at.order > at.order {
-            let message = format!("({of}) `{keyword}` names `{name}`, which is only defined in line {}", tracker.at.line);
-            let diagnostic = self.found.error(Class::Reference, *at, message).done("it is not tracked, as in keepalived");
+            let message =
+                format!("({of}) `{keyword}` names `{name}`, which is only defined in line {}", tracker.at.line);
+            let diagnostic =
+                self.found.error(Class::Reference, *at, message).done("it is not tracked, as in keepalived");
             diagnostic.hint(format!("put the {} `{name}` before the vrrp_instance", tracker.keyword));
             return None;
         }
@@ -116,7 +118,7 @@ impl Resolver<'_> {
         for Tracker { name, at, keyword, what, .. } in &self.trackers {
             if matches!(what, What::Defined(..)) {
                 let message = format!("{keyword} `{name}` is used by no virtual router");
-                self.found.warning(Class::Unused, *at, message).done("it is not run");
+                self.found.notice(Class::Unused, *at, message).done("it is not run");
             }
         }
     }

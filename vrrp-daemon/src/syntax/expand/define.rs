@@ -84,7 +84,8 @@ impl Expander<'_> {
     /// The lines that a name stands for, its own uses of names put in; `None` when it is not defined.
     fn value(&mut self, name: &str, span: Span, depth: usize) -> Option<Vec<String>> {
         if depth > DEPTH {
-            let message = format!("`${name}` is defined through more than {DEPTH} other definitions, perhaps by itself");
+            let message =
+                format!("`${name}` is defined through more than {DEPTH} other definitions, perhaps by itself");
             self.found.error(Class::Definition, span, message).done("it is left out");
             // Going on would report the same once for every use in every value.
             self.definitions.remove(name);

@@ -34,7 +34,9 @@ fn first_list(pattern: &str) -> Option<(&str, &str, &str)> {
     for (at, c) in pattern[open..].char_indices() {
         match c {
             '{' => depth += 1,
-            '}' if depth == 1 => return Some((&pattern[..open], &pattern[open + 1..open + at], &pattern[open + at + 1..])),
+            '}' if depth == 1 => {
+                return Some((&pattern[..open], &pattern[open + 1..open + at], &pattern[open + at + 1..]));
+            }
             '}' => depth -= 1,
             _ => {}
         }

@@ -115,7 +115,7 @@ impl Expander<'_> {
         } else {
             return Some(comment::strip(&line).trimmed());
         };
-        self.found.error(Class::Line, line.span(0..1), trouble).done("the line is skipped");
+        self.found.error(Class::Line, line.span(0..0), trouble).done("the line is skipped");
         Some(Text::empty_like(&line))
     }
 

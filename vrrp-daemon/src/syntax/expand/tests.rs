@@ -34,7 +34,10 @@ fn definitions_are_put_in_where_they_are_used() {
     assert_eq!(expanded("$A=1\na $A ${A}2 $AB $A, $A.\n"), ["a 1 12 $AB 1, $A."]);
     assert_eq!(expanded("$A=$B\n$B=5\na $A"), ["a 5"]);
     assert_eq!(expanded("$A=1\n$A=2\na $A\n$C = 3"), ["a 2", "$C = 3"]);
-    assert_eq!(expanded("$V= \\\nvrrp_instance ${N} { \\\n  priority 7 \\\n}\n$N=x\n$V"), ["vrrp_instance x {", "priority 7", "}"]);
+    assert_eq!(
+        expanded("$V= \\\nvrrp_instance ${N} { \\\n  priority 7 \\\n}\n$N=x\n$V"),
+        ["vrrp_instance x {", "priority 7", "}"]
+    );
     assert_eq!(expanded("$V=a \\\n b \\\n c\nx $V y"), ["x a", "b", "c y"]);
     assert_eq!(expanded("i ${_INSTANCE} ${_PWD}"), ["i inst /etc"]);
 }
@@ -47,7 +50,8 @@ fn repetition() {
     assert_eq!(expanded("~SEQ(i,1,2) ~LST(j,x,y) $i $j"), ["1 x", "1 y", "2 x", "2 y"]);
     assert_eq!(expanded("~LST({a,b},{1,2},{3,4}) ${a}-${b}"), ["1-2", "3-4"]);
     assert_eq!(expanded("$B= \\\nx ${i} { \\\n}\n~SEQ(i,2) $B"), ["x 1 {", "}", "x 2 {", "}"]);
-    let (lines, found) = expand_all(&Memory::of("/etc/k.conf", "~SEQ(i,1,0,3) a\n~SEQ(i,9999999999) b\n~SEQ(i c\n~LST() d"));
+    let (lines, found) =
+        expand_all(&Memory::of("/etc/k.conf", "~SEQ(i,1,0,3) a\n~SEQ(i,9999999999) b\n~SEQ(i c\n~LST() d"));
     assert_eq!((lines.len(), found.len()), (0, 4), "{found:?}");
 }
 
