@@ -208,7 +208,7 @@ impl Diagnostics {
     fn push(&mut self, severity: Severity, class: Class, at: Option<Span>, message: String) -> &mut Diagnostic {
         *self.counts.entry((class, severity)).or_default() += 1;
         let diagnostic = Diagnostic { severity, class, at, message, done: None, hint: None };
-        if self.list.len() < KEPT {
+        if !self.is_full() {
             self.list.push(diagnostic);
             let last = self.list.len() - 1;
             return &mut self.list[last];
@@ -218,6 +218,11 @@ impl Diagnostics {
 
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.list.iter()
+    }
+
+    /// Whether further findings are counted only.
+    pub fn is_full(&self) -> bool {
+        self.list.len() >= KEPT
     }
 
     /// Findings of this severity, kept or not.

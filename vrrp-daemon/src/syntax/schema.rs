@@ -74,7 +74,11 @@ pub trait Block: Default {
             let known = names.chain(Self::FOREIGN.iter().map(|foreign| foreign.name));
             let done = if entry.block.is_some() { "it is skipped, with its block" } else { "the line is skipped" };
             let message = format!("unknown keyword `{}`", keyword.text);
+            let is_full = found.is_full();
             let diagnostic = found.error(Class::UnknownKeyword, keyword.span, message).done(done);
+            if is_full {
+                return;
+            }
             if let Some(near) = suggest::nearest(&keyword.text, known) {
                 diagnostic.hint(format!("did you mean `{near}`?"));
             }

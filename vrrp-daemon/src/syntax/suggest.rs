@@ -1,7 +1,13 @@
 //! The word that was probably meant.
 
+/// Octets of a word that could be a keyword with slips.
+const LONGEST: usize = 48;
+
 /// The candidate nearest to `word`, if it is near enough to be a slip of the fingers, or else the one that it begins.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    if word.len() > LONGEST {
+        return None;
+    }
     // One slip in a short word, about one in three characters in a long one; more is another word.
     let most = (word.chars().count() / 3).clamp(1, 4);
     let word = word.to_lowercase();

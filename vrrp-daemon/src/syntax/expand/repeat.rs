@@ -79,7 +79,9 @@ fn numbers(header: &str, hexadecimal: bool) -> Result<Vec<Round>, String> {
         Some(&[start, end]) => (start, if end < start { -1 } else { 1 }, end),
         Some(&[start, step, end]) if step != 0 => (start, step, end),
         _ => {
-            return Err("expected `~SEQ(name, [start, [step,]] end)` with whole numbers and a step that is not 0".into());
+            return Err(
+                "expected `~SEQ(name, [start, [step,]] end)` with whole numbers and a step that is not 0".into()
+            );
         }
     };
     let (start, end, step) = (i128::from(start), i128::from(end), i128::from(step));
