@@ -5,3 +5,5 @@ pub mod config;
 pub mod engine;
 #[cfg(feature = "io")]
 pub mod io;
+pub mod syntax;
+pub mod track;
