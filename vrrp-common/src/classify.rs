@@ -10,11 +10,11 @@ use crate::wire::Frame;
 use crate::wire::advert::{AUTH_DATA, HEADER, Header, TYPE_ADVERTISEMENT};
 use crate::wire::checksum::{ChecksumForm, Sum};
 use crate::wire::ethernet::{ETHERTYPE_IPV4, Link, VRRP_GROUP4_MAC};
-use crate::wire::ip::{Ipv4, VRRP_GROUP4};
+use crate::wire::ip::{DESTINATION_AT, Ipv4, VRRP_GROUP4};
 
 /// Where the rules are: a map in the kernel, a table on the host.
 pub trait Rules {
-    fn rule(&self, key: RuleKey) -> Option<Rule>;
+    fn rule(&self, key: RuleKey) -> Option<&Rule>;
 }
 
 /// The device that a frame came in by.
@@ -38,53 +38,94 @@ pub struct Judgement {
     pub checksum_form: ChecksumForm,
 }
 
+/// A packet that claims to carry VRRP.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet {
+    pub link: Link,
+    /// The IPv4 header, or what is wrong with it.
+    pub ip: Result<Ipv4, Reason>,
+}
+
+impl Packet {
+    /// Finds the packet in an Ethernet frame; `None` when it is not VRRP.
+    ///
+    /// This is all that other traffic pays for, so it needs no look-up.
+    #[inline(always)]
+    pub fn find(frame: &(impl Frame + ?Sized)) -> Option<Self> {
+        let link = Link::parse(frame)?;
+        if link.ethertype != ETHERTYPE_IPV4 {
+            return None;
+        }
+        Self::behind(link, frame)
+    }
+
+    /// The packet that a raw IPv4 socket read.
+    pub fn without_link(packet: &(impl Frame + ?Sized)) -> Option<Self> {
+        Self::behind(Link::none(), packet)
+    }
+
+    #[inline(always)]
+    fn behind(link: Link, frame: &(impl Frame + ?Sized)) -> Option<Self> {
+        match Ipv4::parse(frame, link.payload) {
+            Err(Reason::NotVrrp) => None,
+            ip => Some(Self { link, ip }),
+        }
+    }
+}
+
 /// Judges an Ethernet frame. The message of a delivered advert is in `message` afterwards.
 ///
 /// A message longer than `N` octets is passed on as [`Reason::AddrCountOverBudget`].
-#[inline(always)]
 pub fn classify<const N: usize>(
     frame: &(impl Frame + ?Sized),
     ingress: Ingress,
     rules: &impl Rules,
     message: &mut [u8; N],
 ) -> Judgement {
-    match Link::parse(frame) {
-        Some(link) if link.ethertype == ETHERTYPE_IPV4 => classify_ipv4(frame, link, ingress, rules, message),
-        _ => Found::of_device(ingress).judged(Reason::NotVrrp),
+    match Packet::find(frame) {
+        Some(packet) => judge(frame, packet, ingress, rules, message),
+        None => Found::on(ingress).judged(Reason::NotVrrp),
     }
 }
 
-/// Judges an IPv4 packet behind `link`; [`Link::none`] for one that a raw socket read.
+/// Judges the packet found in `frame`.
 #[inline(always)]
-pub fn classify_ipv4<const N: usize>(
+pub fn judge<const N: usize>(
     frame: &(impl Frame + ?Sized),
-    link: Link,
+    packet: Packet,
     ingress: Ingress,
     rules: &impl Rules,
     message: &mut [u8; N],
 ) -> Judgement {
-    let mut found = Found::of_device(ingress);
-    let ip = match Ipv4::parse(frame, link.payload) {
+    let Packet { link, ip } = packet;
+    let mut found = Found::on(ingress);
+    // A VLAN without a rule of ours is another host's link.
+    found.pass_all |= link.vlan != 0;
+    let ip = match ip {
         Ok(ip) => ip,
-        Err(reason) => return found.judged(reason),
+        Err(reason) => {
+            found.pass_always = frame.octets(link.payload + DESTINATION_AT) != Some(VRRP_GROUP4);
+            return found.judged(reason);
+        }
     };
+    found.pass_always = ip.destination != VRRP_GROUP4;
     let Some(octets) = frame.octets::<HEADER>(ip.payload) else {
         return found.judged(Reason::Internal);
     };
     let header = Header(octets);
     let key = RuleKey { ifindex: ingress.ifindex, vlan: link.vlan, family: Family::V4 as u8, vrid: header.vrid() };
     let rule = if header.vrid() == 0 { None } else { rules.rule(key) };
-    found.belongs_to(rule, link);
+    found.belongs_to(rule);
     found.source = ip.source;
     found.length = ip.length;
 
-    let reason = match judge_packet(&link, &ip, rule.as_ref()).and_then(|()| judge_header(header, &ip, rule)).and_then(
+    let reason = match judge_packet(&link, &ip, rule).and_then(|()| judge_header(header, &ip, rule)).and_then(
         |(version, rule)| {
             if ip.length > N {
                 return Err(Reason::AddrCountOverBudget);
             }
             frame.copy(ip.payload, ip.length, message).ok_or(Reason::Internal)?;
-            judge_message(header, version, &ip, &rule, message)
+            judge_message(header, version, &ip, rule, message)
         },
     ) {
         Ok(form) => {
@@ -120,7 +161,7 @@ fn judge_packet(link: &Link, ip: &Ipv4, rule: Option<&Rule>) -> Result<(), Reaso
 
 /// The fixed header: what it is, whose it is, how long it must be.
 #[inline(always)]
-fn judge_header(header: Header, ip: &Ipv4, rule: Option<Rule>) -> Result<(Version, Rule), Reason> {
+fn judge_header<'a>(header: Header, ip: &Ipv4, rule: Option<&'a Rule>) -> Result<(Version, &'a Rule), Reason> {
     let version = Version::new(header.version_nibble()).ok_or(Reason::VersionUnsupported)?;
     if rule.is_some_and(|rule| rule.version != version as u8) {
         return Err(Reason::VersionMismatch);
@@ -187,12 +228,12 @@ fn judge_message<const N: usize>(
 #[inline(always)]
 fn checksum_form<const N: usize>(version: Version, ip: &Ipv4, message: &[u8; N]) -> Option<ChecksumForm> {
     let mut sum = Sum::default();
-    // A bound that the verifier sees; the length is a multiple of four here.
-    for (index, pair) in message.as_chunks::<2>().0.iter().enumerate() {
-        if index * 2 >= ip.length {
+    // The length is a multiple of four here; the verifier sees the bound of the loop.
+    for (index, words) in message.as_chunks::<4>().0.iter().enumerate() {
+        if index * 4 >= ip.length {
             break;
         }
-        sum = sum.word(pair[0], pair[1]);
+        sum = sum.words(*words);
     }
     if sum.is_intact() {
         return Some(ChecksumForm::Message);
@@ -226,11 +267,13 @@ struct Found {
     checksum_form: ChecksumForm,
     /// Frames that match no rule of ours pass, whatever is wrong with them.
     pass_all: bool,
+    /// Not to the VRRP group: on a router it may be traffic between others, which is not ours to drop.
+    pass_always: bool,
 }
 
 impl Found {
     #[inline(always)]
-    fn of_device(ingress: Ingress) -> Self {
+    fn on(ingress: Ingress) -> Self {
         Self {
             row: ingress.device.row,
             slot: 0,
@@ -238,29 +281,26 @@ impl Found {
             length: 0,
             checksum_form: ChecksumForm::Message,
             pass_all: ingress.device.flags & DEVICE_PASS_UNKNOWN != 0,
+            pass_always: false,
         }
     }
 
     #[inline(always)]
-    fn belongs_to(&mut self, rule: Option<Rule>, link: Link) {
-        match rule {
-            Some(rule) => {
-                self.row = rule.row;
-                self.slot = rule.slot;
-                self.pass_all = false;
-            }
-            // A VLAN without a rule of ours is another host's link.
-            None => self.pass_all |= link.vlan != 0,
+    fn belongs_to(&mut self, rule: Option<&Rule>) {
+        if let Some(rule) = rule {
+            self.row = rule.row;
+            self.slot = rule.slot;
+            self.pass_all = false;
         }
     }
 
     #[inline(always)]
     fn judged(self, reason: Reason) -> Judgement {
         let disposition = match reason.disposition() {
-            Disposition::Drop if self.pass_all => Disposition::Pass,
+            Disposition::Drop if self.pass_all || self.pass_always => Disposition::Pass,
             disposition => disposition,
         };
-        let Self { row, slot, source, length, checksum_form, pass_all: _ } = self;
+        let Self { row, slot, source, length, checksum_form, pass_all: _, pass_always: _ } = self;
         Judgement { reason, disposition, row, slot, source, length, checksum_form }
     }
 }

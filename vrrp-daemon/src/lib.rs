@@ -1,1 +1,4 @@
 //! vrrpd as a library.
+
+#[cfg(feature = "io")]
+pub mod io;

@@ -9,6 +9,9 @@ pub const VRRP_GROUP4: [u8; 4] = [224, 0, 0, 18];
 /// CS6, "network control", what routers mark their protocols with.
 pub const TOS_CS6: u8 = 0xc0;
 
+/// Where the destination address is in the header.
+pub const DESTINATION_AT: usize = 16;
+
 /// An IPv4 header that carries VRRP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ipv4 {

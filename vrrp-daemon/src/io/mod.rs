@@ -1,0 +1,3 @@
+//! What acts on the host: everything with a file descriptor.
+
+pub mod xdp;
