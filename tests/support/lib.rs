@@ -1,1 +1,6 @@
 //! What the tests share: worlds, namespaces, frames, peers.
+
+pub mod frames;
+mod skip;
+
+pub use skip::skip;

@@ -228,12 +228,14 @@ fn judge_message<const N: usize>(
 #[inline(always)]
 fn checksum_form<const N: usize>(version: Version, ip: &Ipv4, message: &[u8; N]) -> Option<ChecksumForm> {
     let mut sum = Sum::default();
-    // The length is a multiple of four here; the verifier sees the bound of the loop.
-    for (index, words) in message.as_chunks::<4>().0.iter().enumerate() {
-        if index * 4 >= ip.length {
+    // The length is a multiple of four here. As a number of its own, what the verifier learns of it in the loop is
+    // forgotten behind it; with `ip.length` it would walk the rest of the program once for every possible length.
+    let words = ip.length / 4;
+    for (index, word) in message.as_chunks::<4>().0.iter().enumerate() {
+        if index >= words {
             break;
         }
-        sum = sum.words(*words);
+        sum = sum.words(*word);
     }
     if sum.is_intact() {
         return Some(ChecksumForm::Message);
@@ -242,14 +244,13 @@ fn checksum_form<const N: usize>(version: Version, ip: &Ipv4, message: &[u8; N])
     (version == Version::V3 && pseudo.is_intact()).then_some(ChecksumForm::PseudoHeader)
 }
 
-/// Compares v2's password over its whole length, whatever differs first.
+/// Whether v2's password, behind the addresses, is ours. It crosses the link in clear text: how long the comparison
+/// takes tells nobody anything.
 #[inline(always)]
 fn password_matches<const N: usize>(header: Header, rule: &Rule, message: &[u8; N]) -> bool {
     let at = HEADER + 4 * header.address_count() as usize;
-    let Some(data) = message.get(at..).and_then(|rest| rest.first_chunk::<AUTH_DATA>()) else {
-        return false;
-    };
-    data.iter().zip(&rule.auth_pass).fold(0, |difference, (theirs, ours)| difference | (theirs ^ ours)) == 0
+    let data = message.get(at..).and_then(|rest| rest.first_chunk::<AUTH_DATA>());
+    data.is_some_and(|data| u64::from_ne_bytes(*data) == u64::from_ne_bytes(rule.auth_pass))
 }
 
 #[inline(always)]

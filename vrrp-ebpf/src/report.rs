@@ -2,7 +2,7 @@
 
 use aya_ebpf::bindings::BPF_RB_FORCE_WAKEUP;
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use vrrp_common::abi::{MESSAGE_BUDGET, Record, RecordHead};
+use vrrp_common::abi::{MESSAGE_BUDGET, Record};
 use vrrp_common::classify::Judgement;
 use vrrp_common::ids::Family;
 
@@ -13,16 +13,17 @@ use crate::maps::RECORDS;
 /// The wake-up is forced: every record here matters at once, and the adaptive one may be late after a discard.
 #[inline(always)]
 pub fn deliver(record: &mut Record, judgement: &Judgement) -> bool {
-    let [a, b, c, d] = judgement.source;
-    record.head = RecordHead {
-        // SAFETY: reads a clock.
-        arrival: unsafe { bpf_ktime_get_ns() },
-        slot: judgement.slot,
-        length: judgement.length as u16,
-        checksum_form: judgement.checksum_form as u8,
-        family: Family::V4 as u8,
-        source: [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-    };
+    let head = &mut record.head;
+    // SAFETY: reads a clock.
+    head.arrival = unsafe { bpf_ktime_get_ns() };
+    head.slot = judgement.slot;
+    head.length = judgement.length as u16;
+    head.checksum_form = judgement.checksum_form as u8;
+    head.family = Family::V4 as u8;
+    // The rest of it stays zero, as the map was made.
+    if let Some(source) = head.source.first_chunk_mut() {
+        *source = judgement.source;
+    }
     // `classify` delivers no other lengths; this shows the verifier the bound.
     let length = ((judgement.length - 1) & (MESSAGE_BUDGET - 1)) + 1;
     let Some(octets) = record.octets(length) else { return false };

@@ -127,6 +127,13 @@ impl Xdp {
         self.ring.take()
     }
 
+    /// Empties a ring that nobody took.
+    pub fn drain_ring(&mut self) {
+        if let Some(ring) = &mut self.ring {
+            ring.drain(usize::MAX, |_, _| {});
+        }
+    }
+
     /// Runs a frame through the program as if [`TEST_IFINDEX`] had received it; returns what becomes of it, `XDP_PASS`
     /// or `XDP_DROP`. Counters and ring are those of any frame.
     pub fn test_run(&self, frame: &[u8]) -> Result<u32> {
