@@ -4,7 +4,7 @@
 //! that was cut to a snapshot length.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, ErrorKind, Read, Seek};
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use pcap_file::pcap::PcapReader;
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use pcap_file::pcapng::{Block, PcapNgReader};
-use pcap_file::{DataLink, TsResolution};
+use pcap_file::{DataLink, PcapError, TsResolution};
 
 /// One frame of a capture.
 pub struct Captured<'a> {
@@ -142,11 +142,14 @@ fn time(ticks: u128, resolution: u8) -> Duration {
     Duration::new((ticks / per_second) as u64, nanos as u32)
 }
 
-fn damaged(error: pcap_file::PcapError) -> anyhow::Error {
-    match error {
-        pcap_file::PcapError::IncompleteBuffer => {
-            anyhow!("the capture ends inside a frame; the frames before it were read")
-        }
-        error => anyhow::Error::new(error).context("the capture is damaged; the frames before were read"),
+fn damaged(error: PcapError) -> anyhow::Error {
+    let cut = match &error {
+        PcapError::IncompleteBuffer => true,
+        PcapError::IoError(error) => error.kind() == ErrorKind::UnexpectedEof,
+        _ => false,
+    };
+    if cut {
+        return anyhow!("the capture ends inside a frame; those before it were judged");
     }
+    anyhow::Error::new(error).context("the capture is damaged here; the frames before were judged")
 }
