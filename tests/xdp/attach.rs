@@ -11,6 +11,8 @@ use nix::sched::{CloneFlags, unshare};
 use vrrp_daemon::io::xdp::{Attached, Mode, Xdp};
 use vrrp_tests::skip;
 
+use crate::world::loaded;
+
 /// Runs a test in a new namespace with the devices `one` and `two`, the ends of a veth pair.
 ///
 /// The namespace belongs to a thread: it ends with it, also when the test panics.
@@ -36,10 +38,6 @@ fn ip(arguments: &str) {
     assert!(status.success(), "ip {arguments}");
 }
 
-fn loaded() -> Option<Xdp> {
-    Xdp::load(1, 1, 1).map_err(|error| skip(format!("{error:#}"))).ok()
-}
-
 /// What `ip link` says of the program on a device.
 fn shown(device: &str) -> String {
     let output = Command::new("ip").args(["link", "show", "dev", device]).output().unwrap();
@@ -49,7 +47,7 @@ fn shown(device: &str) -> String {
 #[test]
 fn a_veth_runs_it_natively_and_generically() {
     in_namespace(|| {
-        let Some(mut xdp) = loaded() else { return };
+        let Some(mut xdp) = loaded(1, 1) else { return };
         let one = if_nametoindex("one").unwrap();
         for (mode, attached, flag) in [
             (Mode::Auto, Attached::Native, " xdp "),
@@ -68,7 +66,7 @@ fn a_veth_runs_it_natively_and_generically() {
 #[test]
 fn a_device_without_native_xdp_runs_it_generically() {
     in_namespace(|| {
-        let Some(mut xdp) = loaded() else { return };
+        let Some(mut xdp) = loaded(1, 1) else { return };
         ip("link add three type bridge");
         let three = if_nametoindex("three").unwrap();
         let refused = xdp.attach(three, Mode::Native).unwrap_err().to_string();
@@ -80,8 +78,8 @@ fn a_device_without_native_xdp_runs_it_generically() {
 #[test]
 fn a_taken_slot_names_its_holder() {
     in_namespace(|| {
-        let Some(mut first) = loaded() else { return };
-        let Some(mut second) = loaded() else { return };
+        let Some(mut first) = loaded(1, 1) else { return };
+        let Some(mut second) = loaded(1, 1) else { return };
         let one = if_nametoindex("one").unwrap();
         let id = first.info().unwrap().id();
         for (held, wanted) in [
@@ -103,7 +101,7 @@ fn a_taken_slot_names_its_holder() {
 #[test]
 fn a_program_above_is_told() {
     in_namespace(|| {
-        let Some(mut xdp) = loaded() else { return };
+        let Some(mut xdp) = loaded(1, 1) else { return };
         ip("link add link one name above type macvlan");
         xdp.attach(if_nametoindex("above").unwrap(), Mode::Auto).unwrap();
         let refused = xdp.attach(if_nametoindex("one").unwrap(), Mode::Auto).unwrap_err().to_string();
@@ -114,7 +112,7 @@ fn a_program_above_is_told() {
 #[test]
 fn a_killed_process_leaves_no_program() {
     in_namespace(|| {
-        if loaded().is_none() {
+        if loaded(1, 1).is_none() {
             return;
         }
         let mut child = Command::new(env::current_exe().unwrap())

@@ -6,7 +6,7 @@ use vrrp_common::abi::{AUTH_NONE, AUTH_PASS, Device, MESSAGE_BUDGET, RULE_VLAN_A
 use vrrp_common::classify::{Ingress, Judgement, classify};
 use vrrp_common::drop::{Disposition, Reason};
 use vrrp_daemon::io::filter::RuleTable;
-use vrrp_daemon::io::xdp::{Ring, TEST_IFINDEX, Xdp};
+use vrrp_daemon::io::xdp::{Ring, TEST_IFINDEX, Unavailable, Xdp};
 use vrrp_tests::frames::{AMBIGUOUS_VRID, OWN, PASSWORD, V2_PASSWORD_VRID, V2_VRID, V3_VRID};
 use vrrp_tests::skip;
 
@@ -66,6 +66,19 @@ pub fn host(frame: &[u8], flags: u32) -> (Judgement, Vec<u8>) {
 /// Counters by row and reason, zeros left out.
 pub type Counts = BTreeMap<(u32, Reason), u64>;
 
+/// The loaded program; `None` on a host that cannot run it: the test is skipped then. One that the verifier refuses
+/// fails the test.
+pub fn loaded(rows: u32, rules: u32) -> Option<Xdp> {
+    match Xdp::load(rows, rules, 1) {
+        Ok(xdp) => Some(xdp),
+        Err(error) if error.is::<Unavailable>() => {
+            skip(error);
+            None
+        }
+        Err(error) => panic!("{error:#}"),
+    }
+}
+
 /// A loaded program with the rules.
 pub struct Kernel {
     pub xdp: Xdp,
@@ -73,16 +86,10 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// `None` where the program cannot be loaded: the test is skipped then.
+    /// `None` on a host that cannot run it.
     pub fn load(flags: u32) -> Option<Self> {
         let rules = rules();
-        let mut xdp = match Xdp::load(ROWS, rules.len() as u32, 1) {
-            Ok(xdp) => xdp,
-            Err(error) => {
-                skip(format!("{error:#}"));
-                return None;
-            }
-        };
+        let mut xdp = loaded(ROWS, rules.len() as u32)?;
         xdp.set_device(TEST_IFINDEX, &device(flags)).unwrap();
         for (key, rule) in rules.iter() {
             xdp.set_rule(key, rule).unwrap();

@@ -10,7 +10,7 @@ use crate::wire::Frame;
 use crate::wire::advert::{AUTH_DATA, HEADER, Header, TYPE_ADVERTISEMENT};
 use crate::wire::checksum::{ChecksumForm, Sum};
 use crate::wire::ethernet::{ETHERTYPE_IPV4, Link, VRRP_GROUP4_MAC};
-use crate::wire::ip::{DESTINATION_AT, Ipv4, VRRP_GROUP4};
+use crate::wire::ip::{Ipv4, VRRP_GROUP4};
 
 /// Where the rules are: a map in the kernel, a table on the host.
 pub trait Rules {
@@ -42,8 +42,7 @@ pub struct Judgement {
 #[derive(Clone, Copy, Debug)]
 pub struct Packet {
     pub link: Link,
-    /// The IPv4 header, or what is wrong with it.
-    pub ip: Result<Ipv4, Reason>,
+    pub ip: Ipv4,
 }
 
 impl Packet {
@@ -66,10 +65,7 @@ impl Packet {
 
     #[inline(always)]
     fn behind(link: Link, frame: &(impl Frame + ?Sized)) -> Option<Self> {
-        match Ipv4::parse(frame, link.payload) {
-            Err(Reason::NotVrrp) => None,
-            ip => Some(Self { link, ip }),
-        }
+        Some(Self { link, ip: Ipv4::parse(frame, link.payload)? })
     }
 }
 
@@ -101,14 +97,10 @@ pub fn judge<const N: usize>(
     let mut found = Found::on(ingress);
     // A VLAN without a rule of ours is another host's link.
     found.pass_all |= link.vlan != 0;
-    let ip = match ip {
-        Ok(ip) => ip,
-        Err(reason) => {
-            found.pass_always = frame.octets(link.payload + DESTINATION_AT) != Some(VRRP_GROUP4);
-            return found.judged(reason);
-        }
-    };
     found.pass_always = ip.destination != VRRP_GROUP4;
+    if let Some(fault) = ip.fault {
+        return found.judged(fault);
+    }
     let Some(octets) = frame.octets::<HEADER>(ip.payload) else {
         return found.judged(Reason::Internal);
     };

@@ -16,7 +16,7 @@ use vrrp_common::drop::{Disposition, Reason};
 use vrrp_common::wire::Frame;
 use vrrp_common::wire::advert::{HEADER, Header};
 use vrrp_common::wire::ethernet::{Link, VRRP_GROUP4_MAC};
-use vrrp_common::wire::ip::{DESTINATION_AT, VRRP_GROUP4};
+use vrrp_common::wire::ip::VRRP_GROUP4;
 
 use super::filter::RuleTable;
 use super::xdp::{TEST_IFINDEX, TEST_LENGTHS, Xdp};
@@ -121,16 +121,18 @@ fn judge_frame(
 fn describe(packet: Packet, frame: &[u8], finding: &mut Finding) {
     let Packet { link: Link { vlan, .. }, ip } = packet;
     finding.vlan = (vlan != 0).then_some(vlan);
-    if let Ok(ip) = ip {
-        finding.source = Some(ip.source.into());
+    finding.source = Some(ip.source.into());
+    if ip.fault.is_none() {
         finding.vrid = frame.octets::<HEADER>(ip.payload).map(|octets| Header(octets).vrid());
     }
 }
 
 /// The kernel judges Ethernet frames only: adds the header that a frame captured without one must have had.
 fn with_ethernet(packet: Option<Packet>, data: &[u8]) -> Vec<u8> {
-    let to_group = data.octets(DESTINATION_AT) == Some(VRRP_GROUP4);
-    let mac = if to_group { VRRP_GROUP4_MAC } else { [0; 6] };
+    let mac = match packet {
+        Some(packet) if packet.ip.destination == VRRP_GROUP4 => VRRP_GROUP4_MAC,
+        _ => [0; 6],
+    };
     let ethertype: [u8; 2] = if packet.is_some() { [0x08, 0x00] } else { [0, 0] };
     [&mac[..], &[0; 6], &ethertype, data].concat()
 }

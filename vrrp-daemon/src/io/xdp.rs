@@ -7,6 +7,7 @@ mod attach;
 
 use std::collections::BTreeMap;
 use std::env;
+use std::fmt;
 use std::fs;
 use std::os::fd::{AsRawFd, RawFd};
 
@@ -52,10 +53,11 @@ pub struct Xdp {
 }
 
 impl Xdp {
-    /// Loads the program, its maps sized for so many counter rows, rules and devices.
+    /// Loads the program, its maps sized for so many counter rows, rules and devices. On a host that cannot run it
+    /// the error is [`Unavailable`].
     pub fn load(rows: u32, rules: u32, devices: u32) -> Result<Self> {
         if KernelVersion::current().is_ok_and(|kernel| kernel < KERNEL_FLOOR) {
-            bail!("the XDP program needs Linux {KERNEL_FLOOR} or later");
+            return Err(Unavailable(format!("the XDP program needs Linux {KERNEL_FLOOR} or later")).into());
         }
         match env::var_os("VRRP_BPF_OBJECT") {
             Some(path) => {
@@ -182,10 +184,23 @@ fn ring_bytes(rules: u32) -> u32 {
     rules.saturating_mul(RING_BYTES_PER_RULE).clamp(least, most).next_power_of_two()
 }
 
-/// One line for the operator: what the kernel refused, and what is missing.
+/// What the host does not have for XDP, in one line; the daemon does without. Any other error of
+/// [`Xdp::load`] is a fault of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unavailable(String);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
 fn load_error(error: EbpfError) -> anyhow::Error {
     match attach::errno(&error) {
-        Some(libc::EPERM) => anyhow!("loading the XDP program: {}", attach::missing_capabilities()),
+        Some(libc::EPERM) => Unavailable(format!("the XDP program: {}", attach::missing_capabilities())).into(),
+        Some(libc::ENOSYS) => Unavailable("this kernel is built without BPF".into()).into(),
         _ => anyhow::Error::new(error).context("loading the XDP program"),
     }
 }

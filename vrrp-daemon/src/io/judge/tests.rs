@@ -13,6 +13,7 @@ use vrrp_common::wire::checksum::Sum;
 use vrrp_common::wire::ip::ipv4_header;
 
 use super::*;
+use crate::io::xdp::Unavailable;
 
 const INGRESS: Ingress = Ingress { ifindex: 7, device: Device { row: 0, flags: 0 } };
 const TIME: std::time::Duration = std::time::Duration::new(1_700_000_000, 500_000_000);
@@ -130,6 +131,7 @@ fn frames_without_ethernet_are_judged() {
 #[test]
 fn the_kernel_finds_the_same() {
     if let Err(error) = Kernel::load(&rules(), INGRESS) {
+        assert!(error.is::<Unavailable>(), "{error:#}");
         // The kernel's own tests, which may not be skipped in CI, run the same program.
         println!("SKIPPED: {error:#}");
         return;
