@@ -180,8 +180,12 @@ pub(super) fn missing_capabilities() -> String {
             "not permitted, though no capability is missing (lockdown, or a container's seccomp filter?)".into()
         }
         Ok(missing) => format!("not permitted: {} missing", missing.join(" and ")),
-        Err(_) => "not permitted: CAP_BPF and CAP_NET_ADMIN are needed".into(),
+        Err(_) => "not permitted: CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are needed".into(),
     }
+}
+
+pub(super) fn lacks_capabilities() -> bool {
+    effective_capabilities().is_ok_and(|capabilities| !missing(capabilities).is_empty())
 }
 
 /// Numbers of capability(7).
