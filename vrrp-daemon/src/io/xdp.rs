@@ -254,6 +254,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_protocol_thread_may_have_them() {
+        fn moves<T: Send>() {}
+        moves::<Xdp>();
+        moves::<Ring>();
+    }
+
+    #[test]
     fn the_ring_is_bounded() {
         assert_eq!(ring_bytes(0), 64 << 10);
         assert_eq!(ring_bytes(1000), 1 << 20);

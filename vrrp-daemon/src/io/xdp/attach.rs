@@ -105,6 +105,7 @@ fn refused(ifindex: u32, error: &(dyn Error + 'static)) -> Refused {
     let name = slot.as_ref().map_or_else(|_| format!("ifindex {ifindex}"), |slot| slot.name.clone());
     Refused(match (errno(error), slot) {
         (Some(libc::EPERM), _) => format!("{name}: XDP: {}", missing_capabilities()),
+        (Some(libc::EOPNOTSUPP), _) => format!("{name}: its driver has no native XDP; xdp_mode generic works with any"),
         (Some(libc::ENODEV), _) => format!("{name}: no such device"),
         (Some(libc::EBUSY | libc::EEXIST), Ok(Slot { program: Some(id), .. })) => {
             format!("{name}: another XDP program is there: {}", program_name(id))
