@@ -69,7 +69,7 @@ impl Xdp {
         attempt.map_err(|error| refused(ifindex, &*error))
     }
 
-    /// Takes the program off a device.
+    /// Takes the program off a device. A child between fork and exec may keep it there for that instant.
     pub fn detach(&mut self, ifindex: u32) {
         self.attached.remove(&ifindex);
     }
