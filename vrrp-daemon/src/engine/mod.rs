@@ -233,4 +233,3 @@ impl Out<'_> {
         self.actions.push(Action::Tell { id: self.id, event, effective });
     }
 }
-
