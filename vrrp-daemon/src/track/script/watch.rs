@@ -25,7 +25,7 @@ pub async fn watch(
     name: &str,
     number: u32,
     plan: TrackerPlan,
-    mut report: impl FnMut(bool),
+    mut report: impl AsyncFnMut(bool),
     stop: impl Future<Output = ()>,
 ) {
     tokio::pin!(stop);
@@ -73,7 +73,7 @@ pub async fn watch(
             }
         };
         log.outcome(&outcome);
-        report(outcome.passed());
+        report(outcome.passed()).await;
     }
     if let Some(ending) = ending {
         // A panic of the task would have been told by its hook.

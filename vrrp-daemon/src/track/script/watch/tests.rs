@@ -15,7 +15,7 @@ fn script(dir: &Dir, text: &str, interval: u64, timeout: u64) -> Script {
 /// The outcomes of the first `span` milliseconds, with their times.
 async fn outcomes(script: &Script, span: u64) -> Vec<(bool, u64)> {
     let (start, seen) = (Instant::now(), RefCell::new(Vec::new()));
-    let report = |passed| seen.borrow_mut().push((passed, start.elapsed().as_millis() as u64));
+    let report = async |passed| seen.borrow_mut().push((passed, start.elapsed().as_millis() as u64));
     let stop = tokio::time::sleep(Duration::from_millis(span));
     watch(script, "chk", 0, PLAN, report, stop).await;
     seen.into_inner()
