@@ -1,5 +1,7 @@
 //! vrrpd as a library.
 pub mod config;
+#[cfg(feature = "io")]
+pub mod ctl;
 pub mod engine;
 #[cfg(feature = "io")]
 pub mod io;

@@ -266,3 +266,112 @@ pub fn span(seconds: u64) -> String {
         _ => format!("{days} d {} h", hours % 24),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::setup::{self, VirtualAddress};
+    use crate::engine::plan::{GarpPlan, InstancePlan, InterfaceId, Wanted};
+    use crate::engine::snapshot::Rival;
+    use vrrp_common::{Centis, Priority, Version, Vrid};
+
+    fn setup() -> Setup {
+        let mut setup = Setup { interfaces: vec!["eth0".into()], ..Setup::default() };
+        setup.daemon.router_id = Some("lvs-a".into());
+        setup.plan.instances.push(InstancePlan {
+            interface: InterfaceId(0),
+            family: Family::V6,
+            vrid: Vrid::new(51).unwrap(),
+            version: Version::V3,
+            priority: Priority::DEFAULT,
+            wanted: Wanted::Backup,
+            advert_int: Centis::SECOND,
+            down_adverts: 3,
+            preempt: true,
+            addresses: 2,
+            garp: GarpPlan::default(),
+            watches: Vec::new(),
+        });
+        let address = |address: &str| VirtualAddress {
+            address: address.parse().unwrap(),
+            prefix: 64,
+            interface: InterfaceId(0),
+            broadcast: None,
+            label: None,
+            scope: 0,
+            advertised: true,
+        };
+        setup.instances.push(setup::Instance {
+            name: "VI_6".into(),
+            addresses: vec![address("fe80::1"), address("2001:db8::1")],
+            source: None,
+            auth_pass: None,
+            checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
+            notify: Default::default(),
+        });
+        setup
+    }
+
+    #[test]
+    fn names_and_times_are_put_to_what_was_observed() {
+        let snapshot = Snapshot {
+            state: StateName::Backup,
+            since: Instant::from_nanos(40_000_000_000),
+            cause: Cause::Startup,
+            base: Priority::DEFAULT,
+            effective: Priority::new(90).unwrap(),
+            master: Some(Rival { address: "fe80::2".parse().unwrap(), priority: Priority::OWNER }),
+            stats: Stats::default(),
+        };
+        let observed = Observed {
+            setup: Arc::new(setup()),
+            now: Instant::from_nanos(100_000_000_000),
+            interfaces: vec![ObservedInterface {
+                index: Some(IfIndex(7)),
+                up: true,
+                xdp: ObservedXdp::Off { why: "xdp_mode off".into() },
+                drops: vec![(Reason::VridUnknown, 2), (Reason::Checksum, 0)],
+            }],
+            instances: vec![ObservedInstance { snapshot, held: vec![1], drops: Vec::new() }],
+        };
+        let clock = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        let process = Process {
+            version: "0.1.0",
+            started_at: clock - std::time::Duration::from_secs(100),
+            config: "/etc/keepalived/keepalived.conf".into(),
+            log: None,
+            notices_lost: Arc::new(AtomicU64::new(3)),
+        };
+        let mut json = serde_json::to_value(Status::new(&process, &observed, clock)).unwrap();
+        json["daemon"]["pid"] = 1.into();
+        json["instances"][0]["stats"] = ().into();
+        let expected = r#"{
+            "daemon": {
+                "version": "0.1.0", "pid": 1, "since": "1970-01-12T13:45:00.000Z", "seconds": 100,
+                "config": "/etc/keepalived/keepalived.conf", "router_id": "lvs-a",
+                "log_lines_lost": 0, "notices_lost": 3
+            },
+            "interfaces": [{
+                "name": "eth0", "ifindex": 7, "up": true, "xdp": "off", "xdp_off_why": "xdp_mode off",
+                "drops": {"vrid_unknown": 2}
+            }],
+            "instances": [{
+                "name": "VI_6", "interface": "eth0", "vrid": 51, "version": 3, "family": 6, "state": "BACKUP",
+                "base_priority": 100, "effective_priority": 90,
+                "master": {"address": "fe80::2", "priority": 255, "ourselves": false},
+                "since": "1970-01-12T13:45:40.000Z", "seconds": 60, "why": "startup",
+                "addresses": [{"address": "fe80::1/64", "held": false}, {"address": "2001:db8::1/64", "held": true}],
+                "stats": null, "drops": {}
+            }]
+        }"#;
+        assert_eq!(json, serde_json::from_str::<serde_json::Value>(expected).unwrap());
+    }
+
+    #[test]
+    fn spans_have_two_units() {
+        for (seconds, text) in [(0, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (7380, "2 h 3 min"), (273_906, "3 d 4 h")]
+        {
+            assert_eq!(span(seconds), text);
+        }
+    }
+}
