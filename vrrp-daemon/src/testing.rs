@@ -81,3 +81,12 @@ pub fn lives(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
 }
+
+/// Waits until a process is gone.
+pub async fn wait_until_gone(pid: &str) {
+    let start = Instant::now();
+    while lives(pid) {
+        assert!(start.elapsed() < Duration::from_secs(10), "{pid} still lives");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -166,7 +166,7 @@ mod tests {
 
     use super::*;
     use crate::config::setup::Instance;
-    use crate::testing::{Dir, lives, shell};
+    use crate::testing::{Dir, shell, wait_until_gone};
 
     fn setup(notify: Notify) -> Arc<Setup> {
         let instance = Instance {
@@ -249,13 +249,7 @@ mod tests {
         assert!((1000..3000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
         let pid = dir.read("pid");
         assert!(!pid.is_empty());
-        for _ in 0..200 {
-            if !lives(&pid) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("still there");
+        wait_until_gone(&pid).await;
     }
 
     #[test]

@@ -24,16 +24,16 @@ async fn outcomes(script: &Script, span: u64) -> Vec<(bool, u64)> {
 #[tokio::test]
 async fn runs_from_start_to_start() {
     let dir = Dir::new();
-    let seen = outcomes(&script(&dir, "sleep 0.1", 200, 200), 1100).await;
+    let seen = outcomes(&script(&dir, "sleep 0.2", 400, 5000), 2300).await;
     assert!(seen.iter().all(|&(passed, _)| passed), "{seen:?}");
-    assert!((5..=6).contains(&seen.len()), "each 200 ms, not each 300 ms: {seen:?}");
+    assert!((5..=6).contains(&seen.len()), "each 400 ms, not each 600 ms: {seen:?}");
 }
 
 #[tokio::test]
 async fn exit_status_decides() {
     let dir = Dir::new();
     let text = "test -e $0/down && exit 1; touch $0/down";
-    let seen: Vec<_> = outcomes(&script(&dir, text, 100, 100), 250).await.into_iter().map(|(ok, _)| ok).collect();
+    let seen: Vec<_> = outcomes(&script(&dir, text, 100, 5000), 1000).await.into_iter().map(|(ok, _)| ok).collect();
     assert!(seen.starts_with(&[true, false]), "{seen:?}");
 }
 
