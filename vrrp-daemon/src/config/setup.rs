@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use vrrp_common::wire::checksum::ChecksumForm;
 
 use crate::engine::plan::{InterfaceId, Plan};
+pub use crate::track::check::Script;
 pub use crate::track::command::{Command, RunAs};
-pub use crate::track::script::Script;
 
 /// A whole configuration, resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

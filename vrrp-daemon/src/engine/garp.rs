@@ -30,12 +30,15 @@ impl Garp {
         self.again_at
     }
 
-    /// One address was set, or could not be.
+    /// One address was set, or could not be. One that is set again later was in doubt alone, and is announced alone.
     pub fn settled(&mut self, now: Instant, plan: GarpPlan, address: u32, installed: bool, out: &mut Out) {
         if installed {
             out.announce(Announced::One(address), plan.repeat.min(1));
         }
-        self.outstanding = self.outstanding.saturating_sub(1);
+        if self.outstanding == 0 {
+            return;
+        }
+        self.outstanding -= 1;
         if self.outstanding == 0 {
             out.announce(Announced::All, plan.repeat.saturating_sub(1));
             self.schedule(now, plan);
@@ -50,8 +53,12 @@ impl Garp {
         }
     }
 
-    /// A weaker master was heard: hosts may have learned its address.
+    /// A weaker master was heard: hosts may have learned its address. While addresses are outstanding, the round to come
+    /// will tell them.
     pub fn provoked(&mut self, now: Instant, plan: GarpPlan, out: &mut Out) {
+        if self.outstanding > 0 {
+            return;
+        }
         if self.provoked_at.is_some_and(|at| now.since(at) < PROVOKED_INTERVAL) {
             return;
         }

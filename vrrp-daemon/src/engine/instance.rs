@@ -167,10 +167,11 @@ impl Instance {
         let due = self.deadline();
         let State::Backup(backup) = &mut self.state else { return };
         match heard.claim {
-            // FSM-B3. Only ever sooner: repeated, it could hold the election up for ever.
+            // FSM-B3. Only ever sooner: repeated, it could hold the election up for ever. And not by one that arrived
+            // before the advert last accepted: who served after it has not left.
             Claim::Leaving => {
                 let sooner = due.is_some_and(|(due, _)| now + skew(version, effective, backup.interval) < due);
-                if backup.wait == Wait::Down && sooner {
+                if backup.wait == Wait::Down && sooner && now >= backup.heard_at {
                     backup.wait = Wait::Skew;
                     backup.heard_at = now;
                     backup.cause = Cause::MasterLeft;

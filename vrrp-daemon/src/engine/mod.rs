@@ -10,6 +10,8 @@ mod instance;
 pub mod plan;
 pub mod snapshot;
 pub mod stats;
+#[cfg(test)]
+mod tests;
 pub mod tracking;
 
 use std::net::IpAddr;
@@ -70,6 +72,7 @@ pub enum Action {
 /// Which addresses an announcement is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Announced {
+    /// Every address that is set; one that could not be is left out.
     All,
     /// The address of this number.
     One(u32),

@@ -19,7 +19,7 @@ use super::notify::{self, Notifier};
 use super::status::Process;
 use crate::config::setup::{Command, Notify, Setup, TrackerKind};
 use crate::engine::plan::{Subject, TrackerId};
-use crate::track::script;
+use crate::track::check;
 
 /// How long everything together may hold up the stop; then what still runs is killed.
 const TIME_TO_STOP: Duration = Duration::from_millis(1500);
@@ -138,7 +138,7 @@ fn checks(
             let tracker = &setup.trackers[id.index()];
             let TrackerKind::Script(script) = &tracker.kind;
             let plan = setup.plan.trackers[id.index()];
-            script::watch(script, &tracker.name, id.0, plan, async |passed| reports(id, passed).await, stop).await;
+            check::watch(script, &tracker.name, id.0, plan, async |passed| reports(id, passed).await, stop).await;
         });
     }
     checks

@@ -1,50 +1,42 @@
-//! `vrrp_script`: a command run again and again, whose exit status is heard by the engine.
+//! `vrrp_script`: a command run again and again, whose exit status tells whether something is well.
 
-#[cfg(feature = "io")]
-mod watch;
+use super::Weight;
+use crate::syntax::command::{CommandLine, UserName};
+use crate::syntax::diagnostic::Diagnostics;
+use crate::syntax::schema::{At, FromEntry, Mark, block};
+use crate::syntax::tree::Entry;
+use crate::syntax::value::{Seconds, Whole};
 
-use std::time::Duration;
+/// Intervals and timeouts, bounded as in keepalived.
+pub type ScriptTime = Seconds<0, 4_294_000_000>;
+/// How often in a row.
+pub type Times = Whole<1, 2_147_483_647>;
 
-#[cfg(feature = "io")]
-pub use watch::watch;
-
-use super::command::Command;
-
-/// `vrrp_script`: a command run again and again; exit status 0 is success.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Script {
-    pub command: Command,
-    /// From start to start; default 1 s.
-    pub interval: Duration,
-    /// After this a run counts as failed and is ended; default the interval.
-    pub timeout: Duration,
-}
-
-impl Script {
-    /// How long after the first run the second one starts: a part of the interval that is different for each `number`, so
-    /// that scripts of equal interval, which all start at once, do not keep starting together. Later runs are one
-    /// interval apart.
-    pub fn phase(&self, number: u32) -> Duration {
-        // Multiples of the golden ratio, modulo one, fill the interval evenly however many there are.
-        let fraction = f64::from(number.wrapping_mul(0x9e37_79b9)) / 4_294_967_296.0;
-        self.interval.mul_f64(1.0 - fraction)
+block! {
+    /// A script as it is written.
+    pub struct Script, others (&[]) {
+        /// The command; exit status 0 is success.
+        "script" => script: Option<CommandLine>;
+        /// Seconds from start to start; default 1.
+        "interval" => interval: Option<At<ScriptTime>>;
+        /// Seconds after which a run is ended and counts as failed; default the interval.
+        "timeout" => timeout: Option<At<ScriptTime>>;
+        /// What it does to the priority of virtual routers that do not say; 0 makes a failure a fault.
+        "weight" => weight: Option<Weight>;
+        /// Successes in a row until it counts as well again.
+        "rise" => rise: Option<Times>;
+        /// Failures in a row until it counts as failed.
+        "fall" => fall: Option<Times>;
+        /// Who runs it: user, and group if another than the user's.
+        "user" => user: Option<UserName>;
+        /// It counts as failed until it was heard of.
+        "init_fail" => init_fail: Mark;
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn phases_fill_the_interval_and_never_exceed_it() {
-        let command = Command { argv: Vec::new(), run_as: Default::default() };
-        let second = Duration::from_secs(1);
-        let script = Script { command, interval: second, timeout: second };
-        let mut phases: Vec<_> = (0..100).map(|number| script.phase(number)).collect();
-        assert_eq!(phases[0], second, "a single script keeps its interval from the start");
-        phases.sort();
-        assert!(phases[0] > Duration::ZERO && phases[99] <= second);
-        let widest = phases.windows(2).map(|pair| pair[1] - pair[0]).max();
-        assert!(widest < Some(Duration::from_millis(25)), "{widest:?}");
+impl FromEntry for Weight {
+    fn from_entry(entry: &Entry, found: &mut Diagnostics) -> Option<Self> {
+        entry.parameter("a whole number from -253 to 253, perhaps with reverse", found)?;
+        super::weight(entry.parameters(), found)
     }
 }
