@@ -1,19 +1,28 @@
-//! A test that cannot run here says so, loudly; where everything must run, it fails.
+//! A test that cannot run here says so loudly; in CI it fails.
 
+use std::env;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::thread;
 
-/// Reports that the calling test is skipped. Return right after it.
+/// Records that the calling test did not run, and why; the caller returns then.
 ///
-/// `VRRP_SKIPS` names a file that collects the skips; with `VRRP_REQUIRE=1` a skip is a failure.
-pub fn skip(reason: &str) {
-    let thread = std::thread::current();
-    let test = thread.name().unwrap_or("unnamed");
-    eprintln!("SKIPPED {test}: {reason}");
-    if let Ok(path) = std::env::var("VRRP_SKIPS") {
-        let file = OpenOptions::new().create(true).append(true).open(&path);
-        let written = file.and_then(|mut file| writeln!(file, "{test}: {reason}"));
-        assert!(written.is_ok(), "{path}: {written:?}");
+/// `VRRP_SKIPS=file` collects the lines of all test programs; `VRRP_REQUIRE=1` turns the skip into a failure.
+pub fn skip(reason: impl std::fmt::Display) {
+    let test = thread::current().name().unwrap_or("?").to_owned();
+    println!("SKIPPED {test}: {reason}");
+    if let Some(path) = env::var_os("VRRP_SKIPS") {
+        let line = format!("{test}: {reason}\n");
+        let written = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .and_then(|mut file| file.write_all(line.as_bytes()));
+        if let Err(error) = written {
+            panic!("VRRP_SKIPS: {error}");
+        }
     }
-    assert!(std::env::var("VRRP_REQUIRE").as_deref() != Ok("1"), "{test} was skipped and may not be: {reason}");
+    if env::var("VRRP_REQUIRE").is_ok_and(|value| value == "1") {
+        panic!("{test} may not be skipped here: {reason}");
+    }
 }
