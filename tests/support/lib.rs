@@ -1,5 +1,9 @@
 //! What the tests share: worlds, namespaces, frames, peers.
 
+pub mod frames;
+pub mod invariants;
+pub mod rng;
 mod skip;
+pub mod world;
 
 pub use skip::skip;

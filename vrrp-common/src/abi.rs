@@ -86,10 +86,27 @@ pub struct RecordHead {
     pub source: [u8; 16],
 }
 
+/// A ring buffer record of full length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Record {
+    pub head: RecordHead,
+    pub message: [u8; MESSAGE_BUDGET],
+}
+
+impl Record {
+    /// The octets of a record whose message is `length` octets long; `None` when it cannot be.
+    #[inline(always)]
+    pub fn octets(&self, length: usize) -> Option<&[u8]> {
+        bytemuck::bytes_of(self).get(..size_of::<RecordHead>() + length)
+    }
+}
+
 const _: () = {
     assert!(size_of::<RuleKey>() == 8);
     assert!(size_of::<Rule>() == 40);
     assert!(size_of::<Device>() == 8);
     assert!(size_of::<RecordHead>() == 32);
+    assert!(size_of::<Record>() == 288);
     assert!(size_of::<CounterRow>() == 512);
 };

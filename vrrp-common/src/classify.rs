@@ -14,7 +14,7 @@ use crate::wire::ip::{Ipv4, VRRP_GROUP4};
 
 /// Where the rules are: a map in the kernel, a table on the host.
 pub trait Rules {
-    fn rule(&self, key: RuleKey) -> Option<Rule>;
+    fn rule(&self, key: RuleKey) -> Option<&Rule>;
 }
 
 /// The device that a frame came in by.
@@ -38,53 +38,86 @@ pub struct Judgement {
     pub checksum_form: ChecksumForm,
 }
 
+/// A packet that claims to carry VRRP.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet {
+    pub link: Link,
+    pub ip: Ipv4,
+}
+
+impl Packet {
+    /// Finds the packet in an Ethernet frame; `None` when it is not VRRP.
+    ///
+    /// This is all that other traffic pays for, so it needs no look-up.
+    #[inline(always)]
+    pub fn find(frame: &(impl Frame + ?Sized)) -> Option<Self> {
+        let link = Link::parse(frame)?;
+        if link.ethertype != ETHERTYPE_IPV4 {
+            return None;
+        }
+        Self::behind(link, frame)
+    }
+
+    /// The packet that a raw IPv4 socket read.
+    pub fn without_link(packet: &(impl Frame + ?Sized)) -> Option<Self> {
+        Self::behind(Link::none(), packet)
+    }
+
+    #[inline(always)]
+    fn behind(link: Link, frame: &(impl Frame + ?Sized)) -> Option<Self> {
+        Some(Self { link, ip: Ipv4::parse(frame, link.payload)? })
+    }
+}
+
 /// Judges an Ethernet frame. The message of a delivered advert is in `message` afterwards.
 ///
 /// A message longer than `N` octets is passed on as [`Reason::AddrCountOverBudget`].
-#[inline(always)]
 pub fn classify<const N: usize>(
     frame: &(impl Frame + ?Sized),
     ingress: Ingress,
     rules: &impl Rules,
     message: &mut [u8; N],
 ) -> Judgement {
-    match Link::parse(frame) {
-        Some(link) if link.ethertype == ETHERTYPE_IPV4 => classify_ipv4(frame, link, ingress, rules, message),
-        _ => Found::of_device(ingress).judged(Reason::NotVrrp),
+    match Packet::find(frame) {
+        Some(packet) => judge(frame, packet, ingress, rules, message),
+        None => Found::on(ingress).judged(Reason::NotVrrp),
     }
 }
 
-/// Judges an IPv4 packet behind `link`; [`Link::none`] for one that a raw socket read.
+/// Judges the packet found in `frame`.
 #[inline(always)]
-pub fn classify_ipv4<const N: usize>(
+pub fn judge<const N: usize>(
     frame: &(impl Frame + ?Sized),
-    link: Link,
+    packet: Packet,
     ingress: Ingress,
     rules: &impl Rules,
     message: &mut [u8; N],
 ) -> Judgement {
-    let mut found = Found::of_device(ingress);
-    let ip = match Ipv4::parse(frame, link.payload) {
-        Ok(ip) => ip,
-        Err(reason) => return found.judged(reason),
-    };
+    let Packet { link, ip } = packet;
+    let mut found = Found::on(ingress);
+    // A VLAN without a rule of ours is another host's link.
+    found.pass_all |= link.vlan != 0;
+    found.pass_always = ip.destination != VRRP_GROUP4;
+    if let Some(fault) = ip.fault {
+        return found.judged(fault);
+    }
     let Some(octets) = frame.octets::<HEADER>(ip.payload) else {
         return found.judged(Reason::Internal);
     };
     let header = Header(octets);
     let key = RuleKey { ifindex: ingress.ifindex, vlan: link.vlan, family: Family::V4 as u8, vrid: header.vrid() };
     let rule = if header.vrid() == 0 { None } else { rules.rule(key) };
-    found.belongs_to(rule, link);
+    found.belongs_to(rule);
     found.source = ip.source;
     found.length = ip.length;
 
-    let reason = match judge_packet(&link, &ip, rule.as_ref()).and_then(|()| judge_header(header, &ip, rule)).and_then(
+    let reason = match judge_packet(&link, &ip, rule).and_then(|()| judge_header(header, &ip, rule)).and_then(
         |(version, rule)| {
             if ip.length > N {
                 return Err(Reason::AddrCountOverBudget);
             }
             frame.copy(ip.payload, ip.length, message).ok_or(Reason::Internal)?;
-            judge_message(header, version, &ip, &rule, message)
+            judge_message(header, version, &ip, rule, message)
         },
     ) {
         Ok(form) => {
@@ -120,7 +153,7 @@ fn judge_packet(link: &Link, ip: &Ipv4, rule: Option<&Rule>) -> Result<(), Reaso
 
 /// The fixed header: what it is, whose it is, how long it must be.
 #[inline(always)]
-fn judge_header(header: Header, ip: &Ipv4, rule: Option<Rule>) -> Result<(Version, Rule), Reason> {
+fn judge_header<'a>(header: Header, ip: &Ipv4, rule: Option<&'a Rule>) -> Result<(Version, &'a Rule), Reason> {
     let version = Version::new(header.version_nibble()).ok_or(Reason::VersionUnsupported)?;
     if rule.is_some_and(|rule| rule.version != version as u8) {
         return Err(Reason::VersionMismatch);
@@ -187,12 +220,14 @@ fn judge_message<const N: usize>(
 #[inline(always)]
 fn checksum_form<const N: usize>(version: Version, ip: &Ipv4, message: &[u8; N]) -> Option<ChecksumForm> {
     let mut sum = Sum::default();
-    // A bound that the verifier sees; the length is a multiple of four here.
-    for (index, pair) in message.as_chunks::<2>().0.iter().enumerate() {
-        if index * 2 >= ip.length {
+    // The length is a multiple of four here. As a number of its own, what the verifier learns of it in the loop is
+    // forgotten behind it; with `ip.length` it would walk the rest of the program once for every possible length.
+    let words = ip.length / 4;
+    for (index, word) in message.as_chunks::<4>().0.iter().enumerate() {
+        if index >= words {
             break;
         }
-        sum = sum.word(pair[0], pair[1]);
+        sum = sum.words(*word);
     }
     if sum.is_intact() {
         return Some(ChecksumForm::Message);
@@ -201,14 +236,13 @@ fn checksum_form<const N: usize>(version: Version, ip: &Ipv4, message: &[u8; N])
     (version == Version::V3 && pseudo.is_intact()).then_some(ChecksumForm::PseudoHeader)
 }
 
-/// Compares v2's password over its whole length, whatever differs first.
+/// Whether v2's password, behind the addresses, is ours. It crosses the link in clear text: how long the comparison
+/// takes tells nobody anything.
 #[inline(always)]
 fn password_matches<const N: usize>(header: Header, rule: &Rule, message: &[u8; N]) -> bool {
     let at = HEADER + 4 * header.address_count() as usize;
-    let Some(data) = message.get(at..).and_then(|rest| rest.first_chunk::<AUTH_DATA>()) else {
-        return false;
-    };
-    data.iter().zip(&rule.auth_pass).fold(0, |difference, (theirs, ours)| difference | (theirs ^ ours)) == 0
+    let data = message.get(at..).and_then(|rest| rest.first_chunk::<AUTH_DATA>());
+    data.is_some_and(|data| u64::from_ne_bytes(*data) == u64::from_ne_bytes(rule.auth_pass))
 }
 
 #[inline(always)]
@@ -226,11 +260,13 @@ struct Found {
     checksum_form: ChecksumForm,
     /// Frames that match no rule of ours pass, whatever is wrong with them.
     pass_all: bool,
+    /// Not to the VRRP group: on a router it may be traffic between others, which is not ours to drop.
+    pass_always: bool,
 }
 
 impl Found {
     #[inline(always)]
-    fn of_device(ingress: Ingress) -> Self {
+    fn on(ingress: Ingress) -> Self {
         Self {
             row: ingress.device.row,
             slot: 0,
@@ -238,29 +274,26 @@ impl Found {
             length: 0,
             checksum_form: ChecksumForm::Message,
             pass_all: ingress.device.flags & DEVICE_PASS_UNKNOWN != 0,
+            pass_always: false,
         }
     }
 
     #[inline(always)]
-    fn belongs_to(&mut self, rule: Option<Rule>, link: Link) {
-        match rule {
-            Some(rule) => {
-                self.row = rule.row;
-                self.slot = rule.slot;
-                self.pass_all = false;
-            }
-            // A VLAN without a rule of ours is another host's link.
-            None => self.pass_all |= link.vlan != 0,
+    fn belongs_to(&mut self, rule: Option<&Rule>) {
+        if let Some(rule) = rule {
+            self.row = rule.row;
+            self.slot = rule.slot;
+            self.pass_all = false;
         }
     }
 
     #[inline(always)]
     fn judged(self, reason: Reason) -> Judgement {
         let disposition = match reason.disposition() {
-            Disposition::Drop if self.pass_all => Disposition::Pass,
+            Disposition::Drop if self.pass_all || self.pass_always => Disposition::Pass,
             disposition => disposition,
         };
-        let Self { row, slot, source, length, checksum_form, pass_all: _ } = self;
+        let Self { row, slot, source, length, checksum_form, pass_all: _, pass_always: _ } = self;
         Judgement { reason, disposition, row, slot, source, length, checksum_form }
     }
 }

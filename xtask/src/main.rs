@@ -1,2 +1,54 @@
-//! `cargo xtask`: builds, deploys and tests the project.
-fn main() {}
+//! `cargo xtask`: builds the XDP object, runs the tests and starts the daemon. Each command has a file of its own.
+
+mod ebpf;
+mod install;
+mod libtest;
+mod object;
+mod record;
+mod report;
+mod run;
+mod sources;
+mod test;
+mod toolchain;
+mod tree;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the release daemon and run it in the foreground; with no words, run the demonstration
+    Run(run::Args),
+    /// Install what the tests need, then lint, build and test everything
+    Test(test::Args),
+    /// Build the XDP object, or check the committed one
+    Ebpf(ebpf::Args),
+}
+
+fn main() -> ExitCode {
+    match command(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        // One line, whatever RUST_BACKTRACE asks of the tests.
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command(command: Command) -> Result<()> {
+    let tree = tree::Tree::find()?;
+    match command {
+        Command::Run(args) => run::run(&tree, &args),
+        Command::Test(args) => test::test(&tree, &args),
+        Command::Ebpf(args) => ebpf::ebpf(&tree, &args),
+    }
+}

@@ -17,37 +17,37 @@ pub enum ChecksumForm {
 
 /// A running one's complement sum, not folded.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Sum(u32);
+pub struct Sum(u64);
 
 impl Sum {
-    /// Adds one 16-bit word. 65,536 words fit before the sum could wrap.
+    /// Adds two 16-bit words at once, which comes to the same (RFC 1071 section 2). Billions fit before it could wrap.
     #[inline(always)]
-    pub const fn word(self, high: u8, low: u8) -> Self {
-        Self(self.0 + u16::from_be_bytes([high, low]) as u32)
+    pub const fn words(self, octets: [u8; 4]) -> Self {
+        Self(self.0 + u32::from_be_bytes(octets) as u64)
     }
 
-    /// Adds octets; an odd last one is padded with zero.
+    /// Adds octets; what is missing of the last word is zero.
     pub fn octets(self, octets: &[u8]) -> Self {
-        octets.chunks(2).fold(self, |sum, pair| sum.word(pair[0], pair.get(1).copied().unwrap_or(0)))
+        let (words, rest) = octets.as_chunks::<4>();
+        let mut last = [0; 4];
+        last[..rest.len()].copy_from_slice(rest);
+        words.iter().chain([&last]).fold(self, |sum, words| sum.words(*words))
     }
 
     /// Adds the IPv4 pseudo header (RFC 793's: addresses, protocol, length).
     #[inline(always)]
     pub const fn pseudo_header4(self, source: [u8; 4], destination: [u8; 4], length: u16) -> Self {
         let [l0, l1] = length.to_be_bytes();
-        self.word(source[0], source[1])
-            .word(source[2], source[3])
-            .word(destination[0], destination[1])
-            .word(destination[2], destination[3])
-            .word(0, PROTOCOL_VRRP)
-            .word(l0, l1)
+        self.words(source).words(destination).words([0, PROTOCOL_VRRP, l0, l1])
     }
 
     /// The sum in 16 bits.
     #[inline(always)]
     pub const fn fold(self) -> u16 {
-        let once = (self.0 & 0xffff) + (self.0 >> 16);
-        ((once & 0xffff) + (once >> 16)) as u16
+        let sum = (self.0 & 0xffff_ffff) + (self.0 >> 32);
+        let sum = (sum & 0xffff) + (sum >> 16);
+        let sum = (sum & 0xffff) + (sum >> 16);
+        ((sum & 0xffff) + (sum >> 16)) as u16
     }
 
     /// Whether data that contains its checksum is intact.

@@ -18,38 +18,43 @@ pub struct Ipv4 {
     /// Where the message starts, and its length by the IP header: pad octets of the frame are not part of it.
     pub payload: usize,
     pub length: usize,
+    /// Why the message cannot be read there.
+    pub fault: Option<Reason>,
 }
 
 impl Ipv4 {
-    /// Reads the header at `at`; [`Reason::NotVrrp`] when it is another protocol or the frame ends inside it.
+    /// Reads the header at `at`; `None` when it is another protocol or the frame ends inside it.
+    ///
+    /// Addresses and all are told of a faulty header, too: a `Result` would leave them undefined in the error's case,
+    /// which the compiler may copy nevertheless and the kernel's verifier refuses.
     #[inline(always)]
-    pub fn parse(frame: &(impl Frame + ?Sized), at: usize) -> Result<Self, Reason> {
-        let fixed: [u8; 20] = frame.octets(at).ok_or(Reason::NotVrrp)?;
+    pub fn parse(frame: &(impl Frame + ?Sized), at: usize) -> Option<Self> {
+        let fixed: [u8; 20] = frame.octets(at)?;
         if fixed[0] >> 4 != 4 || fixed[9] != PROTOCOL_VRRP {
-            return Err(Reason::NotVrrp);
+            return None;
         }
         let header = (fixed[0] & 0x0f) as usize * 4;
         let total = u16::from_be_bytes([fixed[2], fixed[3]]) as usize;
-        if header < 20 || total < header {
-            return Err(Reason::IpHeaderBad);
-        }
-        if total - header < 8 {
-            return Err(Reason::Truncated);
-        }
-        if at + total > frame.length() {
-            return Err(Reason::IpHeaderBad);
-        }
-        // More fragments, or an offset.
-        if u16::from_be_bytes([fixed[6], fixed[7]]) & 0x3fff != 0 {
-            return Err(Reason::IpFragment);
-        }
+        let fault = if header < 20 || total < header {
+            Some(Reason::IpHeaderBad)
+        } else if total - header < 8 {
+            Some(Reason::Truncated)
+        } else if at + total > frame.length() {
+            Some(Reason::IpHeaderBad)
+        } else if u16::from_be_bytes([fixed[6], fixed[7]]) & 0x3fff != 0 {
+            // More fragments, or an offset.
+            Some(Reason::IpFragment)
+        } else {
+            None
+        };
         let [.., s0, s1, s2, s3, d0, d1, d2, d3] = fixed;
-        Ok(Self {
+        Some(Self {
             ttl: fixed[8],
             source: [s0, s1, s2, s3],
             destination: [d0, d1, d2, d3],
             payload: at + header,
-            length: total - header,
+            length: total.saturating_sub(header),
+            fault,
         })
     }
 }
@@ -89,19 +94,20 @@ mod tests {
 
     #[test]
     fn lies_are_told_apart() {
-        let change = |at: usize, octet: u8| {
+        let parse = |at: usize, octet: u8| {
             let mut changed = packet();
             changed[at] = octet;
             Ipv4::parse(&changed[..], 0)
         };
-        assert_eq!(change(0, 0x44), Err(Reason::IpHeaderBad));
-        assert_eq!(change(3, 19), Err(Reason::IpHeaderBad));
-        assert_eq!(change(3, 27), Err(Reason::Truncated));
-        assert_eq!(change(3, 47), Err(Reason::IpHeaderBad));
-        assert_eq!(change(6, 0x20), Err(Reason::IpFragment));
-        assert_eq!(change(7, 1), Err(Reason::IpFragment));
-        assert!(change(6, 0x40).is_ok(), "don't-fragment is no fragment");
-        assert_eq!(change(9, 89), Err(Reason::NotVrrp));
-        assert_eq!(Ipv4::parse(&packet()[..19], 0), Err(Reason::NotVrrp));
+        let change = |at, octet| parse(at, octet).unwrap().fault;
+        assert_eq!(change(0, 0x44), Some(Reason::IpHeaderBad));
+        assert_eq!(change(3, 19), Some(Reason::IpHeaderBad));
+        assert_eq!(change(3, 27), Some(Reason::Truncated));
+        assert_eq!(change(3, 47), Some(Reason::IpHeaderBad));
+        assert_eq!(change(6, 0x20), Some(Reason::IpFragment));
+        assert_eq!(change(7, 1), Some(Reason::IpFragment));
+        assert_eq!(change(6, 0x40), None, "don't-fragment is no fragment");
+        assert_eq!(parse(9, 89), None);
+        assert_eq!(Ipv4::parse(&packet()[..19], 0), None);
     }
 }

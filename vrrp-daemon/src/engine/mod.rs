@@ -1,2 +1,238 @@
-//! The rules of VRRP, for many instances at once.
+//! The rules of VRRP for many instances at once (RFC 9568 section 6.4), and nothing else: no clock, no sockets, no names.
+//!
+//! [`Engine::handle`] takes what happened and when, and says in order what to do about it. [`Engine::deadline`] says when
+//! it wants to be called without anything having happened. What became of an action returns as another input.
+
+pub mod agenda;
+pub mod event;
+mod garp;
+mod instance;
 pub mod plan;
+pub mod snapshot;
+pub mod stats;
+#[cfg(test)]
+mod tests;
+pub mod tracking;
+
+use std::net::IpAddr;
+
+use vrrp_common::{Centis, Claim, Instant};
+
+use agenda::Agenda;
+use event::Event;
+use instance::Instance;
+use plan::{InstanceId, InterfaceId, Plan, Subject, TrackerId};
+use snapshot::Snapshot;
+use tracking::{Surroundings, Verdict};
+
+/// What happened. The instant beside it is when it happened, not when it was noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A valid advert for an instance; the instant is its arrival.
+    Advert(InstanceId, Heard),
+    /// Nothing: time passed. Everything received before must have been handed in first.
+    Deadline,
+    /// An interface went up (and running) or down.
+    Interface { id: InterfaceId, up: bool },
+    /// The address that an instance can send from. At the start it comes before its interface's state.
+    Source { id: InstanceId, address: Option<IpAddr> },
+    /// One outcome of a check.
+    Check { id: TrackerId, passed: bool },
+    /// An address of an [`Action::Install`] is set, or cannot be.
+    Address { id: InstanceId, tenure: Tenure, address: u32, installed: bool },
+    /// The daemon stops: leave everything.
+    Shutdown,
+}
+
+/// What an advert says, of the parts that decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    pub source: IpAddr,
+    pub claim: Claim,
+    pub interval: Centis,
+    /// Whether the advertised addresses are the configured ones.
+    pub addresses_match: bool,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send one advert.
+    Advertise { id: InstanceId, claim: Claim },
+    /// Set all addresses of an instance; each is answered with [`Input::Address`].
+    Install { id: InstanceId, tenure: Tenure },
+    /// Remove all addresses of an instance.
+    Release { id: InstanceId },
+    /// Send `rounds` gratuitous ARPs (or unsolicited neighbour advertisements) of each address meant.
+    Announce { id: InstanceId, addresses: Announced, rounds: u32 },
+    /// Log, count, run notify scripts.
+    Tell { id: InstanceId, event: Event, effective: vrrp_common::Priority },
+}
+
+/// Which addresses an announcement is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announced {
+    /// Every address that is set; one that could not be is left out.
+    All,
+    /// The address of this number.
+    One(u32),
+}
+
+/// Counts an instance's times as master, so that a late answer about an earlier one is known for what it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tenure(pub u32);
+
+/// Why a deadline is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    AdvertDue,
+    MasterDown,
+    AnnounceDue,
+}
+
+/// All instances of one daemon.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    instances: Vec<Instance>,
+    surroundings: Surroundings,
+    agenda: Agenda,
+    /// By interface and by tracker: the instances that depend on it.
+    by_interface: Vec<Vec<InstanceId>>,
+    by_tracker: Vec<Vec<InstanceId>>,
+}
+
+impl Engine {
+    /// An engine whose instances wait to hear of their source addresses, then of their interfaces, then of their checks.
+    pub fn new(plan: &Plan, now: Instant) -> Self {
+        let mut by_interface = vec![Vec::new(); plan.interfaces as usize];
+        let mut by_tracker = vec![Vec::new(); plan.trackers.len()];
+        for (index, instance) in plan.instances.iter().enumerate() {
+            for watch in &instance.watches {
+                let watchers = match watch.subject {
+                    Subject::Interface(id) => &mut by_interface[id.index()],
+                    Subject::Tracker(id) => &mut by_tracker[id.index()],
+                };
+                watchers.push(InstanceId(index as u32));
+            }
+        }
+        Self {
+            instances: plan.instances.iter().map(|plan| Instance::new(plan.clone(), now)).collect(),
+            surroundings: Surroundings::new(plan),
+            agenda: Agenda::new(plan.instances.len()),
+            by_interface,
+            by_tracker,
+        }
+    }
+
+    /// Takes one input and appends what to do to `out`, in the order in which to do it.
+    pub fn handle(&mut self, now: Instant, input: Input, out: &mut Vec<Action>) {
+        match input {
+            Input::Advert(id, heard) => self.with(id, out, |instance, out| instance.hear(now, heard, out)),
+            Input::Deadline => self.expire(now, out),
+            Input::Interface { id, up } => {
+                let verdict = if up { Verdict::Passed } else { Verdict::Failed };
+                if std::mem::replace(&mut self.surroundings.interfaces[id.index()], verdict) != verdict {
+                    self.settle(now, Dependents::Interface(id), out);
+                }
+            }
+            Input::Source { id, address } => {
+                self.instances[id.index()].set_source(address);
+                self.settle(now, Dependents::One(id), out);
+            }
+            Input::Check { id, passed } => {
+                if self.surroundings.trackers[id.index()].hear(passed) {
+                    self.settle(now, Dependents::Tracker(id), out);
+                }
+            }
+            Input::Address { id, tenure, address, installed } => {
+                self.with(id, out, |instance, out| instance.address_settled(now, tenure, address, installed, out));
+            }
+            Input::Shutdown => {
+                for index in 0..self.instances.len() {
+                    self.with(InstanceId(index as u32), out, |instance, out| instance.stop(now, out));
+                }
+            }
+        }
+    }
+
+    /// When [`Input::Deadline`] is next due, and why; `None` while nothing is pending.
+    pub fn deadline(&self) -> Option<(Instant, Why)> {
+        let (_, id) = self.agenda.first()?;
+        self.instances[id.index()].deadline()
+    }
+
+    pub fn snapshot(&self, id: InstanceId) -> Snapshot {
+        self.instances[id.index()].snapshot()
+    }
+
+    /// Fires what is due. Each instance moves its deadline past `now`, so this ends.
+    fn expire(&mut self, now: Instant, out: &mut Vec<Action>) {
+        while let Some((due, id)) = self.agenda.first()
+            && due <= now
+        {
+            self.with(id, out, |instance, out| instance.expire(now, out));
+        }
+    }
+
+    /// Lets instances see their surroundings after a change.
+    fn settle(&mut self, now: Instant, dependents: Dependents, out: &mut Vec<Action>) {
+        let ids = match dependents {
+            Dependents::Interface(id) => self.by_interface[id.index()].as_slice(),
+            Dependents::Tracker(id) => self.by_tracker[id.index()].as_slice(),
+            Dependents::One(ref id) => std::slice::from_ref(id),
+        };
+        for &id in ids {
+            let instance = &mut self.instances[id.index()];
+            let standing = instance.standing(&self.surroundings);
+            act(instance, id, out, |instance, out| instance.settle(now, standing, out));
+            self.agenda.set(id, instance.deadline().map(|(due, _)| due));
+        }
+    }
+
+    fn with(&mut self, id: InstanceId, out: &mut Vec<Action>, work: impl FnOnce(&mut Instance, &mut Out)) {
+        let instance = &mut self.instances[id.index()];
+        act(instance, id, out, work);
+        self.agenda.set(id, instance.deadline().map(|(due, _)| due));
+    }
+}
+
+fn act(instance: &mut Instance, id: InstanceId, out: &mut Vec<Action>, work: impl FnOnce(&mut Instance, &mut Out)) {
+    work(instance, &mut Out { id, actions: out });
+}
+
+/// Who has to look at a change.
+enum Dependents {
+    Interface(InterfaceId),
+    Tracker(TrackerId),
+    One(InstanceId),
+}
+
+/// The actions of one instance, so that it need not know its own id.
+pub(crate) struct Out<'a> {
+    id: InstanceId,
+    actions: &'a mut Vec<Action>,
+}
+
+impl Out<'_> {
+    fn advertise(&mut self, claim: Claim) {
+        self.actions.push(Action::Advertise { id: self.id, claim });
+    }
+
+    fn install(&mut self, tenure: Tenure) {
+        self.actions.push(Action::Install { id: self.id, tenure });
+    }
+
+    fn release(&mut self) {
+        self.actions.push(Action::Release { id: self.id });
+    }
+
+    fn announce(&mut self, addresses: Announced, rounds: u32) {
+        if rounds > 0 {
+            self.actions.push(Action::Announce { id: self.id, addresses, rounds });
+        }
+    }
+
+    fn tell(&mut self, event: Event, effective: vrrp_common::Priority) {
+        self.actions.push(Action::Tell { id: self.id, event, effective });
+    }
+}

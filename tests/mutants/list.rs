@@ -1,0 +1,96 @@
+//! The faults: each a wrong engine that somebody could have written.
+
+/// One fault: `find`, which is in `file` exactly once, becomes `put`.
+pub struct Mutant {
+    pub name: &'static str,
+    pub file: &'static str,
+    pub find: &'static str,
+    pub put: &'static str,
+}
+
+const fn mutant(name: &'static str, file: &'static str, find: &'static str, put: &'static str) -> Mutant {
+    Mutant { name, file, find, put }
+}
+
+const INSTANCE: &str = "vrrp-daemon/src/engine/instance.rs";
+const GARP: &str = "vrrp-daemon/src/engine/garp.rs";
+const TRACKING: &str = "vrrp-daemon/src/engine/tracking.rs";
+const AGENDA: &str = "vrrp-daemon/src/engine/agenda.rs";
+const TIME: &str = "vrrp-common/src/time.rs";
+
+#[rustfmt::skip]
+pub const MUTANTS: &[Mutant] = &[
+    // Election.
+    mutant("never preempts", INSTANCE,
+        "let preempt = self.plan.preempt || effective.is_owner();", "let preempt = false;"),
+    mutant("ignores nopreempt", INSTANCE,
+        "let preempt = self.plan.preempt || effective.is_owner();", "let preempt = true;"),
+    mutant("nopreempt binds the owner", INSTANCE,
+        "let preempt = self.plan.preempt || effective.is_owner();", "let preempt = self.plan.preempt;"),
+    mutant("a backup discards equal priority", INSTANCE,
+        "if !preempt || theirs >= effective =>", "if !preempt || theirs > effective =>"),
+    mutant("a master yields to the lower address", INSTANCE, "source > ours)", "source < ours)"),
+    mutant("a master yields to every equal", INSTANCE, "source > ours)", "source != ours)"),
+    mutant("a master ignores higher priority", INSTANCE, "if theirs > effective ||", "if"),
+    mutant("hears itself", INSTANCE, "if Some(heard.source) == self.source {", "if false {"),
+    mutant("state MASTER serves at once", INSTANCE,
+        "if self.plan.priority.is_owner() && self.plan.wanted == Wanted::Master {",
+        "if self.plan.wanted == Wanted::Master {"),
+    // Priority 0.
+    mutant("ignores priority 0", INSTANCE,
+        "if backup.wait == Wait::Down && sooner && now >= backup.heard_at {", "if false && sooner {"),
+    mutant("every priority 0 starts the skew anew", INSTANCE,
+        "if backup.wait == Wait::Down && sooner && now >= backup.heard_at {", "if sooner || true {"),
+    mutant("an old priority 0 counts", INSTANCE, "&& sooner && now >= backup.heard_at {", "&& sooner {"),
+    mutant("shuts down without a word", INSTANCE,
+        "self.leave(out);\n        self.enter(now, State::Stopped", "self.enter(now, State::Stopped"),
+    mutant("does not resign on a fault", INSTANCE,
+        "self.leave(out);\n        self.enter(now, State::Fault", "self.enter(now, State::Fault"),
+    mutant("releases without priority 0", INSTANCE, "self.advertise(Claim::Leaving, out);", ""),
+    mutant("a master lets priority 0 pass", INSTANCE,
+        "master.next_advert_at = now + self.plan.advert_int.duration();\n                }", "let _ = master;\n                }"),
+    // Timers.
+    mutant("a discarded advert resets the wait", INSTANCE,
+        "backup.cause = Cause::LowerPriorityMaster;", "backup.cause = Cause::LowerPriorityMaster; backup.heard_at = now;"),
+    mutant("a discarded advert teaches its interval", INSTANCE,
+        "backup.cause = Cause::LowerPriorityMaster;",
+        "backup.cause = Cause::LowerPriorityMaster; backup.interval = heard.interval;"),
+    mutant("never learns the interval", INSTANCE, "Version::V3 => theirs,", "Version::V3 => { let _ = theirs; own }"),
+    mutant("skew in whole centiseconds", TIME,
+        "* nanos / 256)", "* nanos / 256 / 10_000_000 * 10_000_000)"),
+    mutant("v2's skew is of the interval", TIME, "Version::V2 => Centis::SECOND,", "Version::V2 => interval,"),
+    mutant("adverts drift", INSTANCE,
+        "master.next_advert_at = master.next_advert_at + interval * missed + interval;",
+        "master.next_advert_at = now + interval;"),
+    mutant("makes up for missed adverts", INSTANCE,
+        "master.next_advert_at = master.next_advert_at + interval * missed + interval;",
+        "master.next_advert_at = master.next_advert_at + interval;"),
+    mutant("an older arrival shortens the wait", INSTANCE, "backup.heard_at = backup.heard_at.max(now);", "backup.heard_at = now;"),
+    mutant("deadlines out of order", AGENDA, "if self.heap[place] <= self.heap[least] {", "if self.heap[place] > self.heap[least] {"),
+    // Answers.
+    mutant("answers without a limit", INSTANCE, "Duration = Duration::from_millis(10);", "Duration = Duration::from_millis(0);"),
+    mutant("does not answer weaker masters", INSTANCE,
+        "self.answer(now, out);\n        let plan", "let plan"),
+    // Addresses and their announcement.
+    mutant("forgets to release on yielding", INSTANCE,
+        "self.release(out);\n            self.become_backup", "self.become_backup"),
+    mutant("installs before it advertises", INSTANCE,
+        "self.advertise(Claim::Serving(self.effective), out);\n        self.tenure.0 = self.tenure.0.wrapping_add(1);\n        out.install(self.tenure);",
+        "self.tenure.0 = self.tenure.0.wrapping_add(1);\n        out.install(self.tenure);\n        self.advertise(Claim::Serving(self.effective), out);"),
+    mutant("no second round of announcements", GARP,
+        "self.again_at = (plan.delay > Duration::ZERO && plan.repeat > 0).then(|| now + plan.delay);",
+        "let _ = (now, plan); self.again_at = None;"),
+    mutant("announces what is not set", GARP, "if self.outstanding > 0 {", "if false {"),
+    mutant("takes an answer of an earlier tenure", INSTANCE, "if tenure != self.tenure {", "if false {"),
+    // Checks.
+    mutant("effective priority is not clamped", TRACKING, "priority.clamp(1, 254) as u8", "priority as u8"),
+    mutant("rise and fall change places", TRACKING,
+        "(Verdict::Passed, self.plan.rise),\n            false => (Verdict::Failed, self.plan.fall),",
+        "(Verdict::Passed, self.plan.fall),\n            false => (Verdict::Failed, self.plan.rise),"),
+    mutant("negative weights do nothing", TRACKING, "Bearing::Add(value.min(0))", "Bearing::Add(value.min(0) * 0)"),
+    mutant("does not wait for the first outcome", TRACKING, "=> return Bearing::Wait,", "=> return Bearing::Add(0),"),
+    mutant("init_fail is ignored", TRACKING, "if plan.starts_failed {", "if false {"),
+    mutant("the owner is weighed", TRACKING, "if plan.priority.is_owner() {", "if false {"),
+    mutant("a change of weight is not taken up", INSTANCE,
+        "self.effective = priority;\n                    out.tell", "out.tell"),
+];

@@ -1,0 +1,165 @@
+//! `classify` alone: every reason is earned by its frame, in the order of the list, in the right row.
+
+use vrrp_common::abi::{DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN};
+use vrrp_common::drop::{Decider, Disposition, Reason};
+use vrrp_common::wire::checksum::ChecksumForm;
+use vrrp_tests::frames::{FrameSpec, PEER, UNKNOWN_VRID, V2_VRID, earned_by_frames, spoil};
+
+use crate::world::*;
+
+fn judged(frame: &FrameSpec, flags: u32) -> (Reason, Disposition, u32) {
+    let judgement = host(&frame.build(), flags).0;
+    (judgement.reason, judgement.disposition, judgement.row)
+}
+
+#[test]
+fn every_reason_is_earned_by_its_frame() {
+    for reason in earned_by_frames() {
+        for mut frame in [FrameSpec::v3(), FrameSpec::v2(), FrameSpec::v2_password()] {
+            spoil(reason, &mut frame).unwrap();
+            let (found, disposition, _) = judged(&frame, 0);
+            assert_eq!(found, reason, "{frame:?}");
+            assert_eq!(reason.decider(), Decider::Frame);
+            // What is not to the group is never ours to drop; all else is treated as the list says.
+            assert_eq!(disposition, reason.disposition(), "{reason:?}");
+        }
+    }
+}
+
+/// Faults that can stand together in one frame, as the list orders them.
+const FAULTS: [Reason; 17] = [
+    Reason::Truncated,
+    Reason::IpFragment,
+    Reason::TtlNot255,
+    Reason::DstNotVrrpGroup,
+    Reason::DstMacMismatch,
+    Reason::SrcInvalid,
+    Reason::VersionUnsupported,
+    Reason::VersionMismatch,
+    Reason::TypeUnknown,
+    Reason::VridZero,
+    Reason::VridUnknown,
+    Reason::AddrCountZero,
+    Reason::LengthShort,
+    Reason::LengthLong,
+    Reason::AddrCountOverBudget,
+    Reason::Checksum,
+    Reason::OkPassed,
+];
+
+#[test]
+fn the_earlier_of_two_faults_is_found() {
+    for (index, &earlier) in FAULTS.iter().enumerate() {
+        for &later in &FAULTS[index + 1..] {
+            let exclusive = match (earlier, later) {
+                // These two say different things of one field.
+                (Reason::VersionUnsupported, Reason::VersionMismatch) | (Reason::VridZero, Reason::VridUnknown) => true,
+                // Which version a router unknown here has, is not known.
+                (Reason::VersionMismatch, Reason::VridZero | Reason::VridUnknown) => true,
+                (Reason::AddrCountZero, Reason::LengthShort | Reason::AddrCountOverBudget) => true,
+                (Reason::LengthShort, Reason::LengthLong | Reason::AddrCountOverBudget) => true,
+                _ => false,
+            };
+            if exclusive {
+                continue;
+            }
+            let mut frame = FrameSpec::v3();
+            spoil(later, &mut frame).unwrap();
+            spoil(earlier, &mut frame).unwrap();
+            assert_eq!(judged(&frame, 0).0, earlier, "with {later:?}");
+        }
+    }
+}
+
+#[test]
+fn an_advert_is_delivered_with_what_the_daemon_needs() {
+    for (frame, row, form) in [
+        (FrameSpec::v3(), V3_ROW, ChecksumForm::PseudoHeader),
+        (FrameSpec { checksum_form: ChecksumForm::Message, ..FrameSpec::v3() }, V3_ROW, ChecksumForm::Message),
+        (FrameSpec::v2(), V2_ROW, ChecksumForm::Message),
+        (FrameSpec::v2_password(), V2_PASSWORD_ROW, ChecksumForm::Message),
+        (FrameSpec { tags: vec![(0x8100, 0xe000 | VLAN)], ..FrameSpec::v3() }, VLAN_ROW, ChecksumForm::PseudoHeader),
+    ] {
+        let (judgement, message) = host(&frame.build(), 0);
+        assert_eq!((judgement.reason, judgement.disposition), (Reason::OkPassed, Disposition::Deliver));
+        assert_eq!((judgement.row, judgement.slot, judgement.source), (row, 100 + row, PEER));
+        assert_eq!(judgement.checksum_form, form);
+        assert_eq!(message, frame.message());
+    }
+}
+
+#[test]
+fn v2_has_one_checksum_form() {
+    let frame = FrameSpec { checksum_form: ChecksumForm::PseudoHeader, ..FrameSpec::v2() };
+    assert_eq!(judged(&frame, 0).0, Reason::Checksum);
+}
+
+#[test]
+fn ip_options_and_padding_are_not_message() {
+    let options = FrameSpec { ip_options: vec![0x94, 4, 0, 0, 1, 1, 1, 1], ..FrameSpec::v3() };
+    assert_eq!(judged(&options, 0).0, Reason::OkPassed);
+    assert_eq!(judged(&FrameSpec { ip_options: vec![1; 40], ..FrameSpec::v2() }, 0).0, Reason::OkPassed);
+    assert_eq!(judged(&FrameSpec { pad_to: 1500, ..FrameSpec::v3() }, 0).0, Reason::OkPassed);
+}
+
+#[test]
+fn another_vlan_is_not_ours() {
+    let tagged = |tags: &[(u16, u16)], frame: FrameSpec| FrameSpec { tags: tags.to_vec(), ..frame };
+    let spoilt = |reason| {
+        let mut frame = FrameSpec::v3();
+        spoil(reason, &mut frame).unwrap();
+        frame
+    };
+    // A VLAN without a rule: whatever it is, it passes; here even what cannot be attributed to a VRID.
+    for reason in [Reason::TtlNot255, Reason::VridZero, Reason::Checksum, Reason::IpFragment, Reason::Truncated] {
+        let (_, disposition, row) = judged(&tagged(&[(0x8100, 11)], spoilt(reason)), 0);
+        assert_eq!((disposition, row), (Disposition::Pass, DEVICE_ROW), "{reason:?}");
+    }
+    // The VLAN of a rule: as without a tag.
+    assert_eq!(
+        judged(&tagged(&[(0x8100, VLAN)], spoilt(Reason::Checksum)), 0),
+        (Reason::Checksum, Disposition::Drop, VLAN_ROW)
+    );
+    // A priority tag is no VLAN; the inner of two tags counts; three are too many.
+    assert_eq!(judged(&tagged(&[(0x8100, 0xe000)], FrameSpec::v3()), 0).2, V3_ROW);
+    assert_eq!(judged(&tagged(&[(0x88a8, 7), (0x8100, VLAN)], FrameSpec::v3()), 0).2, VLAN_ROW);
+    assert_eq!(judged(&tagged(&[(0x88a8, 7), (0x8100, 7), (0x8100, VLAN)], FrameSpec::v3()), 0).0, Reason::NotVrrp);
+}
+
+#[test]
+fn what_is_not_to_the_group_passes() {
+    // Unicast VRRP between two others, seen on its way through a router.
+    let transit = FrameSpec { destination: [198, 51, 100, 1], destination_mac: [2, 0, 0, 0, 0, 1], ..FrameSpec::v3() };
+    let passes = |frame: FrameSpec| judged(&frame, 0).1 == Disposition::Pass;
+    assert!(passes(transit.clone()));
+    assert!(passes(FrameSpec { ttl: 63, ..transit.clone() }));
+    assert!(passes(FrameSpec { fragment: 0x2000, ..transit.clone() }));
+    assert!(passes(FrameSpec { cut: Some(4), ..transit.clone() }));
+    assert!(passes(FrameSpec { ttl: 63, vrid: UNKNOWN_VRID, ..transit }));
+}
+
+#[test]
+fn a_device_with_guests_passes_what_is_unknown() {
+    for reason in earned_by_frames() {
+        let mut frame = FrameSpec { vrid: UNKNOWN_VRID, ..FrameSpec::v3() };
+        spoil(reason, &mut frame).unwrap();
+        let (_, disposition, row) = judged(&frame, DEVICE_PASS_UNKNOWN);
+        if row == DEVICE_ROW {
+            assert_eq!(disposition, Disposition::Pass, "{reason:?}");
+        }
+    }
+    // What is for a rule of ours is judged as ever.
+    let wrong = FrameSpec { checksum_error: 1, vrid: V2_VRID, ..FrameSpec::v2() };
+    assert_eq!(judged(&wrong, DEVICE_PASS_UNKNOWN | DEVICE_OBSERVE), (Reason::Checksum, Disposition::Drop, V2_ROW));
+}
+
+#[test]
+fn short_frames_are_not_vrrp() {
+    let whole = FrameSpec { pad_to: 0, ..FrameSpec::v3() }.build();
+    for length in 0..34 {
+        assert_eq!(host(&whole[..length], 0).0.reason, Reason::NotVrrp);
+    }
+    for length in 34..whole.len() {
+        assert_eq!(host(&whole[..length], 0).0.reason, Reason::IpHeaderBad);
+    }
+}

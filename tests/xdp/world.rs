@@ -1,0 +1,123 @@
+//! The rules that the frames are judged by, and the two who judge.
+
+use std::collections::BTreeMap;
+
+use vrrp_common::abi::{AUTH_NONE, AUTH_PASS, Device, MESSAGE_BUDGET, RULE_VLAN_AMBIGUOUS, RecordHead, Rule, RuleKey};
+use vrrp_common::classify::{Ingress, Judgement, classify};
+use vrrp_common::drop::{Disposition, Reason};
+use vrrp_daemon::io::filter::RuleTable;
+use vrrp_daemon::io::xdp::{Ring, TEST_IFINDEX, Unavailable, Xdp};
+use vrrp_tests::frames::{AMBIGUOUS_VRID, OWN, PASSWORD, V2_PASSWORD_VRID, V2_VRID, V3_VRID};
+use vrrp_tests::skip;
+
+pub const PASS: u32 = 2;
+pub const DROP: u32 = 1;
+
+/// The row of the device; those of the rules follow.
+pub const DEVICE_ROW: u32 = 0;
+pub const V3_ROW: u32 = 1;
+pub const V2_ROW: u32 = 2;
+pub const V2_PASSWORD_ROW: u32 = 3;
+pub const AMBIGUOUS_ROW: u32 = 4;
+pub const VLAN_ROW: u32 = 5;
+pub const ROWS: u32 = 6;
+/// A VLAN with a rule for [`V3_VRID`].
+pub const VLAN: u16 = 10;
+
+/// The rules of all tests; a rule's slot is its row and 100.
+pub fn rules() -> RuleTable {
+    let v3 = Rule {
+        slot: 100 + V3_ROW,
+        row: V3_ROW,
+        source: [OWN[0], OWN[1], OWN[2], OWN[3], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        auth_pass: [0; 8],
+        interval: 100,
+        version: 3,
+        auth_type: AUTH_NONE,
+        flags: 0,
+    };
+    let key = |vlan, vrid| RuleKey { ifindex: TEST_IFINDEX, vlan, family: 4, vrid };
+    let row = |row, rule: Rule| Rule { row, slot: 100 + row, ..rule };
+    RuleTable::from_iter([
+        (key(0, V3_VRID), v3),
+        (key(0, V2_VRID), row(V2_ROW, Rule { version: 2, ..v3 })),
+        (
+            key(0, V2_PASSWORD_VRID),
+            row(V2_PASSWORD_ROW, Rule { version: 2, auth_type: AUTH_PASS, auth_pass: PASSWORD, ..v3 }),
+        ),
+        (key(0, AMBIGUOUS_VRID), row(AMBIGUOUS_ROW, Rule { flags: RULE_VLAN_AMBIGUOUS, ..v3 })),
+        (key(VLAN, V3_VRID), row(VLAN_ROW, v3)),
+    ])
+}
+
+pub fn device(flags: u32) -> Device {
+    Device { row: DEVICE_ROW, flags }
+}
+
+/// What the host finds, and the message of a delivered advert.
+pub fn host(frame: &[u8], flags: u32) -> (Judgement, Vec<u8>) {
+    let mut message = [0xee; MESSAGE_BUDGET];
+    let ingress = Ingress { ifindex: TEST_IFINDEX, device: device(flags) };
+    let judgement = classify(frame, ingress, &rules(), &mut message);
+    let length = if judgement.disposition == Disposition::Deliver { judgement.length } else { 0 };
+    (judgement, message[..length].to_vec())
+}
+
+/// Counters by row and reason, zeros left out.
+pub type Counts = BTreeMap<(u32, Reason), u64>;
+
+/// The loaded program; `None` on a host that cannot run it: the test is skipped then. One that the verifier refuses
+/// fails the test.
+pub fn loaded(rows: u32, rules: u32) -> Option<Xdp> {
+    match Xdp::load(rows, rules, 1) {
+        Ok(xdp) => Some(xdp),
+        Err(error) if error.is::<Unavailable>() => {
+            skip(error);
+            None
+        }
+        Err(error) => panic!("{error:#}"),
+    }
+}
+
+/// A loaded program with the rules.
+pub struct Kernel {
+    pub xdp: Xdp,
+    pub ring: Ring,
+}
+
+impl Kernel {
+    /// `None` on a host that cannot run it.
+    pub fn load(flags: u32) -> Option<Self> {
+        let rules = rules();
+        let mut xdp = loaded(ROWS, rules.len() as u32)?;
+        xdp.set_device(TEST_IFINDEX, &device(flags)).unwrap();
+        for (key, rule) in rules.iter() {
+            xdp.set_rule(key, rule).unwrap();
+        }
+        let ring = xdp.take_ring().unwrap();
+        Some(Self { xdp, ring })
+    }
+
+    pub fn run(&self, frame: &[u8]) -> u32 {
+        self.xdp.test_run(frame).unwrap()
+    }
+
+    /// The records that are in the ring.
+    pub fn records(&mut self) -> Vec<(RecordHead, Vec<u8>)> {
+        let mut records = Vec::new();
+        self.ring.drain(usize::MAX, |head, message| records.push((*head, message.to_vec())));
+        records
+    }
+
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::new();
+        for row in 0..ROWS {
+            for (number, &count) in self.xdp.counters(row).unwrap().iter().enumerate() {
+                if count > 0 {
+                    counts.insert((row, Reason::from_number(number as u8).unwrap()), count);
+                }
+            }
+        }
+        counts
+    }
+}

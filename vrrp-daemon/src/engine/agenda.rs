@@ -1,0 +1,121 @@
+//! When each instance is next due: a binary heap that can change an entry in place, so that moving a deadline costs
+//! O(log n) and leaves nothing stale behind.
+
+use vrrp_common::Instant;
+
+use super::plan::InstanceId;
+
+/// Marks an instance that has no deadline.
+const ABSENT: u32 = u32::MAX;
+
+/// At most one deadline for each instance. Equal instants come in the order of the instances.
+#[derive(Clone, Debug, Default)]
+pub struct Agenda {
+    /// A heap: the entry at `i` is due before those at `2i + 1` and `2i + 2`.
+    heap: Vec<(Instant, u32)>,
+    /// By instance: its place in `heap`.
+    places: Vec<u32>,
+}
+
+impl Agenda {
+    pub fn new(instances: usize) -> Self {
+        Self { heap: Vec::with_capacity(instances), places: vec![ABSENT; instances] }
+    }
+
+    /// What is due first.
+    pub fn first(&self) -> Option<(Instant, InstanceId)> {
+        self.heap.first().map(|&(due, id)| (due, InstanceId(id)))
+    }
+
+    /// Sets or clears the deadline of an instance.
+    pub fn set(&mut self, id: InstanceId, due: Option<Instant>) {
+        let place = self.places[id.index()];
+        match (due, place) {
+            (None, ABSENT) => {}
+            (None, place) => self.remove(place as usize),
+            (Some(due), ABSENT) => {
+                self.heap.push((due, id.0));
+                self.rise(self.heap.len() - 1);
+            }
+            (Some(due), place) => {
+                self.heap[place as usize].0 = due;
+                self.settle(place as usize);
+            }
+        }
+    }
+
+    fn remove(&mut self, place: usize) {
+        let (_, id) = self.heap.swap_remove(place);
+        self.places[id as usize] = ABSENT;
+        if place < self.heap.len() {
+            self.settle(place);
+        }
+    }
+
+    /// Moves an entry whose instant changed to where it belongs.
+    fn settle(&mut self, place: usize) {
+        let place = self.rise(place);
+        self.sink(place);
+    }
+
+    fn rise(&mut self, mut place: usize) -> usize {
+        while place > 0 {
+            let parent = (place - 1) / 2;
+            if self.heap[parent] <= self.heap[place] {
+                break;
+            }
+            self.swap(parent, place);
+            place = parent;
+        }
+        self.record(place);
+        place
+    }
+
+    fn sink(&mut self, mut place: usize) {
+        loop {
+            let children = (2 * place + 1)..(2 * place + 3).min(self.heap.len());
+            let Some(least) = children.min_by_key(|&child| self.heap[child]) else { break };
+            if self.heap[place] <= self.heap[least] {
+                break;
+            }
+            self.swap(place, least);
+            place = least;
+        }
+        self.record(place);
+    }
+
+    fn swap(&mut self, a: usize, b: usize) {
+        self.heap.swap(a, b);
+        self.record(a);
+        self.record(b);
+    }
+
+    fn record(&mut self, place: usize) {
+        if let Some(&(_, id)) = self.heap.get(place) {
+            self.places[id as usize] = place as u32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against the plainest thing that could be right: a table searched for its least entry.
+    #[test]
+    fn agrees_with_a_table() {
+        let mut agenda = Agenda::new(50);
+        let mut table = vec![None; 50];
+        let mut random = 12345u64;
+        for _ in 0..20_000 {
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let id = (random >> 33) as u32 % 50;
+            let due = (!(random >> 20).is_multiple_of(4)).then(|| Instant::from_nanos((random >> 40) % 100));
+            agenda.set(InstanceId(id), due);
+            table[id as usize] = due;
+            let least =
+                table.iter().enumerate().filter_map(|(id, due)| due.map(|due| (due, InstanceId(id as u32)))).min();
+            assert_eq!(agenda.first(), least);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The one list of what happens to an instance and is worth telling: the log line, its level and its hooks follow from it.
+//!
+//! Lines that operators of keepalived search their logs for are worded as there.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use vrrp_common::{Centis, Priority};
+
+/// Declares [`Event`]: `Name { fields } level "text"` behind the help of each.
+macro_rules! events {
+    ($($(#[$doc:meta])* $name:ident $({ $($field:ident: $type:ty),+ })? $level:ident $text:literal;)+) => {
+        /// Something that happened to one instance.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Event {
+            $($(#[$doc])* $name $({ $($field: $type),+ })?,)+
+        }
+
+        impl Event {
+            pub const fn level(&self) -> Level {
+                match self { $(Self::$name { .. } => Level::$level,)+ }
+            }
+        }
+
+        impl fmt::Display for Event {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self { $(Self::$name $({ $($field),+ })? => write!(f, $text),)+ }
+            }
+        }
+    };
+}
+
+/// How loudly an event is told. Nothing that a packet alone can cause is louder than `Warn`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+}
+
+events! {
+    /// It takes part for the first time, or again after a fault it had from the start.
+    Started Info "Entering BACKUP STATE (init)";
+    BecameBackup Info "Entering BACKUP STATE";
+    BecameMaster Info "Entering MASTER STATE";
+    BecameFault Info "Entering FAULT STATE";
+    /// The daemon stops.
+    Stopped Info "Entering STOP STATE";
+    MasterTimedOut Info "Receive advertisement timeout";
+    InterfaceDown Info "interface is down";
+    NoAddress Warn "interface has no address to send from";
+    CheckFailed Info "a tracked check has failed";
+    InstallsAddresses Info "setting VIPs.";
+    ReleasesAddresses Info "removing VIPs.";
+    SentPriorityZero Info "sent 0 priority";
+    HeardPriorityZero Info "Backup received priority 0 advertisement";
+    /// A backup hears a master weaker than itself, and lets it starve.
+    HeardLower { source: IpAddr, theirs: Priority } Info "received lower priority ({theirs}) advert from {source} - discarding";
+    /// A master hears another that must yield to it.
+    MasterHeardLower { source: IpAddr, theirs: Priority, ours: Priority } Info
+        "Received advert from {source} with lower priority {theirs}, ours {ours}, forcing new election";
+    MasterHeardHigher { source: IpAddr, theirs: Priority, ours: Priority } Info
+        "Master received advert from {source} with higher priority {theirs}, ours {ours}";
+    MasterHeardEqual { source: IpAddr, theirs: Priority } Info
+        "Master received advert from {source} with same priority {theirs} but higher IP address than ours";
+    HeardItself { source: IpAddr } Warn
+        "WARNING - advert received from remote host with our IP address {source}.";
+    PriorityChanged { from: Priority, to: Priority } Info "Changing effective priority from {from} to {to}";
+    /// The advertised addresses are not ours.
+    AddressListDiffers { source: IpAddr } Warn "advert from {source} names other virtual addresses than this configuration";
+    /// v3: the master's interval is not ours.
+    IntervalDiffers { source: IpAddr, theirs: Centis, ours: Centis } Warn
+        "advert from {source} has interval {theirs} s, ours is {ours} s";
+    /// What it means is in the line of the host side, which has the address and the kernel's error.
+    AddressFailed { address: u32 } Error "virtual address number {address} could not be set";
+}

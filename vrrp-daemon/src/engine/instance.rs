@@ -1,0 +1,424 @@
+//! One virtual router: the state machine of RFC 9568 section 6.4, with keepalived's FAULT.
+//!
+//! A state owns its timers, so a master without an advert timer cannot be written. Rules are cited by the ids of the
+//! conformance table (FSM-..).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use vrrp_common::time::{down, skew};
+use vrrp_common::{Centis, Claim, Instant, Priority, Version};
+
+use super::event::Event;
+use super::garp::Garp;
+use super::plan::{InstancePlan, Wanted};
+use super::snapshot::{Cause, Rival, Snapshot, StateName};
+use super::stats::Stats;
+use super::tracking::{Fault, Standing, Surroundings};
+use super::{Heard, Out, Tenure, Why};
+
+/// A master answers weaker adverts, but not more often than this: a flood of them would make a reflector of it (FSM-R1).
+const ANSWER_INTERVAL: Duration = Duration::from_millis(10);
+
+#[derive(Clone, Debug)]
+pub struct Instance {
+    plan: InstancePlan,
+    source: Option<IpAddr>,
+    effective: Priority,
+    state: State,
+    since: Instant,
+    cause: Cause,
+    tenure: Tenure,
+    stats: Stats,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Init,
+    Fault,
+    Stopped,
+    Backup(Backup),
+    Master(Master),
+}
+
+#[derive(Clone, Debug)]
+struct Backup {
+    /// When the wait began: the last accepted advert, or the start.
+    heard_at: Instant,
+    wait: Wait,
+    /// Active_Adver_Interval: the master's, as it was last learned (v3).
+    interval: Centis,
+    master: Option<Rival>,
+    /// The weaker master last told of, so that each is told of once.
+    told: Option<Rival>,
+    cause: Cause,
+}
+
+/// What a backup waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    /// The master's next adverts: Active_Down_Interval.
+    Down,
+    /// Nobody: the master left, only the order of election is kept.
+    Skew,
+}
+
+#[derive(Clone, Debug)]
+struct Master {
+    next_advert_at: Instant,
+    answered_at: Option<Instant>,
+    told: Option<Rival>,
+    garp: Garp,
+}
+
+impl Instance {
+    pub fn new(plan: InstancePlan, now: Instant) -> Self {
+        Self {
+            effective: plan.priority,
+            source: None,
+            state: State::Init,
+            since: now,
+            cause: Cause::None,
+            tenure: Tenure::default(),
+            stats: Stats::default(),
+            plan,
+        }
+    }
+
+    pub fn set_source(&mut self, address: Option<IpAddr>) {
+        self.source = address;
+    }
+
+    pub fn standing(&self, surroundings: &Surroundings) -> Standing {
+        surroundings.standing(&self.plan, self.source.is_some())
+    }
+
+    /// When time alone changes something, and what.
+    pub fn deadline(&self) -> Option<(Instant, Why)> {
+        match &self.state {
+            State::Init | State::Fault | State::Stopped => None,
+            State::Backup(backup) => Some((self.down_at(backup), Why::MasterDown)),
+            State::Master(master) => match master.garp.due() {
+                Some(at) if at < master.next_advert_at => Some((at, Why::AnnounceDue)),
+                _ => Some((master.next_advert_at, Why::AdvertDue)),
+            },
+        }
+    }
+
+    /// The surroundings changed: take part, leave, or weigh differently.
+    pub fn settle(&mut self, now: Instant, standing: Standing, out: &mut Out) {
+        match (&self.state, standing) {
+            (State::Stopped, _) | (State::Fault, Standing::Faulty(_)) | (_, Standing::Waiting) => {}
+            (_, Standing::Faulty(fault)) => self.fail(now, fault, out),
+            (State::Init | State::Fault, Standing::Ready(priority)) => {
+                self.effective = priority;
+                self.start(now, out);
+            }
+            (State::Backup(_) | State::Master(_), Standing::Ready(priority)) => {
+                if priority != self.effective {
+                    let event = Event::PriorityChanged { from: self.effective, to: priority };
+                    self.effective = priority;
+                    out.tell(event, self.effective);
+                }
+            }
+        }
+    }
+
+    /// FSM-I1, FSM-I2. keepalived's `state MASTER` without priority 255 waits like any other.
+    fn start(&mut self, now: Instant, out: &mut Out) {
+        let (event, cause) = match self.state {
+            State::Fault => (Event::BecameBackup, Cause::FaultCleared),
+            _ => (Event::Started, Cause::Startup),
+        };
+        if self.plan.priority.is_owner() && self.plan.wanted == Wanted::Master {
+            return self.become_master(now, Cause::OwnerPreempt, out);
+        }
+        self.become_backup(now, self.plan.advert_int, None, cause);
+        out.tell(event, self.effective);
+    }
+
+    /// One advert, already judged valid; `now` is when it arrived.
+    pub fn hear(&mut self, now: Instant, heard: Heard, out: &mut Out) {
+        // FSM-R2: our own address is nobody to yield to, and nobody to wait for.
+        if Some(heard.source) == self.source {
+            self.stats.self_rcvd += 1;
+            if self.stats.self_rcvd == 1 {
+                out.tell(Event::HeardItself { source: heard.source }, self.effective);
+            }
+            return;
+        }
+        match self.state {
+            State::Init | State::Fault | State::Stopped => {}
+            State::Backup(_) => {
+                self.count(heard, out);
+                self.backup_hears(now, heard, out);
+            }
+            State::Master(_) => {
+                self.count(heard, out);
+                self.master_hears(now, heard, out);
+            }
+        }
+    }
+
+    fn backup_hears(&mut self, now: Instant, heard: Heard, out: &mut Out) {
+        let (effective, version) = (self.effective, self.plan.version);
+        let preempt = self.plan.preempt || effective.is_owner();
+        let own = self.plan.advert_int;
+        let due = self.deadline();
+        let State::Backup(backup) = &mut self.state else { return };
+        match heard.claim {
+            // FSM-B3. Only ever sooner: repeated, it could hold the election up for ever. And not by one that arrived
+            // before the advert last accepted: who served after it has not left.
+            Claim::Leaving => {
+                let sooner = due.is_some_and(|(due, _)| now + skew(version, effective, backup.interval) < due);
+                if backup.wait == Wait::Down && sooner && now >= backup.heard_at {
+                    backup.wait = Wait::Skew;
+                    backup.heard_at = now;
+                    backup.cause = Cause::MasterLeft;
+                    out.tell(Event::HeardPriorityZero, effective);
+                }
+            }
+            // FSM-B4. The address does not matter here.
+            Claim::Serving(theirs) if !preempt || theirs >= effective => {
+                backup.heard_at = backup.heard_at.max(now);
+                backup.wait = Wait::Down;
+                backup.interval = learned(version, own, heard.interval);
+                backup.master = Some(Rival { address: heard.source, priority: theirs });
+                backup.told = None;
+                backup.cause = Cause::MasterTimeout;
+            }
+            // FSM-B5.
+            Claim::Serving(theirs) => {
+                self.stats.lower_prio_rcvd += 1;
+                let weaker = Rival { address: heard.source, priority: theirs };
+                backup.cause = Cause::LowerPriorityMaster;
+                if backup.told.replace(weaker) != Some(weaker) {
+                    out.tell(Event::HeardLower { source: heard.source, theirs }, effective);
+                }
+            }
+        }
+    }
+
+    fn master_hears(&mut self, now: Instant, heard: Heard, out: &mut Out) {
+        let effective = self.effective;
+        let theirs = match heard.claim {
+            // FSM-A3.
+            Claim::Leaving => {
+                if self.answer(now, out)
+                    && let State::Master(master) = &mut self.state
+                {
+                    master.next_advert_at = now + self.plan.advert_int.duration();
+                }
+                return;
+            }
+            Claim::Serving(theirs) => theirs,
+        };
+        let source = heard.source;
+        // FSM-A4: priority first, then the address, as unsigned numbers in network order.
+        if theirs > effective || (theirs == effective && self.source.is_some_and(|ours| source > ours)) {
+            let event = match theirs > effective {
+                true => Event::MasterHeardHigher { source, theirs, ours: effective },
+                false => Event::MasterHeardEqual { source, theirs },
+            };
+            out.tell(event, effective);
+            let interval = learned(self.plan.version, self.plan.advert_int, heard.interval);
+            let rival = Rival { address: source, priority: theirs };
+            self.release(out);
+            self.become_backup(now, interval, Some(rival), Cause::HigherPriorityBackup);
+            out.tell(Event::BecameBackup, effective);
+            return;
+        }
+        // FSM-A5.
+        self.stats.lower_prio_rcvd += 1;
+        self.answer(now, out);
+        let plan = self.plan.garp;
+        let State::Master(master) = &mut self.state else { return };
+        let weaker = Rival { address: source, priority: theirs };
+        if master.told.replace(weaker) != Some(weaker) {
+            out.tell(Event::MasterHeardLower { source, theirs, ours: effective }, effective);
+        }
+        master.garp.provoked(now, plan, out);
+    }
+
+    /// Asserts that we are master, at most once in [`ANSWER_INTERVAL`]; whether it did.
+    fn answer(&mut self, now: Instant, out: &mut Out) -> bool {
+        let State::Master(master) = &mut self.state else { return false };
+        if master.answered_at.is_some_and(|at| now.since(at) < ANSWER_INTERVAL) {
+            self.stats.answers_withheld += 1;
+            return false;
+        }
+        master.answered_at = Some(now);
+        self.advertise(Claim::Serving(self.effective), out);
+        true
+    }
+
+    /// Time passed. Everything received before was heard.
+    pub fn expire(&mut self, now: Instant, out: &mut Out) {
+        match &mut self.state {
+            State::Init | State::Fault | State::Stopped => {}
+            // FSM-B2.
+            State::Backup(backup) => {
+                let cause = backup.cause;
+                self.become_master(now, cause, out);
+            }
+            // FSM-A2, on an absolute schedule: lateness does not add up.
+            State::Master(master) => {
+                master.garp.expire(now, self.plan.garp, out);
+                if master.next_advert_at <= now {
+                    let interval = self.plan.advert_int.duration();
+                    let missed = (now.since(master.next_advert_at).as_nanos() / interval.as_nanos()) as u32;
+                    master.next_advert_at = master.next_advert_at + interval * missed + interval;
+                    self.stats.advert_missed += u64::from(missed);
+                    self.advertise(Claim::Serving(self.effective), out);
+                }
+            }
+        }
+    }
+
+    /// An address of an earlier [`Out::install`] is set, or cannot be.
+    pub fn address_settled(&mut self, now: Instant, tenure: Tenure, address: u32, installed: bool, out: &mut Out) {
+        if tenure != self.tenure {
+            return;
+        }
+        let plan = self.plan.garp;
+        let State::Master(master) = &mut self.state else { return };
+        master.garp.settled(now, plan, address, installed, out);
+        if !installed {
+            out.tell(Event::AddressFailed { address }, self.effective);
+        }
+    }
+
+    /// FSM-A1, FSM-B1.
+    pub fn stop(&mut self, now: Instant, out: &mut Out) {
+        if matches!(self.state, State::Stopped) {
+            return;
+        }
+        self.leave(out);
+        self.enter(now, State::Stopped, Cause::Shutdown);
+        out.tell(Event::Stopped, self.effective);
+    }
+
+    /// FSM-P2: a master says that it leaves, if it still can.
+    fn fail(&mut self, now: Instant, fault: Fault, out: &mut Out) {
+        let (event, cause) = match fault {
+            Fault::InterfaceDown => (Event::InterfaceDown, Cause::InterfaceDown),
+            Fault::NoAddress => (Event::NoAddress, Cause::NoPrimaryIpAddress),
+            Fault::CheckFailed => (Event::CheckFailed, Cause::CheckFailed),
+        };
+        out.tell(event, self.effective);
+        self.leave(out);
+        self.enter(now, State::Fault, cause);
+        out.tell(Event::BecameFault, self.effective);
+    }
+
+    /// A master resigns; for others there is nothing to leave.
+    fn leave(&mut self, out: &mut Out) {
+        if matches!(self.state, State::Master(_)) {
+            self.advertise(Claim::Leaving, out);
+            out.tell(Event::SentPriorityZero, self.effective);
+            self.release(out);
+        }
+    }
+
+    /// The order is advert, addresses, announcements: a switch must not learn of an address that is not there.
+    fn become_master(&mut self, now: Instant, cause: Cause, out: &mut Out) {
+        self.advertise(Claim::Serving(self.effective), out);
+        self.tenure.0 = self.tenure.0.wrapping_add(1);
+        out.install(self.tenure);
+        let master = Master {
+            next_advert_at: now + self.plan.advert_int.duration(),
+            answered_at: Some(now),
+            told: None,
+            garp: Garp::new(self.plan.addresses),
+        };
+        self.enter(now, State::Master(master), cause);
+        self.stats.become_master += 1;
+        if cause != Cause::OwnerPreempt {
+            out.tell(Event::MasterTimedOut, self.effective);
+        }
+        out.tell(Event::BecameMaster, self.effective);
+        out.tell(Event::InstallsAddresses, self.effective);
+    }
+
+    fn become_backup(&mut self, now: Instant, interval: Centis, master: Option<Rival>, cause: Cause) {
+        let backup =
+            Backup { heard_at: now, wait: Wait::Down, interval, master, told: None, cause: Cause::MasterTimeout };
+        self.enter(now, State::Backup(backup), cause);
+    }
+
+    fn release(&mut self, out: &mut Out) {
+        self.stats.release_master += 1;
+        out.release();
+        out.tell(Event::ReleasesAddresses, self.effective);
+    }
+
+    fn advertise(&mut self, claim: Claim, out: &mut Out) {
+        self.stats.advert_sent += 1;
+        self.stats.pri_zero_sent += u64::from(claim == Claim::Leaving);
+        out.advertise(claim);
+    }
+
+    fn enter(&mut self, now: Instant, state: State, cause: Cause) {
+        self.state = state;
+        self.since = now;
+        self.cause = cause;
+    }
+
+    /// What is counted, and told of, in every state that hears.
+    fn count(&mut self, heard: Heard, out: &mut Out) {
+        self.stats.advert_rcvd += 1;
+        self.stats.pri_zero_rcvd += u64::from(heard.claim == Claim::Leaving);
+        if !heard.addresses_match {
+            self.stats.addr_list_err += 1;
+            if self.stats.addr_list_err == 1 {
+                out.tell(Event::AddressListDiffers { source: heard.source }, self.effective);
+            }
+        }
+        if heard.interval != self.plan.advert_int {
+            self.stats.advert_interval_err += 1;
+            if self.stats.advert_interval_err == 1 {
+                let (theirs, ours) = (heard.interval, self.plan.advert_int);
+                out.tell(Event::IntervalDiffers { source: heard.source, theirs, ours }, self.effective);
+            }
+        }
+    }
+
+    fn down_at(&self, backup: &Backup) -> Instant {
+        let (version, adverts) = (self.plan.version, self.plan.down_adverts);
+        backup.heard_at
+            + match backup.wait {
+                Wait::Down => down(version, self.effective, backup.interval, adverts),
+                Wait::Skew => skew(version, self.effective, backup.interval),
+            }
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        let (state, master) = match &self.state {
+            State::Init => (StateName::Init, None),
+            State::Fault => (StateName::Fault, None),
+            State::Stopped => (StateName::Stop, None),
+            State::Backup(backup) => (StateName::Backup, backup.master),
+            State::Master(_) => {
+                (StateName::Master, self.source.map(|address| Rival { address, priority: self.effective }))
+            }
+        };
+        let Self { plan, effective, since, cause, stats, .. } = self;
+        Snapshot {
+            state,
+            since: *since,
+            cause: *cause,
+            base: plan.priority,
+            effective: *effective,
+            master,
+            stats: *stats,
+        }
+    }
+}
+
+/// TM-03: v3 takes over the master's interval; in v2 an advert with another one was refused before.
+const fn learned(version: Version, own: Centis, theirs: Centis) -> Centis {
+    match version {
+        Version::V2 => own,
+        Version::V3 => theirs,
+    }
+}

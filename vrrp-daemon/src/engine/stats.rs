@@ -1,0 +1,24 @@
+//! What an instance counts; keepalived's statistics, by the same names.
+
+use serde::Serialize;
+
+/// Since the daemon started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    pub advert_rcvd: u64,
+    pub advert_sent: u64,
+    pub become_master: u64,
+    pub release_master: u64,
+    pub pri_zero_rcvd: u64,
+    pub pri_zero_sent: u64,
+    /// Adverts of a lower priority than ours.
+    pub lower_prio_rcvd: u64,
+    /// Answers to them that the limit withheld (RFC 9568 section 6.4.3 would make a reflector of us).
+    pub answers_withheld: u64,
+    pub addr_list_err: u64,
+    pub advert_interval_err: u64,
+    /// Adverts from our own address.
+    pub self_rcvd: u64,
+    /// Intervals that passed without our advert because this host was late.
+    pub advert_missed: u64,
+}

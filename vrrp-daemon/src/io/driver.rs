@@ -1,0 +1,179 @@
+//! The protocol thread: hears, lets the engine decide, and acts. It alone holds the engine.
+//!
+//! It waits for its inbox, the ring, the raw sockets and one deadline, and for nothing else. Everything received is
+//! heard before the engine is told that time has passed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use vrrp_common::{Instant, Priority};
+
+use super::clock::{self, Deadline};
+use super::hands::Hands;
+use super::netlink::Report;
+use super::netlink::links::Link;
+use super::ports::Ports;
+use super::readiness::Readiness;
+use super::xdp::Ring;
+use crate::config::setup::Setup;
+use crate::engine::event::Event;
+use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};
+use crate::engine::{Action, Engine, Input};
+
+/// Messages that wait for the protocol thread, at most.
+pub const INBOX: usize = 1024;
+/// Records and messages taken in one turn.
+const TURN: usize = 4096;
+/// How long a stopping daemon waits for its last address to go; the guard takes what is left.
+const STOP_TIME: Duration = Duration::from_secs(5);
+
+/// What other threads say.
+#[derive(Debug)]
+pub enum Message {
+    Network(Report),
+    Check { id: TrackerId, passed: bool },
+    Status(oneshot::Sender<()>),
+    Stop,
+}
+
+pub struct Driver<T> {
+    setup: Arc<Setup>,
+    engine: Engine,
+    ports: Ports,
+    hands: Hands<T>,
+    ring: Option<(Ring, Readiness)>,
+    deadline: Deadline,
+    inbox: mpsc::Receiver<Message>,
+    /// What was heard in this turn, in order, until the engine takes it.
+    heard: Vec<(Instant, Input)>,
+    actions: Vec<Action>,
+    /// A turn ended before everything was heard.
+    more: bool,
+    stop_by: Option<Instant>,
+}
+
+impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
+    /// Must be called inside the runtime that will run it.
+    pub fn new(
+        setup: Arc<Setup>,
+        mut ports: Ports,
+        hands: Hands<T>,
+        inbox: mpsc::Receiver<Message>,
+    ) -> std::io::Result<Self> {
+        let ring = match ports.take_ring() {
+            Some(ring) => {
+                let ready = Readiness::of(&ring)?;
+                Some((ring, ready))
+            }
+            None => None,
+        };
+        let engine = Engine::new(&setup.plan, clock::now());
+        let (heard, actions) = Default::default();
+        let deadline = Deadline::new()?;
+        Ok(Self { setup, engine, ports, hands, ring, deadline, inbox, heard, actions, more: false, stop_by: None })
+    }
+
+    /// Takes in the interfaces as they are at the start, by `InterfaceId`.
+    pub fn begin(&mut self, links: Vec<Option<Link>>) -> anyhow::Result<()> {
+        for (link, id) in links.into_iter().zip((0..).map(InterfaceId)) {
+            self.take(Message::Network(Report::Link { id, link }))?;
+        }
+        Ok(())
+    }
+
+    /// Why an interface in use has no XDP program, if one has none.
+    pub fn without_xdp(&self) -> Option<&str> {
+        self.ports.without_xdp()
+    }
+
+    /// Runs until stopped.
+    pub async fn run(mut self) -> anyhow::Result<()> {
+        self.turn()?;
+        loop {
+            self.deadline.set(self.next_due())?;
+            let message = tokio::select! {
+                result = self.deadline.reached() => { result?; None }
+                result = readable(&self.ring) => { result?; None }
+                result = self.ports.sockets.readable() => { result?; None }
+                message = self.inbox.recv() => Some(message),
+            };
+            match message {
+                Some(Some(message)) => self.take(message)?,
+                // Nobody is left who could stop us.
+                Some(None) => self.stop(),
+                None => {}
+            }
+            self.turn()?;
+            if self.stop_by.is_some_and(|by| self.hands.is_settled() || by <= clock::now()) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        if self.more || self.hands.has_announcements() {
+            return Some(clock::now());
+        }
+        [self.engine.deadline().map(|(due, _)| due), self.stop_by].into_iter().flatten().min()
+    }
+
+    /// Hears everything received so far, then lets time pass, then acts.
+    fn turn(&mut self) -> anyhow::Result<()> {
+        for _ in 0..TURN {
+            let Ok(message) = self.inbox.try_recv() else { break };
+            self.take(message)?;
+        }
+        // Time is read before listening: what arrives later is later.
+        let now = clock::now();
+        self.more = false;
+        if let Some((ring, _)) = &mut self.ring {
+            let (ports, heard) = (&self.ports, &mut self.heard);
+            let taken = ring.drain(TURN, |head, message| heard.extend(ports.recorded(head, message)));
+            self.more = taken == TURN;
+        }
+        self.more |= self.ports.drain_sockets(|arrival, input| self.heard.push((arrival, input)))?;
+        for (at, input) in self.heard.drain(..) {
+            self.engine.handle(at, input, &mut self.actions);
+        }
+        self.engine.handle(now, Input::Deadline, &mut self.actions);
+        self.hands.perform(&mut self.actions, &self.ports)?;
+        self.hands.announce(&self.ports);
+        Ok(())
+    }
+
+    fn take(&mut self, message: Message) -> anyhow::Result<()> {
+        let now = clock::now();
+        match message {
+            Message::Network(Report::Link { id, link }) => {
+                let mut inputs = Vec::new();
+                self.ports.link_is(id, link, &mut inputs);
+                self.heard.extend(inputs.into_iter().map(|input| (now, input)));
+            }
+            Message::Network(Report::Address { id, tenure, address, installed }) => {
+                self.heard.push((now, Input::Address { id, tenure, address, installed }));
+            }
+            Message::Network(Report::Settled { id }) => self.hands.settled(id)?,
+            Message::Check { id, passed } => self.heard.push((now, Input::Check { id, passed })),
+            // Whoever asked may have gone.
+            Message::Status(reply) => drop(reply.send(())),
+            Message::Stop => self.stop(),
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        if self.stop_by.is_none() {
+            let now = clock::now();
+            self.stop_by = Some(now + STOP_TIME);
+            self.heard.push((now, Input::Shutdown));
+        }
+    }
+}
+
+async fn readable(ring: &Option<(Ring, Readiness)>) -> std::io::Result<()> {
+    match ring {
+        Some((_, ready)) => ready.wait().await,
+        None => std::future::pending().await,
+    }
+}

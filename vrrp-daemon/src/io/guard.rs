@@ -1,0 +1,127 @@
+//! The guard: a process beside the daemon that removes its addresses when it dies, however it dies.
+//!
+//! It reads from a pipe which addresses the daemon holds. When the pipe ends, what is still held goes.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::IpAddr;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use anyhow::Context;
+use nix::sys::signal::{SigHandler, Signal, signal};
+use vrrp_common::IfIndex;
+
+use super::netlink::addresses;
+
+/// The hidden first argument that makes `vrrpd` a guard.
+pub const ARGUMENT: &str = "--guard";
+
+/// The daemon's end.
+pub struct Guard {
+    process: Child,
+    pipe: Option<ChildStdin>,
+}
+
+impl Guard {
+    /// Starts the guard.
+    pub fn start() -> anyhow::Result<Self> {
+        let mut process = Command::new("/proc/self/exe")
+            .arg0("vrrpd-guard")
+            .arg(ARGUMENT)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            // A process group of its own: what is sent to the daemon's group, Ctrl-C above all, is not for it.
+            .process_group(0)
+            .spawn()
+            .context("cannot start the guard process")?;
+        let pipe = process.stdin.take();
+        Ok(Self { process, pipe })
+    }
+
+    /// Tells that an address is about to be set.
+    pub fn holds(&mut self, index: IfIndex, address: IpAddr, prefix: u8) {
+        self.tell('+', index, address, prefix);
+    }
+
+    /// Tells that an address was removed.
+    pub fn released(&mut self, index: IfIndex, address: IpAddr, prefix: u8) {
+        self.tell('-', index, address, prefix);
+    }
+
+    fn tell(&mut self, sign: char, index: IfIndex, address: IpAddr, prefix: u8) {
+        let Some(pipe) = &mut self.pipe else { return };
+        // One write for one line, so that the guard never reads half of one.
+        let line = format!("{sign} {} {address} {prefix}\n", index.0);
+        if let Err(error) = pipe.write_all(line.as_bytes()) {
+            tracing::error!(%error, "the guard process is gone: addresses would stay if this daemon were killed");
+            self.pipe = None;
+        }
+    }
+}
+
+impl Drop for Guard {
+    /// Ends the pipe, and with it the guard, and waits until it has tidied up.
+    fn drop(&mut self) {
+        self.pipe = None;
+        if let Err(error) = self.process.wait() {
+            tracing::warn!(%error, "cannot wait for the guard process");
+        }
+    }
+}
+
+type Record = (u32, IpAddr, u8);
+
+/// The guard's own life: until the pipe ends.
+pub fn run() -> anyhow::Result<()> {
+    for ignored in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+        // SAFETY: ignoring a signal installs no handler.
+        unsafe { signal(ignored, SigHandler::SigIgn) }.context("cannot ignore signals")?;
+    }
+    let held = read(BufReader::new(io::stdin().lock()));
+    if held.is_empty() {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let (connection, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
+        tokio::spawn(connection);
+        for (index, address, prefix) in held {
+            if let Err(error) = addresses::remove(&handle, IfIndex(index), address, prefix).await {
+                eprintln!("vrrpd: cannot remove {address}/{prefix} after the daemon died: {error}");
+            }
+        }
+        Ok(())
+    })
+}
+
+/// What is held when the input ends. A line cut short by the daemon's death counts for nothing.
+fn read(input: impl BufRead) -> BTreeSet<Record> {
+    let mut held = BTreeSet::new();
+    for line in input.lines().map_while(Result::ok) {
+        let mut words = line.split(' ');
+        let sign = words.next();
+        let Some(record) = record(words) else { continue };
+        match sign {
+            Some("+") => held.insert(record),
+            _ => held.remove(&record),
+        };
+    }
+    held
+}
+
+fn record<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Record> {
+    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_released_is_held() {
+        let held = read("+ 2 10.0.0.1 32\n+ 2 10.0.0.2 32\n- 2 10.0.0.1 32\n+ 3 10.0.0.1 24\n+ 3 10.".as_bytes());
+        let expected = [(2, "10.0.0.2".parse().unwrap(), 32), (3, "10.0.0.1".parse().unwrap(), 24)];
+        assert_eq!(held, expected.into());
+    }
+}

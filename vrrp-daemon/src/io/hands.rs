@@ -1,0 +1,194 @@
+//! Doing what the engine says: adverts and announcements leave here, addresses are asked for, events are told.
+//!
+//! Nothing here waits. What becomes of an address returns to the engine as an input.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use vrrp_common::wire::arp::{GARP_LENGTH, gratuitous};
+use vrrp_common::wire::ip::VRRP_GROUP4;
+use vrrp_common::{Claim, IfIndex, Priority};
+
+use super::announce::Announcements;
+use super::netlink::Command;
+use super::ports::Ports;
+use super::socket::{self, ipv4_address, link_address, send_many};
+use super::tx::{Advert, Parts};
+use crate::config::setup::Setup;
+use crate::engine::event::Event;
+use crate::engine::plan::{InstanceId, InterfaceId};
+use crate::engine::{Action, Tenure};
+
+/// What the addresses of one instance should be, and what was last asked for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hold {
+    wish: Option<Tenure>,
+    asked: Option<Tenure>,
+    /// A command is under way; the next waits for it.
+    busy: bool,
+}
+
+pub struct Hands<T> {
+    setup: Arc<Setup>,
+    /// By instance.
+    adverts: Vec<Advert>,
+    holds: Vec<Hold>,
+    /// Instances whose wish is not fulfilled yet.
+    unsettled: usize,
+    /// Adverts to send, in this turn.
+    due: Vec<(InterfaceId, InstanceId)>,
+    /// By instance: whether it is among them.
+    is_due: Vec<bool>,
+    announcements: Announcements,
+    packet: OwnedFd,
+    commands: mpsc::Sender<Command>,
+    tell: T,
+    /// Sends that the kernel refused since the start.
+    pub refused: u64,
+}
+
+impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
+    /// `tell` hears of every event.
+    pub fn new(setup: Arc<Setup>, commands: mpsc::Sender<Command>, tell: T) -> io::Result<Self> {
+        let instances = setup.instances.len();
+        Ok(Self {
+            adverts: vec![Advert::default(); instances],
+            holds: vec![Hold::default(); instances],
+            unsettled: 0,
+            due: Vec::new(),
+            is_due: vec![false; instances],
+            announcements: Announcements::new(instances),
+            packet: socket::packet()?,
+            commands,
+            tell,
+            refused: 0,
+            setup,
+        })
+    }
+
+    /// Does all of `actions`; the adverts first, since others wait for them.
+    pub fn perform(&mut self, actions: &mut Vec<Action>, ports: &Ports) -> anyhow::Result<()> {
+        for action in &*actions {
+            if let Action::Advertise { id, claim } = *action {
+                self.advertise(id, claim, ports);
+            }
+        }
+        self.send_adverts(ports);
+        for action in actions.drain(..) {
+            match action {
+                Action::Advertise { .. } => {}
+                Action::Install { id, tenure } => self.wish(id, Some(tenure))?,
+                Action::Release { id } => {
+                    self.announcements.forget(id);
+                    self.wish(id, None)?;
+                }
+                Action::Announce { id, addresses, rounds } => {
+                    let count = self.setup.plan.instances[id.index()].addresses;
+                    self.announcements.add(id, addresses, count, rounds);
+                }
+                Action::Tell { id, event, effective } => (self.tell)(id, event, effective),
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts an advert among those that leave together.
+    fn advertise(&mut self, id: InstanceId, claim: Claim, ports: &Ports) {
+        let Some(source) = ports.source4(id) else { return };
+        // Two in one turn, a last one and a priority 0 say: the second must not overwrite the first.
+        if self.is_due[id.index()] {
+            self.send_adverts(ports);
+        }
+        let plan = &self.setup.plan.instances[id.index()];
+        let instance = &self.setup.instances[id.index()];
+        let addresses = &ports.advertised[id.index()];
+        let parts = Parts { plan, addresses, auth_pass: instance.auth_pass, checksum_form: instance.checksum_form };
+        self.adverts[id.index()].prepare(claim, source, parts);
+        self.is_due[id.index()] = true;
+        self.due.push((plan.interface, id));
+    }
+
+    fn send_adverts(&mut self, ports: &Ports) {
+        self.due.sort_by_key(|&(interface, _)| interface);
+        for group in self.due.chunk_by(|a, b| a.0 == b.0) {
+            let Some(socket) = ports.sockets.get(group[0].0) else { continue };
+            let to = ipv4_address(VRRP_GROUP4);
+            let packets: Vec<_> = group.iter().map(|(_, id)| (self.adverts[id.index()].packet(), to)).collect();
+            let (refused, error) = send_many(socket, &packets);
+            self.refused += refused as u64;
+            if let Some(error) = error {
+                tracing::debug!(refused, %error, interface = %self.setup.interfaces[group[0].0.index()], "adverts not sent");
+            }
+        }
+        for (_, id) in self.due.drain(..) {
+            self.is_due[id.index()] = false;
+        }
+    }
+
+    fn wish(&mut self, id: InstanceId, wish: Option<Tenure>) -> anyhow::Result<()> {
+        let hold = &mut self.holds[id.index()];
+        let before = hold.is_unsettled();
+        hold.wish = wish;
+        self.unsettled = self.unsettled + usize::from(hold.is_unsettled()) - usize::from(before);
+        self.ask(id)
+    }
+
+    /// The command for an instance is done.
+    pub fn settled(&mut self, id: InstanceId) -> anyhow::Result<()> {
+        let hold = &mut self.holds[id.index()];
+        hold.busy = false;
+        self.unsettled -= usize::from(!hold.is_unsettled());
+        self.ask(id)
+    }
+
+    fn ask(&mut self, id: InstanceId) -> anyhow::Result<()> {
+        let hold = &mut self.holds[id.index()];
+        if hold.busy || hold.wish == hold.asked {
+            return Ok(());
+        }
+        hold.asked = hold.wish;
+        hold.busy = true;
+        let command = match hold.wish {
+            Some(tenure) => Command::Install { id, tenure },
+            None => Command::Release { id },
+        };
+        // There is room for one command of each instance.
+        self.commands.try_send(command).map_err(|_| anyhow::anyhow!("the netlink thread is gone"))
+    }
+
+    /// Whether all addresses are as they should be.
+    pub const fn is_settled(&self) -> bool {
+        self.unsettled == 0
+    }
+
+    pub fn has_announcements(&self) -> bool {
+        !self.announcements.is_empty()
+    }
+
+    /// Sends the next batch of announcements.
+    pub fn announce(&mut self, ports: &Ports) {
+        let mut frames: Vec<([u8; GARP_LENGTH], IfIndex)> = Vec::new();
+        self.announcements.take(|id, number| {
+            let address = &self.setup.instances[id.index()].addresses[number as usize];
+            if let std::net::IpAddr::V4(ip) = address.address
+                && let Some(link) = ports.link(address.interface)
+            {
+                frames.push((gratuitous(link.mac, ip.octets()), link.index));
+            }
+        });
+        let packets: Vec<_> = frames.iter().map(|(frame, index)| (&frame[..], link_address(*index))).collect();
+        let (refused, error) = send_many(&self.packet, &packets);
+        self.refused += refused as u64;
+        if let Some(error) = error {
+            tracing::debug!(refused, %error, "announcements not sent");
+        }
+    }
+}
+
+impl Hold {
+    fn is_unsettled(self) -> bool {
+        self.busy || self.wish != self.asked
+    }
+}

@@ -1,0 +1,20 @@
+//! What acts on the host: everything with a file descriptor.
+
+pub mod announce;
+pub mod capabilities;
+pub mod clock;
+pub mod driver;
+pub mod errands;
+pub mod filter;
+pub mod guard;
+pub mod hands;
+pub mod judge;
+pub mod netlink;
+pub mod ports;
+pub mod privilege;
+pub mod readiness;
+pub mod run;
+pub mod rx;
+pub mod socket;
+pub mod tx;
+pub mod xdp;

@@ -1,0 +1,252 @@
+//! What the kernel has of interfaces and their addresses, and what each configured interface comes to.
+//!
+//! A plain table fed with messages; it asks the kernel for nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use vrrp_common::IfIndex;
+
+/// A configured interface as it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    pub index: IfIndex,
+    pub mac: [u8; 6],
+    /// Administratively up, and with carrier.
+    pub up: bool,
+    /// It is a port of a bridge or bond, or other interfaces stand on it: frames that are not for us may be for them.
+    pub carries_others: bool,
+    /// The interface that this one stands on (a VLAN's or macvlan's parent).
+    pub lower: Option<IfIndex>,
+    /// The first address that is not virtual.
+    pub primary4: Option<Ipv4Addr>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    name: String,
+    mac: [u8; 6],
+    up: bool,
+    /// Port of a bridge or bond.
+    enslaved: bool,
+    /// The interface that this one stands on.
+    lower: Option<u32>,
+}
+
+/// An address as the kernel has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub address: IpAddr,
+    pub prefix: u8,
+    secondary: bool,
+}
+
+/// All interfaces of the network namespace, by ifindex.
+#[derive(Clone, Debug, Default)]
+pub struct Links {
+    entries: BTreeMap<u32, Entry>,
+    by_name: BTreeMap<String, u32>,
+    /// How many interfaces stand on one.
+    carried: BTreeMap<u32, u32>,
+    addresses: BTreeMap<u32, Vec<Held>>,
+    /// Addresses that are never a source: the virtual ones of instances that do not own them.
+    virtuals: BTreeSet<IpAddr>,
+}
+
+impl Links {
+    pub fn new(virtuals: BTreeSet<IpAddr>) -> Self {
+        Self { virtuals, ..Self::default() }
+    }
+
+    /// The interface of this name, if there is one.
+    pub fn link(&self, name: &str) -> Option<Link> {
+        let &index = self.by_name.get(name)?;
+        let Entry { name: _, mac, up, enslaved, lower } = self.entries.get(&index)?;
+        let carries_others = *enslaved || self.carried.get(&index).is_some_and(|&count| count > 0);
+        let (lower, primary4) = (lower.map(IfIndex), self.primary4(index));
+        Some(Link { index: IfIndex(index), mac: *mac, up: *up, carries_others, lower, primary4 })
+    }
+
+    /// The name of the interface of this number, and the number of the one it stands on.
+    pub fn place(&self, index: u32) -> (Option<&str>, Option<u32>) {
+        let entry = self.entries.get(&index);
+        (entry.map(|entry| entry.name.as_str()), entry.and_then(|entry| entry.lower))
+    }
+
+    pub fn addresses(&self, index: IfIndex) -> &[Held] {
+        self.addresses.get(&index.0).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn primary4(&self, index: u32) -> Option<Ipv4Addr> {
+        let held = self.addresses(IfIndex(index)).iter();
+        let mut usable =
+            held.filter(|held| !self.virtuals.contains(&held.address)).filter_map(|held| match held.address {
+                IpAddr::V4(address) => Some((held.secondary, address)),
+                IpAddr::V6(_) => None,
+            });
+        let first = usable.next()?;
+        // A primary address before any secondary one.
+        let found = std::iter::once(first).chain(usable).find(|(secondary, _)| !secondary).unwrap_or(first);
+        Some(found.1)
+    }
+
+    pub fn link_is(&mut self, message: &LinkMessage) {
+        let index = message.header.index;
+        let flags = message.header.flags;
+        let mut entry = Entry {
+            name: String::new(),
+            mac: [0; 6],
+            up: flags.contains(LinkFlags::Up) && flags.contains(LinkFlags::LowerUp),
+            enslaved: false,
+            lower: None,
+        };
+        let mut foreign_lower = false;
+        for attribute in &message.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => entry.name.clone_from(name),
+                LinkAttribute::Address(mac) => entry.mac = mac.as_slice().try_into().unwrap_or_default(),
+                LinkAttribute::Controller(_) => entry.enslaved = true,
+                LinkAttribute::Link(lower) if *lower != 0 && *lower != index => entry.lower = Some(*lower),
+                // A veth's other end, or a macvlan's parent, in another namespace: its number means nothing here.
+                LinkAttribute::LinkNetNsId(_) => foreign_lower = true,
+                _ => {}
+            }
+        }
+        if foreign_lower || self.is_pair(index, entry.lower) {
+            entry.lower = None;
+        }
+        self.link_gone(index);
+        if let Some(lower) = entry.lower {
+            *self.carried.entry(lower).or_default() += 1;
+        }
+        self.by_name.insert(entry.name.clone(), index);
+        self.entries.insert(index, entry);
+    }
+
+    /// Two ends of a veth in one namespace name each other; neither stands on the other.
+    fn is_pair(&mut self, index: u32, lower: Option<u32>) -> bool {
+        let Some(lower) = lower else { return false };
+        let Some(other) = self.entries.get_mut(&lower) else { return false };
+        let pair = other.lower == Some(index);
+        if pair {
+            other.lower = None;
+            self.carried.remove(&index);
+        }
+        pair
+    }
+
+    /// Forgets an interface, not its addresses: the kernel tells of those itself.
+    pub fn link_gone(&mut self, index: u32) {
+        let Some(entry) = self.entries.remove(&index) else { return };
+        if self.by_name.get(&entry.name) == Some(&index) {
+            self.by_name.remove(&entry.name);
+        }
+        if let Some(count) = entry.lower.and_then(|lower| self.carried.get_mut(&lower)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// An address was set or changed.
+    pub fn address_is(&mut self, message: &AddressMessage) {
+        let Some(held) = held(message) else { return };
+        let addresses = self.addresses.entry(message.header.index).or_default();
+        match addresses.iter_mut().find(|known| (known.address, known.prefix) == (held.address, held.prefix)) {
+            Some(known) => *known = held,
+            None => addresses.push(held),
+        }
+    }
+
+    /// An address was removed; whether it was known.
+    pub fn address_gone(&mut self, message: &AddressMessage) -> Option<Held> {
+        let held = held(message)?;
+        let addresses = self.addresses.get_mut(&message.header.index)?;
+        let place = addresses.iter().position(|known| (known.address, known.prefix) == (held.address, held.prefix))?;
+        Some(addresses.remove(place))
+    }
+}
+
+/// The address of a message: IFA_LOCAL where there is one (a point-to-point link), else IFA_ADDRESS.
+fn held(message: &AddressMessage) -> Option<Held> {
+    let attributes = || message.attributes.iter();
+    let local = attributes().find_map(|attribute| match attribute {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
+    let address = local.or_else(|| {
+        attributes().find_map(|attribute| match attribute {
+            AddressAttribute::Address(address) => Some(*address),
+            _ => None,
+        })
+    })?;
+    let secondary = message.header.flags.contains(AddressHeaderFlags::Secondary);
+    Some(Held { address, prefix: message.header.prefix_len, secondary })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(index: u32, name: &str, more: &[LinkAttribute]) -> LinkMessage {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        message.header.flags = LinkFlags::Up | LinkFlags::LowerUp;
+        message.attributes.push(LinkAttribute::IfName(name.into()));
+        message.attributes.extend_from_slice(more);
+        message
+    }
+
+    fn address(index: u32, address: &str, secondary: bool) -> AddressMessage {
+        let mut message = AddressMessage::default();
+        message.header.index = index;
+        message.header.prefix_len = 24;
+        if secondary {
+            message.header.flags = AddressHeaderFlags::Secondary;
+        }
+        message.attributes.push(AddressAttribute::Local(address.parse().unwrap()));
+        message
+    }
+
+    #[test]
+    fn a_virtual_address_is_never_the_source() {
+        let mut links = Links::new(["10.0.0.9".parse().unwrap()].into());
+        links.link_is(&link(2, "eth0", &[]));
+        let primary = |links: &Links| links.link("eth0").unwrap().primary4.map(|address| address.to_string());
+        links.address_is(&address(2, "10.0.0.9", false));
+        assert_eq!(primary(&links), None);
+        links.address_is(&address(2, "10.0.0.2", true));
+        links.address_is(&address(2, "10.0.0.1", false));
+        assert_eq!(primary(&links).as_deref(), Some("10.0.0.1"));
+        links.address_gone(&address(2, "10.0.0.1", false));
+        assert_eq!(primary(&links).as_deref(), Some("10.0.0.2"));
+    }
+
+    #[test]
+    fn who_stands_on_an_interface() {
+        let mut links = Links::default();
+        links.link_is(&link(2, "eth0", &[]));
+        let carries = |links: &Links, name| links.link(name).unwrap().carries_others;
+        assert!(!carries(&links, "eth0"));
+        links.link_is(&link(3, "eth0.10", &[LinkAttribute::Link(2)]));
+        links.link_is(&link(3, "eth0.10", &[LinkAttribute::Link(2)]));
+        assert!(carries(&links, "eth0"));
+        links.link_gone(3);
+        assert!(!carries(&links, "eth0"));
+        links.link_is(&link(2, "eth0", &[LinkAttribute::Controller(9)]));
+        assert!(carries(&links, "eth0"));
+        links.link_is(&link(5, "veth5", &[LinkAttribute::Link(6)]));
+        links.link_is(&link(6, "veth6", &[LinkAttribute::Link(5)]));
+        links.link_is(&link(7, "veth7", &[LinkAttribute::Link(2), LinkAttribute::LinkNetNsId(0)]));
+        assert!(!carries(&links, "veth5") && !carries(&links, "veth6"));
+    }
+
+    #[test]
+    fn a_renamed_interface_leaves_its_old_name() {
+        let mut links = Links::default();
+        links.link_is(&link(2, "eth0", &[]));
+        links.link_is(&link(2, "lan", &[]));
+        assert_eq!(links.link("eth0"), None);
+        assert!(links.link("lan").is_some());
+    }
+}

@@ -1,0 +1,357 @@
+//! The configured interfaces as the protocol sees them: socket, XDP program, rules and source addresses, kept in step
+//! with what the kernel reports.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use vrrp_common::abi::{
+    AUTH_NONE, AUTH_PASS, CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, RULE_VLAN_AMBIGUOUS, RecordHead,
+    Rule, RuleKey,
+};
+use vrrp_common::classify::{Ingress, Packet, judge};
+use vrrp_common::drop::{Disposition, REASON_SLOTS};
+use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, MESSAGE_MAX};
+use vrrp_common::{Family, IfIndex, Instant};
+
+use super::filter::RuleTable;
+use super::netlink::links::Link;
+use super::rx::Sockets;
+use super::socket;
+use super::xdp::{self, Attached, Xdp};
+use crate::config::setup::{Instance, Setup, XdpMode};
+use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId};
+use crate::engine::{Heard, Input};
+
+/// How adverts reach us on one interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Path {
+    Xdp(Attached),
+    /// The raw socket alone, and why.
+    Socket(String),
+}
+
+/// One configured interface.
+struct Port {
+    link: Option<Link>,
+    path: Path,
+    instances: Vec<InstanceId>,
+}
+
+/// All of them, by `InterfaceId`.
+pub struct Ports {
+    setup: Arc<Setup>,
+    ports: Vec<Port>,
+    pub sockets: Sockets,
+    xdp: Result<Xdp, String>,
+    rules: RuleTable,
+    /// By instance: what it sends from.
+    sources: Vec<Option<IpAddr>>,
+    /// By instance: the advertised IPv4 addresses.
+    pub advertised: Vec<Vec<[u8; 4]>>,
+    /// What the raw sockets' path counted; rows as in the kernel.
+    counters: Vec<CounterRow>,
+}
+
+/// The row of counters for frames of no instance, and that for an instance's.
+const fn device_row(id: InterfaceId) -> u32 {
+    id.0
+}
+
+fn instance_row(setup: &Setup, id: InstanceId) -> u32 {
+    setup.interfaces.len() as u32 + id.0
+}
+
+/// How many rows there are.
+pub fn rows(setup: &Setup) -> u32 {
+    (setup.interfaces.len() + setup.instances.len()) as u32
+}
+
+impl Ports {
+    /// `xdp` is the loaded program, or why there is none.
+    pub fn new(setup: Arc<Setup>, xdp: Result<Xdp, String>) -> std::io::Result<Self> {
+        let mut ports: Vec<Port> = Vec::new();
+        ports.resize_with(setup.interfaces.len(), || Port {
+            link: None,
+            path: Path::Socket("the interface does not exist".into()),
+            instances: Vec::new(),
+        });
+        for (plan, id) in setup.plan.instances.iter().zip((0..).map(InstanceId)) {
+            ports[plan.interface.index()].instances.push(id);
+        }
+        Ok(Self {
+            ports,
+            sockets: Sockets::new()?,
+            xdp,
+            rules: RuleTable::default(),
+            sources: vec![None; setup.instances.len()],
+            advertised: setup.instances.iter().map(advertised4).collect(),
+            counters: vec![[0; REASON_SLOTS]; rows(&setup) as usize],
+            setup,
+        })
+    }
+
+    pub fn link(&self, id: InterfaceId) -> Option<Link> {
+        self.ports[id.index()].link
+    }
+
+    pub fn path(&self, id: InterfaceId) -> &Path {
+        &self.ports[id.index()].path
+    }
+
+    /// Why an interface in use has no XDP program, if one has none.
+    pub fn without_xdp(&self) -> Option<&str> {
+        let mut used = self.ports.iter().filter(|port| !port.instances.is_empty());
+        used.find_map(|port| match &port.path {
+            Path::Xdp(_) => None,
+            Path::Socket(why) => Some(why.as_str()),
+        })
+    }
+
+    /// The IPv4 address that an instance sends from.
+    pub fn source4(&self, id: InstanceId) -> Option<[u8; 4]> {
+        match self.sources[id.index()] {
+            Some(IpAddr::V4(address)) => Some(address.octets()),
+            _ => None,
+        }
+    }
+
+    pub fn device_counters(&self, id: InterfaceId) -> CounterRow {
+        self.counters(device_row(id))
+    }
+
+    pub fn instance_counters(&self, id: InstanceId) -> CounterRow {
+        self.counters(instance_row(&self.setup, id))
+    }
+
+    fn counters(&self, row: u32) -> CounterRow {
+        let mut sum = self.counters[row as usize];
+        if let Ok(xdp) = &self.xdp
+            && let Ok(kernel) = xdp.counters(row)
+        {
+            sum.iter_mut().zip(kernel).for_each(|(sum, count)| *sum += count);
+        }
+        sum
+    }
+
+    /// Takes in what an interface is now; appends what the engine must know, sources before the interface itself.
+    pub fn link_is(&mut self, id: InterfaceId, link: Option<Link>, inputs: &mut Vec<Input>) {
+        let before = std::mem::replace(&mut self.ports[id.index()].link, link);
+        let (old, new) = (before.map(|link| link.index), link.map(|link| link.index));
+        if old != new {
+            self.close(id, old);
+            if let Some(index) = new {
+                self.open(id, index);
+            }
+        }
+        if let Some(link) = link {
+            self.set_device(id, &link);
+        }
+        let primary = link.and_then(|link| link.primary4).map(IpAddr::V4);
+        for instance in self.ports[id.index()].instances.clone() {
+            let source = self.setup.instances[instance.index()].source.or(primary);
+            self.sources[instance.index()] = source;
+            if let Some(index) = new {
+                self.set_rule(instance, index);
+            }
+            inputs.push(Input::Source { id: instance, address: source });
+        }
+        inputs.push(Input::Interface { id, up: link.is_some_and(|link| link.up) });
+    }
+
+    fn open(&mut self, id: InterfaceId, index: IfIndex) {
+        let name = &self.setup.interfaces[id.index()];
+        let used = !self.ports[id.index()].instances.is_empty();
+        if !used {
+            return;
+        }
+        match socket::vrrp_ipv4(name, index) {
+            Ok(socket) => {
+                if let Err(error) = self.sockets.insert(id, socket) {
+                    tracing::error!("cannot watch the VRRP socket of {name}: {error}");
+                }
+            }
+            Err(error) => tracing::error!("cannot open a VRRP socket on {name}: {error}"),
+        }
+        let path = match &mut self.xdp {
+            Ok(xdp) => match xdp.attach(index.0, mode(self.setup.daemon.xdp.mode)) {
+                Ok(attached) => Path::Xdp(attached),
+                Err(refused) => Path::Socket(refused.to_string()),
+            },
+            Err(why) => Path::Socket(why.clone()),
+        };
+        match &path {
+            Path::Xdp(attached) => tracing::info!("{name}: XDP program attached, {}", attached.label()),
+            // Why there is no program at all was said once, at the start.
+            Path::Socket(why) if self.xdp.is_ok() => tracing::warn!("{name}: {why}; using the raw socket"),
+            Path::Socket(_) => {}
+        }
+        self.ports[id.index()].path = path;
+    }
+
+    fn close(&mut self, id: InterfaceId, index: Option<IfIndex>) {
+        self.sockets.remove(id);
+        self.ports[id.index()].path = Path::Socket("the interface does not exist".into());
+        let Some(index) = index else { return };
+        for instance in self.ports[id.index()].instances.clone() {
+            let key = key(&self.setup.plan.instances[instance.index()], index);
+            self.rules.remove(key);
+            if let Ok(xdp) = &mut self.xdp {
+                note(xdp.remove_rule(key));
+            }
+        }
+        if let Ok(xdp) = &mut self.xdp {
+            xdp.detach(index.0);
+            note(xdp.remove_device(index.0));
+        }
+    }
+
+    fn set_device(&mut self, id: InterfaceId, link: &Link) {
+        let device = self.device(id, link);
+        if let Ok(xdp) = &mut self.xdp {
+            note(xdp.set_device(link.index.0, &device));
+        }
+    }
+
+    fn device(&self, id: InterfaceId, link: &Link) -> Device {
+        let settings = self.setup.daemon.xdp;
+        let mut flags = 0;
+        if settings.pass_unknown || link.carries_others {
+            flags |= DEVICE_PASS_UNKNOWN;
+        }
+        if settings.observe {
+            flags |= DEVICE_OBSERVE;
+        }
+        Device { row: device_row(id), flags }
+    }
+
+    fn set_rule(&mut self, id: InstanceId, index: IfIndex) {
+        let plan = &self.setup.plan.instances[id.index()];
+        let key = key(plan, index);
+        let mut rule = rule(&self.setup, id, self.sources[id.index()]);
+        self.rules.insert(key, rule);
+        if self.is_ambiguous(plan, index) {
+            rule.flags |= RULE_VLAN_AMBIGUOUS;
+        }
+        if let Ok(xdp) = &mut self.xdp {
+            note(xdp.set_rule(key, &rule));
+        }
+    }
+
+    /// Whether the same VRID is configured on an interface that stands on this one: the parent's program may see that
+    /// one's adverts with their VLAN tag stripped.
+    fn is_ambiguous(&self, plan: &InstancePlan, index: IfIndex) -> bool {
+        let above = self.ports.iter().filter(|port| port.link.is_some_and(|link| link.lower == Some(index)));
+        let mut others = above.flat_map(|port| &port.instances);
+        others.any(|other| {
+            let other = &self.setup.plan.instances[other.index()];
+            (other.vrid, other.family) == (plan.vrid, plan.family)
+        })
+    }
+
+    /// Hands every advert that the raw sockets have to `each`; whether there may be more.
+    pub fn drain_sockets(&mut self, mut each: impl FnMut(Instant, Input)) -> std::io::Result<bool> {
+        let Self { setup, ports, sockets, rules, counters, advertised, .. } = self;
+        let mut message = [0; MESSAGE_MAX];
+        sockets.drain(|id, arrival, packet| {
+            let port = &ports[id.index()];
+            let Some(link) = port.link else { return };
+            let device = Device { row: device_row(id), flags: 0 };
+            let ingress = Ingress { ifindex: link.index.0, device };
+            let Some(found) = Packet::without_link(packet) else { return };
+            let found = judge(packet, found, ingress, rules, &mut message);
+            // Where a program is attached it has counted this frame, and passed it on.
+            if matches!(port.path, Path::Socket(_)) {
+                counters[found.row as usize][found.reason as usize] += 1;
+            }
+            if found.disposition == Disposition::Deliver {
+                let source = IpAddr::from(found.source);
+                let length = found.length;
+                if let Some(input) = input(setup, advertised, InstanceId(found.slot), source, &message[..length]) {
+                    each(arrival, input);
+                }
+            }
+        })
+    }
+
+    /// What a record of the ring says to the engine.
+    pub fn recorded(&self, head: &RecordHead, message: &[u8]) -> Option<(Instant, Input)> {
+        let [a, b, c, d, ..] = head.source;
+        let source = IpAddr::from([a, b, c, d]);
+        let input = input(&self.setup, &self.advertised, InstanceId(head.slot), source, message)?;
+        Some((Instant::from_nanos(head.arrival), input))
+    }
+
+    /// The ring of the program, once.
+    pub fn take_ring(&mut self) -> Option<xdp::Ring> {
+        self.xdp.as_mut().ok()?.take_ring()
+    }
+}
+
+/// The addresses that an instance's adverts name, as many as the count octet can.
+fn advertised4(instance: &Instance) -> Vec<[u8; 4]> {
+    let advertised = instance.addresses.iter().filter(|address| address.advertised);
+    let octets = advertised.filter_map(|address| match address.address {
+        IpAddr::V4(address) => Some(address.octets()),
+        IpAddr::V6(_) => None,
+    });
+    octets.take(ADDRESSES_MAX).collect()
+}
+
+fn key(plan: &InstancePlan, index: IfIndex) -> RuleKey {
+    RuleKey { ifindex: index.0, vlan: 0, family: plan.family as u8, vrid: plan.vrid.get() }
+}
+
+/// What an instance's adverts must be like.
+pub fn rule(setup: &Setup, id: InstanceId, source: Option<IpAddr>) -> Rule {
+    let plan = &setup.plan.instances[id.index()];
+    let instance = &setup.instances[id.index()];
+    let mut octets = [0; 16];
+    match source {
+        Some(IpAddr::V4(address)) => octets[..4].copy_from_slice(&address.octets()),
+        Some(IpAddr::V6(address)) => octets = address.octets(),
+        None => {}
+    }
+    Rule {
+        slot: id.0,
+        row: instance_row(setup, id),
+        source: octets,
+        auth_pass: instance.auth_pass.unwrap_or_default(),
+        interval: plan.advert_int.get(),
+        version: plan.version as u8,
+        auth_type: if instance.auth_pass.is_some() { AUTH_PASS } else { AUTH_NONE },
+        flags: 0,
+    }
+}
+
+fn input(setup: &Setup, advertised: &[Vec<[u8; 4]>], id: InstanceId, source: IpAddr, message: &[u8]) -> Option<Input> {
+    let advert = Advert::parse(message)?;
+    let ours = advertised.get(id.index())?;
+    debug_assert_eq!(setup.plan.instances[id.index()].family, Family::V4);
+    let addresses_match = same_addresses(advert.addresses, ours);
+    let Advert { claim, interval, .. } = advert;
+    Some(Input::Advert(id, Heard { source, claim, interval, addresses_match }))
+}
+
+/// Whether two lists have the same addresses, in whatever order.
+fn same_addresses(theirs: &[u8], ours: &[[u8; 4]]) -> bool {
+    if theirs == ours.as_flattened() {
+        return true;
+    }
+    let (theirs, _) = theirs.as_chunks::<4>();
+    theirs.len() == ours.len() && theirs.iter().all(|address| ours.contains(address))
+}
+
+const fn mode(mode: XdpMode) -> xdp::Mode {
+    match mode {
+        XdpMode::Native => xdp::Mode::Native,
+        XdpMode::Generic => xdp::Mode::Generic,
+        XdpMode::Auto | XdpMode::Off => xdp::Mode::Auto,
+    }
+}
+
+/// The maps are sized for the configuration, so this does not happen; if it does, the raw socket goes on.
+fn note(result: anyhow::Result<()>) {
+    if let Err(error) = result {
+        tracing::error!("{error:#}");
+    }
+}

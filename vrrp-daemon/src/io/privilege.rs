@@ -1,0 +1,69 @@
+//! What the protocol thread asks of the kernel so that it runs when it is due: SCHED_FIFO, and memory that stays.
+
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, setrlimit};
+
+use super::capabilities;
+use crate::config::setup::Setup;
+
+/// Adverts at least this often make real-time priority and locked memory the default.
+const BRISK: Duration = Duration::from_millis(100);
+/// SCHED_FIFO priority when the configuration names none: above ordinary work, below the kernel's own threads.
+const PRIORITY: u8 = 50;
+/// Real-time work without a pause after which the kernel ends the daemon, rather than let it hold a processor for ever.
+const RUNAWAY: Duration = Duration::from_secs(1);
+
+/// In one line what the daemon cannot do without and does not have.
+pub fn check() -> Result<(), String> {
+    match capabilities::missing(&[capabilities::NET_ADMIN, capabilities::NET_RAW]) {
+        Ok(missing) if missing.is_empty() => Ok(()),
+        Ok(missing) => Err(format!("not permitted: {} missing; start vrrpd as root", missing.join(" and "))),
+        Err(error) => Err(format!("cannot tell which capabilities there are: {error:#}")),
+    }
+}
+
+/// What this configuration asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Urgency {
+    pub priority: Option<u8>,
+    pub lock_memory: bool,
+}
+
+impl Urgency {
+    pub fn of(setup: &Setup) -> Self {
+        let brisk = setup.plan.instances.iter().any(|instance| instance.advert_int.duration() <= BRISK);
+        Self {
+            priority: setup.daemon.rt_priority.or(brisk.then_some(PRIORITY)),
+            lock_memory: setup.daemon.no_swap || brisk,
+        }
+    }
+
+    /// Applies it to the calling thread. What the kernel refuses is logged; the protocol runs all the same.
+    pub fn apply(self) {
+        if self.lock_memory {
+            // Only what is in use: pages never touched cost nothing.
+            // SAFETY: it changes no memory that we can see.
+            if unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) } != 0 {
+                let error = std::io::Error::last_os_error();
+                tracing::warn!(%error, "cannot lock memory; a page fault may delay an advert (CAP_IPC_LOCK)");
+            }
+        }
+        let Some(priority) = self.priority else { return };
+        let micros = RUNAWAY.as_micros() as u64;
+        if let Err(error) = setrlimit(Resource::RLIMIT_RTTIME, micros, micros) {
+            tracing::warn!(%error, "cannot limit real-time work; running without real-time priority");
+            return;
+        }
+        let parameters = libc::sched_param { sched_priority: i32::from(priority) };
+        // SAFETY: the kernel only reads the parameters; 0 is the calling thread.
+        let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &parameters) };
+        match result {
+            0 => tracing::info!(priority, "the protocol thread runs with real-time priority"),
+            _ => {
+                let error = std::io::Error::last_os_error();
+                tracing::warn!(%error, "no real-time priority; a busy machine may delay adverts (CAP_SYS_NICE)");
+            }
+        }
+    }
+}

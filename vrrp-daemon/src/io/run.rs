@@ -1,0 +1,197 @@
+//! The daemon's life: its threads start in the order in which they need each other, and end in the reverse.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use anyhow::Context;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
+use tokio::sync::mpsc;
+use vrrp_common::Priority;
+
+use super::driver::{self, Driver, Message};
+use super::guard::Guard;
+use super::hands::Hands;
+use super::netlink::links::Link;
+use super::netlink::{self, Netlink};
+use super::ports::{self, Ports};
+use super::privilege::{self, Urgency};
+use super::xdp::Xdp;
+use crate::config::setup::{Setup, XdpMode};
+use crate::engine::event::Event;
+use crate::engine::plan::InstanceId;
+
+/// Why the daemon did not run, or no longer does; the exit codes are keepalived's.
+#[derive(Debug)]
+pub enum Failure {
+    /// 1: something is broken.
+    Fatal(anyhow::Error),
+    /// 2: the configuration does not fit this host.
+    Configuration(String),
+    /// 4: a capability is missing.
+    Permission(String),
+}
+
+impl Failure {
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Fatal(_) => 1,
+            Self::Configuration(_) => 2,
+            Self::Permission(_) => 4,
+        })
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fatal(error) => write!(f, "{error:#}"),
+            Self::Configuration(text) | Self::Permission(text) => f.write_str(text),
+        }
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Fatal(error.into())
+    }
+}
+
+/// Where the daemon keeps what others find it by.
+#[derive(Clone, Debug)]
+pub struct Places {
+    pub run_dir: PathBuf,
+    pub config: PathBuf,
+}
+
+/// Runs until a signal says otherwise.
+pub fn run(setup: Setup, places: &Places) -> Result<(), Failure> {
+    let setup = Arc::new(setup);
+    privilege::check().map_err(Failure::Permission)?;
+    // Before any thread starts, so that all inherit it: signals are for `wait_for_signals` alone.
+    let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
+    signals.thread_block()?;
+
+    let (inbox, messages) = mpsc::channel(driver::INBOX);
+    let errands = super::errands::start(&setup, places, inbox.clone())?;
+    let guard = Guard::start()?;
+    let reports = inbox.clone();
+    let report = async move |report| drop(reports.send(Message::Network(report)).await);
+    let (network, links) = netlink::start(Arc::clone(&setup), guard, report)?;
+    check_interfaces(&setup, &links)?;
+
+    let xdp = load_xdp(&setup);
+    let notify = errands.notify();
+    let protocol = start_protocol(&setup, xdp, links, &network, messages, move |id, event, priority| {
+        notify.tell(id, event, priority);
+    })?;
+    tracing::info!("Startup complete");
+    let outcome = wait_for_signals(&signals, &inbox).and_then(|()| join(protocol));
+    errands.stop();
+    let Netlink { commands, thread } = network;
+    drop(commands);
+    thread.join().map_err(|_| anyhow::anyhow!("the netlink thread died"))?;
+    tracing::info!("Stopped");
+    Ok(outcome?)
+}
+
+/// Every interface must exist; keepalived, too, refuses to start without.
+fn check_interfaces(setup: &Setup, links: &[Option<Link>]) -> Result<(), Failure> {
+    let missing: Vec<_> = setup.interfaces.iter().zip(links).filter(|(_, link)| link.is_none()).collect();
+    let Some((first, _)) = missing.first() else { return Ok(()) };
+    let users = setup.plan.instances.iter().zip(&setup.instances);
+    let user = users.clone().find(|(plan, _)| &setup.interfaces[plan.interface.index()] == *first);
+    let user = user.map(|(_, instance)| format!(" of vrrp_instance {}", instance.name)).unwrap_or_default();
+    Err(Failure::Configuration(format!(
+        "interface {first}{user} does not exist; create it or correct the name (`ip link` lists them)"
+    )))
+}
+
+/// The program, or in one line why there is none.
+fn load_xdp(setup: &Setup) -> Result<Xdp, String> {
+    if setup.daemon.xdp.mode == XdpMode::Off {
+        return Err("xdp_mode is off".into());
+    }
+    let (rules, devices) = (setup.instances.len() as u32, setup.interfaces.len() as u32);
+    Xdp::load(ports::rows(setup), rules, devices).map_err(|error| format!("{error:#}"))
+}
+
+type Protocol = JoinHandle<anyhow::Result<()>>;
+
+/// Starts the protocol thread with what is known of the interfaces.
+fn start_protocol(
+    setup: &Arc<Setup>,
+    xdp: Result<Xdp, String>,
+    links: Vec<Option<Link>>,
+    network: &Netlink,
+    messages: mpsc::Receiver<Message>,
+    tell: impl FnMut(InstanceId, Event, Priority) + Send + 'static,
+) -> Result<Protocol, Failure> {
+    if let Err(why) = &xdp {
+        tracing::info!("no XDP program: {why}; adverts are judged on raw sockets");
+        demand(setup, why)?;
+    }
+    let (setup, commands) = (Arc::clone(setup), network.commands.clone());
+    let (ready, started) = std::sync::mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name("protocol".into()).spawn(move || {
+        let result = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(Failure::from);
+        let outcome = result.and_then(|runtime| {
+            let _inside = runtime.enter();
+            let hands = Hands::new(Arc::clone(&setup), commands, tell)?;
+            let ports = Ports::new(Arc::clone(&setup), xdp)?;
+            let mut driver = Driver::new(Arc::clone(&setup), ports, hands, messages)?;
+            driver.begin(links)?;
+            if let Some(why) = driver.without_xdp() {
+                demand(&setup, why)?;
+            }
+            Ok((runtime, driver))
+        });
+        match outcome {
+            Ok((runtime, driver)) => {
+                let _ = ready.send(Ok(()));
+                Urgency::of(&setup).apply();
+                let result = runtime.block_on(driver.run());
+                // The main thread waits for a signal; however this ended, it is over.
+                let _ = kill(Pid::this(), Signal::SIGTERM);
+                result
+            }
+            Err(failure) => {
+                let _ = ready.send(Err(failure));
+                Ok(())
+            }
+        }
+    })?;
+    started.recv().context("the protocol thread died")??;
+    Ok(thread)
+}
+
+/// A mode that was asked for by name is had, or the daemon does not start.
+fn demand(setup: &Setup, why: &str) -> Result<(), Failure> {
+    match setup.daemon.xdp.mode {
+        XdpMode::Auto | XdpMode::Off => Ok(()),
+        XdpMode::Native | XdpMode::Generic => {
+            Err(Failure::Fatal(anyhow::anyhow!("{why}; with `xdp_mode auto` the daemon runs without")))
+        }
+    }
+}
+
+fn wait_for_signals(signals: &SigSet, inbox: &mpsc::Sender<Message>) -> anyhow::Result<()> {
+    loop {
+        match signals.wait()? {
+            Signal::SIGHUP => {
+                tracing::warn!("SIGHUP: this version does not reload; restart it to apply a new configuration")
+            }
+            _ => {
+                // Gone, if it is the protocol thread that ended.
+                let _ = inbox.blocking_send(Message::Stop);
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn join(protocol: Protocol) -> anyhow::Result<()> {
+    protocol.join().map_err(|_| anyhow::anyhow!("the protocol thread died"))?
+}

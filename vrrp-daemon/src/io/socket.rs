@@ -1,0 +1,113 @@
+//! The sockets of the protocol: one raw socket per interface for adverts, one packet socket for announcements.
+//!
+//! The raw socket holds the group membership, sends, and receives what no XDP program took before.
+
+use std::io;
+use std::mem;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
+use vrrp_common::IfIndex;
+use vrrp_common::wire::ip::{PROTOCOL_VRRP, VRRP_GROUP4};
+
+/// Kernel buffer for received adverts: a few thousand, enough for a starved daemon to hear what came meanwhile.
+const RECEIVE_BUFFER: usize = 2 << 20;
+/// Packets per `sendmmsg`.
+const BATCH: usize = 64;
+
+/// A raw socket for VRRP over IPv4 on one interface; it sees no other interface's adverts and none of our own.
+///
+/// Errors: EPERM without CAP_NET_RAW.
+pub fn vrrp_ipv4(name: &str, index: IfIndex) -> io::Result<Socket> {
+    let socket = Socket::new_raw(Domain::IPV4, Type::RAW, Some(Protocol::from(i32::from(PROTOCOL_VRRP))))?;
+    socket.set_nonblocking(true)?;
+    socket.bind_device(Some(name.as_bytes()))?;
+    socket.set_header_included_v4(true)?;
+    socket.set_multicast_all_v4(false)?;
+    socket.set_multicast_loop_v4(false)?;
+    let group = Ipv4Addr::from(VRRP_GROUP4);
+    socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(index.0))?;
+    setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
+    // Beyond the administrator's limit if we may, else up to it.
+    if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    }
+    Ok(socket)
+}
+
+/// A packet socket that only sends.
+///
+/// Errors: EPERM without CAP_NET_RAW.
+pub fn packet() -> io::Result<OwnedFd> {
+    let socket = Socket::new_raw(Domain::PACKET, Type::RAW, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// A link layer address for [`send_many`] on a packet socket: the frame itself has the rest.
+pub fn link_address(index: IfIndex) -> libc::sockaddr_ll {
+    // SAFETY: all zeros is a valid sockaddr_ll.
+    let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_ifindex = index.0 as i32;
+    address
+}
+
+/// An IPv4 address for [`send_many`] on a raw socket.
+pub fn ipv4_address(address: [u8; 4]) -> libc::sockaddr_in {
+    // SAFETY: all zeros is a valid sockaddr_in.
+    let mut to: libc::sockaddr_in = unsafe { mem::zeroed() };
+    to.sin_family = libc::AF_INET as u16;
+    to.sin_addr.s_addr = u32::from_ne_bytes(address);
+    to
+}
+
+/// A socket address as the kernel wants it.
+pub trait SocketAddress {}
+impl SocketAddress for libc::sockaddr_ll {}
+impl SocketAddress for libc::sockaddr_in {}
+
+/// Sends each packet, in order, in as few system calls as there are batches. One that is refused does not hold up the
+/// next; returns how many were refused, and the last error.
+pub fn send_many<A: SocketAddress>(socket: impl AsFd, packets: &[(&[u8], A)]) -> (usize, Option<io::Error>) {
+    let (mut refused, mut error) = (0, None);
+    for batch in packets.chunks(BATCH) {
+        let mut sent = 0;
+        while sent < batch.len() {
+            match send_batch(&socket, &batch[sent..]) {
+                Ok(count) => sent += count,
+                Err(failure) if failure.kind() == io::ErrorKind::Interrupted => {}
+                Err(failure) => {
+                    sent += 1;
+                    refused += 1;
+                    error = Some(failure);
+                }
+            }
+        }
+    }
+    (refused, error)
+}
+
+/// One `sendmmsg`; how many packets left, at least one.
+fn send_batch<A: SocketAddress>(socket: impl AsFd, packets: &[(&[u8], A)]) -> io::Result<usize> {
+    // SAFETY: iovec and mmsghdr are plain C structs for which all zeros is valid.
+    let (mut parts, mut messages): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) = unsafe { mem::zeroed() };
+    for (((packet, to), part), message) in packets.iter().zip(&mut parts).zip(&mut messages) {
+        part.iov_base = packet.as_ptr().cast_mut().cast();
+        part.iov_len = packet.len();
+        message.msg_hdr.msg_name = std::ptr::from_ref(to).cast_mut().cast();
+        message.msg_hdr.msg_namelen = size_of::<A>() as u32;
+        message.msg_hdr.msg_iov = part;
+        message.msg_hdr.msg_iovlen = 1;
+    }
+    let count = packets.len().min(BATCH) as u32;
+    // SAFETY: the first `count` messages point at packets, addresses and parts that live until the call returns, and
+    // the kernel only reads through them.
+    let sent = unsafe { libc::sendmmsg(socket.as_fd().as_raw_fd(), messages.as_mut_ptr(), count, libc::MSG_DONTWAIT) };
+    match sent {
+        1.. => Ok(sent as usize),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

@@ -1,0 +1,54 @@
+//! Adverts on their way out: built once, kept while nothing of them changes, sent together.
+
+use vrrp_common::Claim;
+use vrrp_common::wire::advert::{MESSAGE_MAX, Outgoing};
+use vrrp_common::wire::checksum::ChecksumForm;
+use vrrp_common::wire::ip::{VRRP_GROUP4, ipv4_header};
+
+use crate::engine::plan::InstancePlan;
+
+/// The advert of one instance, as an IPv4 packet.
+#[derive(Clone, Debug, Default)]
+pub struct Advert {
+    packet: Vec<u8>,
+    built_for: Option<(Claim, [u8; 4])>,
+}
+
+/// What an advert is made of, beside the plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    pub plan: &'a InstancePlan,
+    pub addresses: &'a [[u8; 4]],
+    pub auth_pass: Option<[u8; 8]>,
+    pub checksum_form: ChecksumForm,
+}
+
+impl Advert {
+    /// Makes the packet say this; built anew only when the claim or the source changed.
+    pub fn prepare(&mut self, claim: Claim, source: [u8; 4], parts: Parts) {
+        if self.built_for == Some((claim, source)) {
+            return;
+        }
+        self.built_for = Some((claim, source));
+        let outgoing = Outgoing {
+            version: parts.plan.version,
+            vrid: parts.plan.vrid,
+            claim,
+            interval: parts.plan.advert_int,
+            addresses: parts.addresses,
+            auth_pass: parts.auth_pass,
+            checksum_form: parts.checksum_form,
+            source,
+            destination: VRRP_GROUP4,
+        };
+        let mut message = [0; MESSAGE_MAX];
+        let length = outgoing.write(&mut message);
+        self.packet.clear();
+        self.packet.extend_from_slice(&ipv4_header(source, VRRP_GROUP4, 255, length as u16));
+        self.packet.extend_from_slice(&message[..length]);
+    }
+
+    pub fn packet(&self) -> &[u8] {
+        &self.packet
+    }
+}

@@ -1,0 +1,205 @@
+//! Where the program is attached, how, and in one line why not.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use anyhow::{Result, anyhow};
+use aya::programs::links::FdLink;
+use aya::programs::{XdpMode, loaded_programs};
+use rtnetlink::packet_core::{NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage, LinkXdp};
+use rtnetlink::sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+
+use super::{Xdp, program};
+use crate::io::capabilities;
+
+/// Where the program may run (`xdp_mode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Native, or generic where the driver has no native XDP.
+    Auto,
+    /// In the driver only.
+    Native,
+    /// Behind the driver, on any device.
+    Generic,
+}
+
+/// Where the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attached {
+    Native,
+    Generic,
+}
+
+impl Attached {
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+        }
+    }
+}
+
+/// Why the program is not on a device: one line for the operator. The raw socket hears the adverts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused(String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Refused {}
+
+/// The program on one device; dropped, it leaves. The kernel does the same for a process that was killed.
+pub(super) struct Attachment {
+    attached: Attached,
+    _link: FdLink,
+}
+
+impl Xdp {
+    /// Puts the program on a device of this network namespace; on one where it is already, nothing changes.
+    pub fn attach(&mut self, ifindex: u32, mode: Mode) -> Result<Attached, Refused> {
+        if let Some(attachment) = self.attached.get(&ifindex) {
+            return Ok(attachment.attached);
+        }
+        let attempt = match mode {
+            Mode::Native => self.attach_as(ifindex, Attached::Native),
+            Mode::Generic => self.attach_as(ifindex, Attached::Generic),
+            Mode::Auto => self.attach_as(ifindex, Attached::Native).or_else(|error| match errno(&*error) {
+                // In these cases generic mode is refused just the same.
+                Some(libc::EBUSY | libc::EEXIST | libc::EPERM | libc::ENODEV) => Err(error),
+                _ => self.attach_as(ifindex, Attached::Generic),
+            }),
+        };
+        attempt.map_err(|error| refused(ifindex, &*error))
+    }
+
+    /// Takes the program off a device.
+    pub fn detach(&mut self, ifindex: u32) {
+        self.attached.remove(&ifindex);
+    }
+
+    fn attach_as(&mut self, ifindex: u32, attached: Attached) -> Result<Attached, Box<dyn Error + Send + Sync>> {
+        let program = program(&mut self.ebpf)?;
+        let mode = match attached {
+            Attached::Native => XdpMode::Driver,
+            Attached::Generic => XdpMode::Skb,
+        };
+        let id = program.attach_to_if_index(ifindex, mode)?;
+        // An attachment by netlink would outlive a killed process, so it is none.
+        let link = FdLink::try_from(program.take_link(id)?)?;
+        self.attached.insert(ifindex, Attachment { attached, _link: link });
+        Ok(attached)
+    }
+}
+
+/// The error number of a failed system call, wherever it is in the chain.
+pub(super) fn errno(error: &(dyn Error + 'static)) -> Option<i32> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(number) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+            return Some(number);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+fn refused(ifindex: u32, error: &(dyn Error + 'static)) -> Refused {
+    let slot = Slot::of(ifindex);
+    let name = slot.as_ref().map_or_else(|_| format!("ifindex {ifindex}"), |slot| slot.name.clone());
+    Refused(match (errno(error), slot) {
+        (Some(libc::EPERM), _) => format!("{name}: XDP: {}", missing_capabilities()),
+        (Some(libc::ENODEV), _) => format!("{name}: no such device"),
+        (Some(libc::EBUSY | libc::EEXIST), Ok(Slot { program: Some(id), .. })) => {
+            format!("{name}: another XDP program is there: {}", program_name(id))
+        }
+        (Some(libc::EEXIST), _) => {
+            format!("{name}: a device on top of it (macvlan, bridge, bond) has an XDP program")
+        }
+        (Some(number), _) => format!("{name}: XDP: {}", io::Error::from_raw_os_error(number)),
+        (None, _) => format!("{name}: XDP: {error}"),
+    })
+}
+
+/// What the kernel says of a device's XDP slot.
+struct Slot {
+    name: String,
+    /// Id of the program there.
+    program: Option<u32>,
+}
+
+impl Slot {
+    fn of(ifindex: u32) -> Result<Self> {
+        let link = link(ifindex)?;
+        let mut slot = Self { name: format!("ifindex {ifindex}"), program: None };
+        for attribute in link.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => slot.name = name,
+                LinkAttribute::Xdp(xdp) => {
+                    slot.program = xdp.into_iter().find_map(|xdp| match xdp {
+                        LinkXdp::ProgId(id) | LinkXdp::DrvProgId(id) | LinkXdp::SkbProgId(id) => Some(id),
+                        _ => None,
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(slot)
+    }
+}
+
+/// Asks the kernel for one link.
+fn link(ifindex: u32) -> Result<LinkMessage> {
+    let mut request = LinkMessage::default();
+    request.header.index = ifindex;
+    let mut message = NetlinkMessage::from(RouteNetlinkMessage::GetLink(request));
+    message.header.flags = NLM_F_REQUEST;
+    message.finalize();
+    let mut octets = vec![0; message.buffer_len()];
+    message.serialize(&mut octets);
+    let socket = Socket::new(NETLINK_ROUTE)?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    socket.send(&octets, 0)?;
+    let (answer, _) = socket.recv_from_full()?;
+    match NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer)?.payload {
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => Ok(link),
+        NetlinkPayload::Error(error) => Err(error.to_io().into()),
+        _ => Err(anyhow!("an unexpected answer to RTM_GETLINK")),
+    }
+}
+
+/// Name and id of a loaded program; the name only for those who may ask (CAP_SYS_ADMIN).
+fn program_name(id: u32) -> String {
+    let found = loaded_programs().filter_map(Result::ok).find(|program| program.id() == id);
+    match found.as_ref().and_then(|program| program.name_as_str()) {
+        Some(name) if !name.is_empty() => format!("{name}, id {id}"),
+        _ => format!("id {id}"),
+    }
+}
+
+/// Which capability this process lacks for XDP.
+pub(super) fn missing_capabilities() -> String {
+    match capabilities::missing(&[capabilities::BPF, capabilities::NET_ADMIN, capabilities::PERFMON]) {
+        Ok(missing) if missing.is_empty() => {
+            "not permitted, though no capability is missing (lockdown, or a container's seccomp filter?)".into()
+        }
+        Ok(missing) => format!("not permitted: {} missing", missing.join(" and ")),
+        Err(_) => "not permitted: CAP_BPF and CAP_NET_ADMIN are needed".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_is_not_there_has_no_slot() {
+        assert!(Slot::of(i32::MAX as u32).is_err());
+        assert_eq!(Slot::of(1).map(|slot| slot.name).ok().as_deref(), Some("lo"));
+    }
+}

@@ -1,0 +1,58 @@
+//! The maps, whose sizes the daemon sets when it loads the program, and their accesses.
+
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{HashMap, PerCpuArray, RingBuf};
+use vrrp_common::abi::{CounterRow, Device, Record, Rule, RuleKey};
+use vrrp_common::classify::Rules;
+use vrrp_common::drop::{REASON_SLOTS, Reason};
+
+#[map]
+static DEVICES: HashMap<u32, Device> = HashMap::with_max_entries(1, 0);
+
+#[map]
+static RULES: HashMap<RuleKey, Rule> = HashMap::with_max_entries(1, 0);
+
+#[map]
+static COUNTERS: PerCpuArray<CounterRow> = PerCpuArray::with_max_entries(1, 0);
+
+/// Where a record is put together: it does not fit on the stack.
+#[map]
+static SCRATCH: PerCpuArray<Record> = PerCpuArray::with_max_entries(1, 0);
+
+#[map]
+pub static RECORDS: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// The device's entry; `None` when the daemon does not use it.
+#[inline(always)]
+pub fn device(ifindex: u32) -> Option<Device> {
+    // SAFETY: entries are plain integers, copied here. One replaced meanwhile shows its old or its new value.
+    unsafe { DEVICES.get(ifindex) }.copied()
+}
+
+/// The map of rules as `classify` wants it.
+pub struct RuleMap;
+
+impl Rules for RuleMap {
+    #[inline(always)]
+    fn rule(&self, key: RuleKey) -> Option<&Rule> {
+        // SAFETY: entries are plain integers. A removed one's memory may be given to another key while we read it: the
+        // frame is then judged by rules that the daemon did write, and the daemon finds the VRID of another instance.
+        unsafe { RULES.get(key) }
+    }
+}
+
+/// This CPU's scratch record.
+#[inline(always)]
+pub fn scratch() -> Option<&'static mut Record> {
+    // SAFETY: one per CPU, and a run is not interrupted by another on its CPU: no second reference exists.
+    SCRATCH.get_ptr_mut(0).map(|record| unsafe { &mut *record })
+}
+
+/// Counts one frame.
+#[inline(always)]
+pub fn count(row: u32, reason: Reason) {
+    if let Some(counters) = COUNTERS.get_ptr_mut(row) {
+        // SAFETY: as for the scratch record; the index is below the length because of the mask.
+        unsafe { (*counters)[reason as usize & (REASON_SLOTS - 1)] += 1 }
+    }
+}

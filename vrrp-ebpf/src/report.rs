@@ -1,0 +1,31 @@
+//! Delivery of an advert to the daemon, through the ring buffer.
+
+use aya_ebpf::bindings::BPF_RB_FORCE_WAKEUP;
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use vrrp_common::abi::{MESSAGE_BUDGET, Record};
+use vrrp_common::classify::Judgement;
+use vrrp_common::ids::Family;
+
+use crate::maps::RECORDS;
+
+/// Writes head and message to the ring; `false` when it is full.
+///
+/// The wake-up is forced: every record here matters at once, and the adaptive one may be late after a discard.
+#[inline(always)]
+pub fn deliver(record: &mut Record, judgement: &Judgement) -> bool {
+    let head = &mut record.head;
+    // SAFETY: reads a clock.
+    head.arrival = unsafe { bpf_ktime_get_ns() };
+    head.slot = judgement.slot;
+    head.length = judgement.length as u16;
+    head.checksum_form = judgement.checksum_form as u8;
+    head.family = Family::V4 as u8;
+    // The rest of it stays zero, as the map was made.
+    if let Some(source) = head.source.first_chunk_mut() {
+        *source = judgement.source;
+    }
+    // `classify` delivers no other lengths; this shows the verifier the bound.
+    let length = ((judgement.length - 1) & (MESSAGE_BUDGET - 1)) + 1;
+    let Some(octets) = record.octets(length) else { return false };
+    RECORDS.output::<[u8]>(octets, BPF_RB_FORCE_WAKEUP.into()).is_ok()
+}

@@ -1,0 +1,166 @@
+//! `cargo xtask test`: the one test command. Installs what the tests run, then takes every step in order; a step that
+//! fails does not stop the ones after it.
+
+use crate::ebpf;
+use crate::install;
+use crate::libtest::Tally;
+use crate::report::Report;
+use crate::toolchain::Choice;
+use crate::tree::{self, Tree};
+use anyhow::{Context, Result, bail};
+use std::io::{BufRead, BufReader, Write};
+use std::process::Command;
+
+/// The test target that makes network namespaces and runs peers in them.
+const NAMESPACES: &str = "e2e";
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// No network namespaces and nothing installed: what a change to the rules needs
+    #[arg(long, conflicts_with = "full")]
+    quick: bool,
+    /// Also rebuild the XDP object and compare; CI=true implies it
+    #[arg(long)]
+    full: bool,
+    /// A test that cannot run here fails, and is not skipped; CI=true implies it
+    #[arg(long)]
+    require: bool,
+    /// Run only tests whose names hold this; words after `--` go to the test programs as they are
+    words: Vec<String>,
+}
+
+pub fn test(tree: &Tree, args: &Args) -> Result<()> {
+    let ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    let require = ci || args.require;
+    let mut report = Report::default();
+    if !args.quick {
+        packages(tree, &mut report, require);
+    }
+    if args.words.is_empty() {
+        lint(tree, &mut report, !args.quick && (args.full || ci));
+    }
+    cargo(tree, &mut report, "build --package vrrp-daemon --bins");
+
+    let skips = tree.target.join("skips.txt");
+    if let Err(error) = std::fs::remove_file(&skips)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        bail!("cannot remove {}: {error}", skips.display());
+    }
+    let mut tests = tree.cargo(&["test", "--workspace", "--no-fail-fast"]);
+    if args.quick {
+        tests.args(quick_targets(tree)?);
+    }
+    if !args.words.is_empty() {
+        tests.arg("--").args(&args.words);
+    }
+    tests.env("VRRP_SKIPS", &skips);
+    if require {
+        tests.env("VRRP_REQUIRE", "1");
+    }
+    report.tests(&tree::words(&tests), |tally| follow(&mut tests, &mut std::io::stdout(), tally));
+    report.skips = read_skips(&std::fs::read_to_string(&skips).unwrap_or_default());
+
+    report.print();
+    std::process::exit(i32::from(report.failed()))
+}
+
+/// The peers and tools that the namespace tests run. Without root their tests skip themselves.
+fn packages(tree: &Tree, report: &mut Report, require: bool) {
+    let packages = install::missing(install::TESTS);
+    let step = "install what the tests run";
+    if packages.is_empty() {
+        return;
+    }
+    if tree::is_root() || require {
+        report.step(step, || install::install(tree, &packages));
+    } else {
+        report.skip(step, &format!("not root; missing: {}", packages.join(" ")));
+    }
+}
+
+/// Everything before the tests that looks at the source.
+fn lint(tree: &Tree, report: &mut Report, rebuild: bool) {
+    cargo(tree, report, "fmt --all --check");
+    cargo(tree, report, "clippy --workspace --all-targets -- -D warnings");
+    // The library without its `io` feature is the rules alone: nothing in them may reach for the host.
+    cargo(tree, report, "check --package vrrp-daemon --lib --no-default-features");
+    report.step("cargo xtask ebpf --stale-check", || ebpf::stale_check(tree));
+    let check = "cargo xtask ebpf --check";
+    if rebuild {
+        report.step(check, || ebpf::check(tree, Choice::Auto));
+    } else {
+        report.skip(check, "runs with --full or CI=true");
+    }
+}
+
+fn cargo(tree: &Tree, report: &mut Report, words: &str) {
+    let words_apart: Vec<_> = words.split(' ').collect();
+    report.step(&format!("cargo {words}"), || tree::finish(&mut tree.cargo(&words_apart)));
+}
+
+/// Cargo's words for every target but the namespace tests. Naming targets leaves documentation tests out.
+fn quick_targets(tree: &Tree) -> Result<Vec<String>> {
+    let mut words = vec!["--lib".to_owned(), "--bins".into()];
+    for target in tree.targets("vrrp-tests", "test")? {
+        if target != NAMESPACES {
+            words.extend(["--test".into(), target]);
+        }
+    }
+    Ok(words)
+}
+
+/// Runs the tests, showing their lines as they come and adding them to the tally.
+fn follow(tests: &mut Command, out: &mut impl Write, tally: &mut Tally) -> Result<()> {
+    // One pipe for both, so that cargo's announcements and the results keep their order.
+    let (reader, writer) = std::io::pipe().context("no pipe for cargo's output")?;
+    tests.stdout(writer.try_clone()?).stderr(writer);
+    let mut child = tests.spawn().context("cannot start cargo")?;
+    // This side's ends of the pipe, or its end would never be read.
+    tests.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut reader = BufReader::new(reader);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        out.write_all(&line)?;
+        out.flush()?;
+        tally.line(&String::from_utf8_lossy(&line));
+        line.clear();
+    }
+    tally.end();
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("cargo test failed ({status})");
+    }
+    Ok(())
+}
+
+/// One "test name: reason" for each test that could not run, however often it said so.
+fn read_skips(text: &str) -> Vec<String> {
+    let mut skips: Vec<String> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    skips.sort();
+    skips.dedup();
+    skips
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_both_outputs_to_their_end() {
+        let mut tally = Tally::default();
+        let mut shown = Vec::new();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo 'Running tests/a.rs (t/a-1)' >&2; echo 'test result: ok. 2 passed; 0 failed'; exit 3"]);
+        assert!(follow(&mut shell, &mut shown, &mut tally).is_err());
+        assert_eq!(shown.split(|octet| *octet == b'\n').count(), 3);
+        assert_eq!((tally.passed, tally.failed.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_repeated_skip_is_one() {
+        let text = "e2e vmac: no macvlan here\n\ne2e frr: not installed\ne2e vmac: no macvlan here\n";
+        assert_eq!(read_skips(text), ["e2e frr: not installed", "e2e vmac: no macvlan here"]);
+    }
+}
