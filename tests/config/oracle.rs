@@ -43,8 +43,8 @@ fn keepalived_exits_with_the_same_code() {
     let version = Command::new("keepalived").arg("-v").output();
     match version.map(|output| String::from_utf8_lossy(&output.stderr).into_owned()) {
         Ok(version) if version.contains(RELEASE) => {}
-        Ok(version) => return vrrp_tests::skip(&format!("another keepalived: {:?}", version.lines().next())),
-        Err(error) => return vrrp_tests::skip(&format!("keepalived: {error}")),
+        Ok(version) => return vrrp_tests::skip(format!("another keepalived: {:?}", version.lines().next())),
+        Err(error) => return vrrp_tests::skip(format!("keepalived: {error}")),
     }
     let Some(theirs) = exit_codes() else { return };
     let source = source();
@@ -90,7 +90,7 @@ fn exit_codes() -> Option<BTreeMap<String, Option<i32>>> {
     let output = match unshare.output() {
         Ok(output) if output.status.success() => output,
         other => {
-            vrrp_tests::skip(&format!("no network namespace: {other:?}"));
+            vrrp_tests::skip(format!("no network namespace: {other:?}"));
             return None;
         }
     };

@@ -31,6 +31,8 @@ pub struct Daemon {
     pub rt_priority: Option<u8>,
     /// `vrrp_no_swap`.
     pub no_swap: bool,
+    /// `dynamic_interfaces`: an interface that does not exist may come later.
+    pub dynamic_interfaces: bool,
     pub xdp: Xdp,
 }
 

@@ -55,7 +55,7 @@ foreign! {
         "vrrp_owner_ignore_adverts" Skipped "an owner hears adverts as RFC 9568 says";
         "vrrp_iptables" | "vrrp_ipsets" | "nftables" | "nftables_priority" | "nftables_counters" | "nftables_ifindex"
             Skipped "no packet filter is set up";
-        "nftables_ipvs" | "nftables_ipvs_start_fwmark" | "nftables_ipvs_counters" | "lvs_sync_daemon" | "lvs_flush"
+        "nftables_ipvs" | "nftables_ipvs_priority" | "nftables_ipvs_start_fwmark" | "lvs_sync_daemon" | "lvs_flush"
             | "lvs_flush_on_stop" | "lvs_flush_onstop" | "lvs_timeouts" | "lvs_netlink_cmd_rcv_bufs"
             | "lvs_netlink_cmd_rcv_bufs_force" | "lvs_netlink_monitor_rcv_bufs" | "lvs_netlink_monitor_rcv_bufs_force"
             | "lvs_notify_fifo" | "lvs_notify_fifo_script" | "rs_init_notifies" | "checker_priority"
@@ -82,8 +82,7 @@ foreign! {
             | "vrrp_rx_bufs_policy" | "vrrp_rx_bufs_multiplier" Skipped "buffers are sized by the daemon";
         "log_unknown_vrids" Skipped "adverts of unknown VRIDs are counted";
         "vmac_prefix" | "vmac_addr_prefix" Skipped "there are no virtual MAC interfaces";
-        "random_seed" | "disable_local_igmp" | "set_supplementary_groups" | "timer_expired_backup"
-            | "thread_timer_expired" Skipped "there is nothing like it";
+        "random_seed" | "disable_local_igmp" | "set_supplementary_groups" Skipped "there is nothing like it";
     }
 
     /// `vrrp_instance`.
@@ -121,7 +120,7 @@ foreign! {
     /// `vrrp_sync_group`, which is refused as a whole.
     SYNC_GROUP {
         "track_interface" | "track_script" | "track_file" | "track_process" | "track_bfd" | "notify"
-            | "notify_master" | "notify_backup" | "notify_fault" | "notify_stop" | "notify_deleted"
+            | "notify_master" | "notify_backup" | "notify_fault" | "notify_stop"
             | "notify_priority_changes" | "smtp_alert" | "sync_group_tracking_weight" | "global_tracking"
             Skipped "the group is refused as a whole";
     }

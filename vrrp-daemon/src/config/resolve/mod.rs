@@ -76,7 +76,6 @@ struct Defaults {
     down_timer_adverts: Option<At<Whole<1, 100>>>,
     v3_checksum_as_v2: Switch,
     interface: Option<InterfaceName>,
-    dynamic_interfaces: bool,
     script_user: Option<UserName>,
     script_security: bool,
 }
@@ -122,6 +121,7 @@ fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) 
         router_id: router_id.0,
         rt_priority: rt_priority.0.map(|priority| priority.get() as u8),
         no_swap: no_swap.0.is_some(),
+        dynamic_interfaces: dynamic_interfaces.0.is_some(),
         xdp,
     };
     let defaults = Defaults {
@@ -132,7 +132,6 @@ fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) 
         down_timer_adverts,
         v3_checksum_as_v2,
         interface: default_interface.0,
-        dynamic_interfaces: dynamic_interfaces.0.is_some(),
         script_user: script_user.0,
         script_security: enable_script_security.is_on(),
     };
@@ -179,11 +178,11 @@ impl Resolver<'_> {
         if let Some(&id) = self.interfaces.get(name) {
             return id;
         }
-        if !self.defaults.dynamic_interfaces && !self.host.has_interface(name) {
+        if !self.setup.daemon.dynamic_interfaces && !self.host.has_interface(name) {
             let message = format!("interface `{name}` does not exist");
             let diagnostic = self.found.warning(Class::Interface, at, message);
-            diagnostic.done("it counts as down until it does");
-            diagnostic.hint("`dynamic_interfaces` in global_defs says that interfaces come later");
+            diagnostic.done("the daemon does not start without it");
+            diagnostic.hint("`dynamic_interfaces` in global_defs says that interfaces may come later");
         }
         let id = InterfaceId(self.setup.interfaces.len() as u32);
         self.setup.interfaces.push(name.to_owned());

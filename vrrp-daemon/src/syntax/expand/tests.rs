@@ -83,3 +83,9 @@ fn nothing_grows_without_bound() {
     let (lines, found) = expand_all(&Memory::of("/etc/k.conf", format!("{long}\na\0b\nc")));
     assert_eq!((lines, found.len()), (vec!["c".to_owned()], 2));
 }
+
+#[test]
+fn octets_that_are_no_utf_8_are_replaced() {
+    let (lines, found) = expand_all(&Memory::of("/etc/k.conf", *b"# caf\xe9\nfrob\xe9 1\n"));
+    assert_eq!((lines, found.len()), (vec!["frob\u{fffd} 1".to_owned()], 0));
+}
