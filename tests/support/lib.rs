@@ -11,6 +11,7 @@ pub mod invariants;
 pub mod keepalived;
 pub mod lab;
 pub mod netns;
+pub mod quiet;
 pub mod rng;
 mod skip;
 pub mod stamp;

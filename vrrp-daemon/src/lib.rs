@@ -2,6 +2,12 @@
 //! [`io`], behind the feature of that name.
 
 pub mod config;
+#[cfg(feature = "io")]
+pub mod ctl;
 pub mod engine;
 #[cfg(feature = "io")]
 pub mod io;
+pub mod syntax;
+#[cfg(all(test, feature = "io"))]
+mod testing;
+pub mod track;

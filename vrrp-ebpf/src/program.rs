@@ -28,6 +28,8 @@ pub fn vrrp(context: XdpContext) -> u32 {
         Disposition::Deliver => (Reason::RingFull, XDP_PASS),
     };
     maps::count(judgement.row, reason);
+    #[cfg(feature = "trace")]
+    report::trace(&context, &judgement, reason, action);
     action
 }
 

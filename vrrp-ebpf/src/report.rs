@@ -2,8 +2,12 @@
 
 use aya_ebpf::bindings::BPF_RB_FORCE_WAKEUP;
 use aya_ebpf::helpers::bpf_ktime_get_ns;
+#[cfg(feature = "trace")]
+use aya_ebpf::programs::XdpContext;
 use vrrp_common::abi::{MESSAGE_BUDGET, Record};
 use vrrp_common::classify::Judgement;
+#[cfg(feature = "trace")]
+use vrrp_common::drop::Reason;
 use vrrp_common::ids::Family;
 
 use crate::maps::RECORDS;
@@ -28,4 +32,22 @@ pub fn deliver(record: &mut Record, judgement: &Judgement) -> bool {
     let length = ((judgement.length - 1) & (MESSAGE_BUDGET - 1)) + 1;
     let Some(octets) = record.octets(length) else { return false };
     RECORDS.output::<[u8]>(octets, BPF_RB_FORCE_WAKEUP.into()).is_ok()
+}
+
+/// One line for every frame that claims to be VRRP; reasons by their numbers in `vrrp_common::drop`.
+#[cfg(feature = "trace")]
+#[inline(always)]
+pub fn trace(context: &XdpContext, judgement: &Judgement, reason: Reason, action: u32) {
+    let Judgement { row, slot, source, length, .. } = judgement;
+    let source = u32::from_be_bytes(*source);
+    aya_log_ebpf::info!(
+        context,
+        "source {:i} length {} row {} slot {}: reason {}, XDP action {}",
+        source,
+        *length,
+        *row,
+        *slot,
+        reason as u8,
+        action
+    );
 }

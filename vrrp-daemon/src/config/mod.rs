@@ -1,2 +1,16 @@
-//! What a configuration means.
+//! What a configuration means: from the tree of [`syntax`](crate::syntax) to a [`Setup`](setup::Setup).
+//!
+//! Each block of the language is one file; [`resolve`] turns names into numbers and settles what contradicts. The host
+//! is only asked, through [`Host`](host::Host), and never changed.
+
+mod address;
+mod check;
+mod global;
+pub mod host;
+mod instance;
+mod resolve;
+mod root;
 pub mod setup;
+mod unsupported;
+
+pub use check::{Checked, check};

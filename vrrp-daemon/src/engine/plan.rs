@@ -58,7 +58,7 @@ pub struct InstancePlan {
     /// How many addresses a master holds, advertised or not.
     pub addresses: u32,
     pub garp: GarpPlan,
-    /// What makes it fault, or changes its priority. Its own interface is always one of these.
+    /// What makes it fault, or changes its priority. Its own interface is one of these, unless `dont_track_primary`.
     pub watches: Vec<Watch>,
 }
 

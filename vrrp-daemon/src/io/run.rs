@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::SystemTime;
 
 use anyhow::Context;
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -11,13 +12,17 @@ use nix::unistd::Pid;
 use tokio::sync::mpsc;
 use vrrp_common::Priority;
 
+use super::control::Socket;
 use super::driver::{self, Driver, Message};
+use super::errands::{self, Errands};
 use super::guard::Guard;
 use super::hands::Hands;
+use super::log::Loss;
 use super::netlink::links::Link;
 use super::netlink::{self, Netlink};
 use super::ports::{self, Ports};
 use super::privilege::{self, Urgency};
+use super::status::Process;
 use super::xdp::Xdp;
 use crate::config::setup::{Setup, XdpMode};
 use crate::engine::event::Event;
@@ -60,14 +65,17 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 }
 
 /// Where the daemon keeps what others find it by.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Places {
     pub run_dir: PathBuf,
     pub config: PathBuf,
+    /// What the log lost, for the status.
+    pub log: Option<Loss>,
 }
 
 /// Runs until a signal says otherwise.
-pub fn run(setup: Setup, places: &Places) -> Result<(), Failure> {
+pub fn run(mut setup: Setup, places: &Places) -> Result<(), Failure> {
+    errands::disable_unusable(&mut setup);
     let setup = Arc::new(setup);
     privilege::check().map_err(Failure::Permission)?;
     // Before any thread starts, so that all inherit it: signals are for `wait_for_signals` alone.
@@ -75,7 +83,7 @@ pub fn run(setup: Setup, places: &Places) -> Result<(), Failure> {
     signals.thread_block()?;
 
     let (inbox, messages) = mpsc::channel(driver::INBOX);
-    let errands = super::errands::start(&setup, places, inbox.clone())?;
+    let errands = start_errands(&setup, places, &inbox)?;
     let guard = Guard::start()?;
     let reports = inbox.clone();
     let report = async move |report| drop(reports.send(Message::Network(report)).await);
@@ -95,6 +103,20 @@ pub fn run(setup: Setup, places: &Places) -> Result<(), Failure> {
     thread.join().map_err(|_| anyhow::anyhow!("the netlink thread died"))?;
     tracing::info!("Stopped");
     Ok(outcome?)
+}
+
+fn start_errands(setup: &Arc<Setup>, places: &Places, inbox: &mpsc::Sender<Message>) -> Result<Errands, Failure> {
+    let process = Process {
+        version: env!("CARGO_PKG_VERSION"),
+        started_at: SystemTime::now(),
+        config: places.config.clone(),
+        log: places.log.clone(),
+        notices_lost: Arc::default(),
+    };
+    let socket = Socket::bind(&places.run_dir)?;
+    let reports = inbox.clone();
+    let report = async move |id, passed| drop(reports.send(Message::Check { id, passed }).await);
+    Ok(errands::start(Arc::clone(setup), socket, process, inbox.clone(), report)?)
 }
 
 /// Every interface must exist; keepalived, too, refuses to start without.

@@ -1,0 +1,38 @@
+//! A host that is the same on every machine.
+
+use vrrp_daemon::config::host::{Host, Program};
+use vrrp_daemon::config::setup::RunAs;
+
+/// root and nobody, eth0 to eth3, and a few programs.
+pub struct Fixed;
+
+/// A directory that anybody can write to; the comparison with keepalived makes it.
+pub const OPEN: &str = "/tmp/vrrpd-config-test";
+
+impl Host for Fixed {
+    fn user(&self, name: &str) -> Option<RunAs> {
+        match name {
+            "root" => Some(RunAs { uid: 0, gid: 0 }),
+            "nobody" => Some(RunAs { uid: 65534, gid: 65534 }),
+            _ => None,
+        }
+    }
+
+    fn group(&self, name: &str) -> Option<u32> {
+        match name {
+            "root" => Some(0),
+            "nogroup" => Some(65534),
+            _ => None,
+        }
+    }
+
+    fn has_interface(&self, name: &str) -> bool {
+        matches!(name, "lo" | "eth0" | "eth1" | "eth2" | "eth3")
+    }
+
+    fn program(&self, program: &str, _run_as: RunAs) -> Program {
+        let open = program.starts_with(OPEN);
+        let runnable = open || matches!(program, "/bin/true" | "/bin/sh" | "true" | "killall");
+        Program { runnable, writable: open.then(|| OPEN.to_owned()) }
+    }
+}

@@ -1,0 +1,90 @@
+//! keepalived.conf as text against what it comes to: `NAME.conf` against `NAME.expect`.
+//!
+//! `VRRP_BLESS=1` writes the expectations anew; read the difference before committing it.
+
+mod fuzz;
+mod host;
+mod oracle;
+mod summary;
+
+use std::fs;
+use std::path::PathBuf;
+
+use vrrp_daemon::config::{Checked, check};
+use vrrp_daemon::syntax::expand::Reading;
+use vrrp_daemon::syntax::source::Memory;
+
+/// The directory of the cases, and of the files that they include.
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config")
+}
+
+/// Names of all cases, in order.
+fn cases() -> Vec<String> {
+    let entries = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut cases: Vec<String> = entries.filter_map(|name| Some(name.strip_suffix(".conf")?.to_owned())).collect();
+    cases.sort();
+    cases
+}
+
+/// All files of the directory by their names, so that expectations name no machine's path.
+fn source() -> Memory {
+    let mut source = Memory { hostname: "alpha".into(), ..Memory::default() };
+    for (prefix, directory) in [("", directory()), ("parts/", directory().join("parts"))] {
+        for entry in fs::read_dir(directory).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+                source.files.insert(name, fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    source
+}
+
+fn read(source: &Memory, path: &str) -> Checked {
+    check(&Reading { source, id: None, instance: None }, &host::Fixed, path)
+}
+
+#[test]
+fn every_case_comes_to_what_is_expected() {
+    let source = source();
+    let bless = std::env::var_os("VRRP_BLESS").is_some();
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let got = summary::of(&read(&source, &format!("{case}.conf")));
+        let path = directory().join(format!("{case}.expect"));
+        if bless {
+            fs::write(path, got).unwrap();
+            continue;
+        }
+        let want = fs::read_to_string(&path).unwrap_or_default();
+        if got != want {
+            wrong.push(format!("== {case}: expected\n{want}\n== {case}: got\n{got}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn there_are_cases() {
+    assert!(cases().len() >= 40);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_an_error() {
+    let checked = read(&Memory::default(), "/etc/keepalived/keepalived.conf");
+    assert_eq!(checked.exit_code(), 4);
+    assert!(!checked.is_readable());
+    assert!(checked.setup.instances.is_empty());
+}
+
+/// Whatever is refused is refused as a whole: the tables of a setup fit each other.
+#[test]
+fn tables_of_a_setup_fit_each_other() {
+    let source = source();
+    for case in cases() {
+        let setup = read(&source, &format!("{case}.conf")).setup;
+        summary::assert_consistent(&setup, &case);
+    }
+}

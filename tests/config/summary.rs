@@ -1,0 +1,114 @@
+//! A setup and its findings as text.
+
+use std::fmt::Write;
+
+use vrrp_daemon::config::Checked;
+use vrrp_daemon::config::setup::{Command, Setup, TrackerKind};
+use vrrp_daemon::engine::plan::{Subject, Weight};
+
+/// Exit code, setup, findings.
+pub fn of(checked: &Checked) -> String {
+    let mut out = format!("exit {}\n", checked.exit_code());
+    setup(&checked.setup, &mut out).unwrap();
+    writeln!(out, "\n{}", checked.report().trim_end()).unwrap();
+    out
+}
+
+fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
+    let Setup { plan, daemon, interfaces, instances, trackers } = setup;
+    if *daemon != Default::default() {
+        writeln!(out, "{daemon:?}")?;
+    }
+    for (tracker, plan) in trackers.iter().zip(&plan.trackers) {
+        let TrackerKind::Script(script) = &tracker.kind;
+        write!(out, "tracker {}: {} every {:?}, ", tracker.name, command(&script.command), script.interval)?;
+        let start = if plan.starts_failed { ", starts failed" } else { "" };
+        writeln!(out, "at most {:?}, rise {}, fall {}{start}", script.timeout, plan.rise, plan.fall)?;
+    }
+    for (router, plan) in instances.iter().zip(&plan.instances) {
+        let interface = &interfaces[plan.interface.index()];
+        write!(out, "instance {}: {interface} {:?} {:?} vrid {} ", router.name, plan.family, plan.version, plan.vrid)?;
+        write!(out, "priority {} {:?} advert_int {} ", plan.priority, plan.wanted, plan.advert_int)?;
+        write!(out, "down after {} garp {} + {:?}", plan.down_adverts, plan.garp.repeat, plan.garp.delay)?;
+        writeln!(out, "{}", if plan.preempt { "" } else { " nopreempt" })?;
+        if let Some(source) = router.source {
+            writeln!(out, "  source {source}")?;
+        }
+        if let Some(password) = router.auth_pass {
+            writeln!(out, "  password \"{}\"", password.escape_ascii())?;
+        }
+        if router.checksum_form != vrrp_common::wire::checksum::ChecksumForm::PseudoHeader {
+            writeln!(out, "  checksum {:?}", router.checksum_form)?;
+        }
+        for address in router.addresses.iter().take(8) {
+            let dev = &interfaces[address.interface.index()];
+            write!(out, "  address {}/{} {dev}", address.address, address.prefix)?;
+            if let Some(broadcast) = address.broadcast {
+                write!(out, " brd {broadcast}")?;
+            }
+            if address.scope != 0 {
+                write!(out, " scope {}", address.scope)?;
+            }
+            if let Some(label) = &address.label {
+                write!(out, " label {label}")?;
+            }
+            writeln!(out, "{}", if address.advertised { "" } else { " not advertised" })?;
+        }
+        if router.addresses.len() > 8 {
+            let advertised = router.addresses.iter().filter(|address| address.advertised).count();
+            writeln!(out, "  {} addresses in all, {advertised} advertised", router.addresses.len())?;
+        }
+        for watch in &plan.watches {
+            let subject = match watch.subject {
+                Subject::Interface(id) => format!("interface {}", interfaces[id.index()]),
+                Subject::Tracker(id) => format!("tracker {}", trackers[id.index()].name),
+            };
+            let Weight { value, reverse } = watch.weight;
+            writeln!(out, "  watch {subject} weight {value}{}", if reverse { " reverse" } else { "" })?;
+        }
+        let notify = &router.notify;
+        let hooks = [
+            ("master", &notify.master),
+            ("backup", &notify.backup),
+            ("fault", &notify.fault),
+            ("stop", &notify.stop),
+            ("any", &notify.any),
+        ];
+        for (name, hook) in hooks {
+            if let Some(hook) = hook {
+                writeln!(out, "  notify {name}: {}", command(hook))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn command(command: &Command) -> String {
+    format!("{:?} as {}:{}", command.argv, command.run_as.uid, command.run_as.gid)
+}
+
+/// Every index points into its table, and what must be unique is.
+pub fn assert_consistent(setup: &Setup, case: &str) {
+    let Setup { plan, interfaces, instances, trackers, daemon: _ } = setup;
+    assert_eq!(plan.interfaces as usize, interfaces.len(), "{case}");
+    assert_eq!(plan.trackers.len(), trackers.len(), "{case}");
+    assert_eq!(plan.instances.len(), instances.len(), "{case}");
+    let mut routers = Vec::new();
+    for (plan, router) in plan.instances.iter().zip(instances) {
+        assert!(plan.interface.index() < interfaces.len(), "{case}");
+        assert_eq!(plan.addresses as usize, router.addresses.len(), "{case}");
+        assert!(router.addresses.iter().filter(|address| address.advertised).count() <= 255, "{case}");
+        assert!(router.addresses.is_sorted_by_key(|address| !address.advertised), "{case}");
+        assert!((1..=100).contains(&plan.down_adverts), "{case}");
+        for watch in &plan.watches {
+            match watch.subject {
+                Subject::Interface(id) => assert!(id.index() < interfaces.len(), "{case}"),
+                Subject::Tracker(id) => assert!(id.index() < trackers.len(), "{case}"),
+            }
+            assert!(watch.weight.value.abs() <= 253, "{case}");
+        }
+        let key = (plan.interface, plan.family, plan.vrid);
+        assert!(!routers.contains(&key), "{case}: {key:?}");
+        routers.push(key);
+    }
+}

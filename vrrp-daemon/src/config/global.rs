@@ -1,0 +1,76 @@
+//! `global_defs`: settings of the daemon, and defaults of its virtual routers.
+
+use std::net::Ipv4Addr;
+
+use super::unsupported;
+use crate::syntax::command::UserName;
+use crate::syntax::schema::{At, Lenient, Mark, Switch, block};
+use crate::syntax::value::{InterfaceName, Seconds, Whole, choice};
+
+/// `garp_master_delay`: up to an hour, 0 for no second round.
+pub type GarpDelay = Seconds<0, 3_600_000_000>;
+/// `garp_master_repeat`; 0 reads as 1.
+pub type GarpRepeat = Whole<0, 1000>;
+
+block! {
+    /// All `global_defs` blocks of a configuration, one over the other.
+    pub struct GlobalDefs, others (unsupported::GLOBAL) {
+        /// Name of this router in reports.
+        "router_id" => router_id: Lenient<String>;
+        /// Protocol version of virtual routers that do not say.
+        "vrrp_version" => vrrp_version: Option<At<Whole<2, 3>>>;
+        /// Who runs scripts that do not say: user, and group if another than the user's.
+        "script_user" => script_user: Lenient<UserName>;
+        /// Refuse scripts that run as root and that others than root could change.
+        "enable_script_security" => enable_script_security: Switch;
+        /// Announcement rounds of virtual routers that follow and do not say: time to the second.
+        "vrrp_garp_master_delay" => garp_master_delay: Option<At<GarpDelay>>;
+        /// The same: announcements in a round.
+        "vrrp_garp_master_repeat" => garp_master_repeat: Option<At<GarpRepeat>>;
+        /// One announcement and no second round, for virtual routers that follow.
+        "vrrp_min_garp" => min_garp: Switch;
+        /// Missed adverts until the master counts as dead, for virtual routers that follow.
+        "vrrp_down_timer_adverts" => down_timer_adverts: Option<At<Whole<1, 100>>>;
+        /// Sum v3 adverts over IPv4 without the pseudo header, for virtual routers that follow.
+        "v3_checksum_as_v2" => v3_checksum_as_v2: Switch;
+        /// Group that adverts are sent to; only the protocol's own is supported.
+        "vrrp_mcast_group4" => mcast_group4: Option<At<Ipv4Addr>>;
+        /// SCHED_FIFO priority of the protocol's thread.
+        "vrrp_rt_priority" => rt_priority: Lenient<Whole<1, 99>>;
+        /// Lock the daemon's memory.
+        "vrrp_no_swap" => no_swap: Mark;
+        /// Interface of virtual routers that do not say.
+        "default_interface" => default_interface: Lenient<InterfaceName>;
+        /// Interfaces may come later; one that is missing is no finding.
+        "dynamic_interfaces" => dynamic_interfaces: Mark;
+        /// Where the kernel's program is attached.
+        "xdp_mode" => xdp_mode: Option<XdpMode>;
+        /// What becomes of adverts of VRIDs that are not configured.
+        "xdp_unknown_vrid" => xdp_unknown_vrid: Option<XdpUnknownVrid>;
+        /// Whether valid adverts stay visible to other listeners.
+        "xdp_deliver" => xdp_deliver: Option<XdpDeliver>;
+    }
+}
+
+choice! {
+    pub enum XdpMode {
+        "auto" => Auto,
+        "native" => Native,
+        "generic" => Generic,
+        "off" => Off,
+    }
+}
+
+choice! {
+    pub enum XdpUnknownVrid {
+        "drop" => Drop,
+        "pass" => Pass,
+    }
+}
+
+choice! {
+    pub enum XdpDeliver {
+        "consume" => Consume,
+        "observe" => Observe,
+    }
+}

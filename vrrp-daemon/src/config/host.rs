@@ -1,0 +1,27 @@
+//! What a configuration must know of the host: users, interfaces, programs. The only way there is [`Host`].
+
+use super::setup::RunAs;
+
+/// The host, as far as the meaning of a configuration goes.
+pub trait Host {
+    /// Ids of a user, by name or number: the user and the user's own group.
+    fn user(&self, name: &str) -> Option<RunAs>;
+
+    /// Id of a group, by name or number.
+    fn group(&self, name: &str) -> Option<u32>;
+
+    /// Whether an interface of this name exists now.
+    fn has_interface(&self, name: &str) -> bool;
+
+    /// A program by its path, or looked up in PATH when it has no slash.
+    fn program(&self, program: &str, run_as: RunAs) -> Program;
+}
+
+/// What was found of a program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    /// It is there, and the user may run it.
+    pub runnable: bool,
+    /// The first component of its path that somebody other than root can write to.
+    pub writable: Option<String>,
+}

@@ -1,0 +1,120 @@
+//! `vrrp_instance`: one virtual router, as it is written.
+
+use std::net::Ipv4Addr;
+
+use super::address::Address;
+use super::global::{GarpDelay, GarpRepeat};
+use super::unsupported;
+use crate::syntax::command::CommandLine;
+use crate::syntax::diagnostic::Diagnostics;
+use crate::syntax::schema::{At, Field, FromItem, Items, Mark, Switch, block};
+use crate::syntax::tree::Entry;
+use crate::syntax::value::{InterfaceName, Seconds, Whole, choice};
+use crate::track::Use;
+
+block! {
+    /// One virtual router on one interface.
+    pub struct Instance, others (unsupported::INSTANCE) {
+        /// What it wants to be at start: MASTER or BACKUP.
+        "state" => state: Option<At<State>>;
+        /// Interface it runs on.
+        "interface" => interface: Option<At<InterfaceName>>;
+        /// Its VRID, the same on all routers of the virtual router.
+        "virtual_router_id" => virtual_router_id: Option<At<Whole<1, 255>>>;
+        /// The highest serves; 255 for the router that owns the address.
+        "priority" => priority: Option<At<Whole<1, 255>>>;
+        /// Seconds between adverts: whole ones in version 2, 0.01 to 40.95 in version 3.
+        "advert_int" => advert_int: Option<At<Seconds<10_000, 255_000_000>>>;
+        /// Protocol version.
+        "version" => version: Option<At<Whole<2, 3>>>;
+        /// Password of version 2.
+        "authentication" => authentication: Authentication;
+        /// Addresses it serves.
+        "virtual_ipaddress" => virtual_ipaddress: Items<Address>;
+        /// Addresses it holds beside those and does not advertise.
+        "virtual_ipaddress_excluded" => virtual_ipaddress_excluded: Items<Address>;
+        /// Take over from a master of lower priority, or wait until it is gone.
+        "preempt" | "nopreempt" => preempt: Preempt;
+        /// Source address of adverts.
+        "mcast_src_ip" => mcast_src_ip: Option<At<Ipv4Addr>>;
+        /// The same, as keepalived reads it when there are no unicast peers.
+        "unicast_src_ip" => unicast_src_ip: Option<At<Ipv4Addr>>;
+        /// Announcement rounds: time to the second.
+        "garp_master_delay" => garp_master_delay: Option<GarpDelay>;
+        /// Announcements in a round.
+        "garp_master_repeat" => garp_master_repeat: Option<At<GarpRepeat>>;
+        /// Missed adverts until the master counts as dead.
+        "down_timer_adverts" => down_timer_adverts: Option<Whole<1, 100>>;
+        /// Sum v3 adverts over IPv4 without the pseudo header.
+        "v3_checksum_as_v2" => v3_checksum_as_v2: Switch;
+        /// Stay in service while the interface is down.
+        "dont_track_primary" => dont_track_primary: Mark;
+        /// Scripts whose outcome counts.
+        "track_script" => track_script: Items<Use>;
+        /// Interfaces whose link state counts.
+        "track_interface" => track_interface: Items<Use>;
+        /// Run on becoming master.
+        "notify_master" => notify_master: Option<CommandLine>;
+        /// Run on becoming backup.
+        "notify_backup" => notify_backup: Option<CommandLine>;
+        /// Run on entering fault.
+        "notify_fault" => notify_fault: Option<CommandLine>;
+        /// Run when the daemon stops.
+        "notify_stop" => notify_stop: Option<CommandLine>;
+        /// Run on every change, with four words appended.
+        "notify" => notify: Option<CommandLine>;
+    }
+}
+
+block! {
+    /// Version 2's authentication.
+    pub struct Authentication, others (unsupported::NONE) {
+        /// PASS; AH is not supported.
+        "auth_type" => auth_type: Option<At<AuthType>>;
+        /// The password, eight octets at most.
+        "auth_pass" => auth_pass: Option<At<String>>;
+    }
+}
+
+block! {
+    /// Virtual routers that change state together: known, and not done yet.
+    pub struct SyncGroup, others (unsupported::SYNC_GROUP) {
+        /// The names of its virtual routers.
+        "group" => group: Items<Member>;
+    }
+}
+
+choice! {
+    pub enum State {
+        "MASTER" => Master,
+        "BACKUP" => Backup,
+    }
+}
+
+choice! {
+    pub enum AuthType {
+        "PASS" => Pass,
+        "AH" => Ah,
+    }
+}
+
+/// `preempt` or `nopreempt`, the last one counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Preempt(pub Option<At<bool>>);
+
+impl Field for Preempt {
+    fn take(&mut self, entry: &Entry, found: &mut Diagnostics) {
+        entry.no_block(found);
+        self.0 = Some(At { value: entry.keyword().text == "preempt", at: entry.span() });
+    }
+}
+
+/// A name in the list of a sync group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member(pub String);
+
+impl FromItem for Member {
+    fn from_item(entry: &Entry, _found: &mut Diagnostics) -> Option<Self> {
+        Some(Self(entry.keyword().text.clone()))
+    }
+}

@@ -1,0 +1,57 @@
+//! The whole configuration as it is written, and the grammar that the tree needs to know.
+
+use super::global::GlobalDefs;
+use super::instance::{Instance, SyncGroup};
+use super::unsupported;
+use crate::syntax::diagnostic::Diagnostics;
+use crate::syntax::schema::{Block, Named, block};
+use crate::syntax::text::Text;
+use crate::syntax::tree::{self, Grammar};
+use crate::track::Definitions;
+
+block! {
+    /// A configuration.
+    pub struct Config, others (unsupported::ROOT) {
+        /// Settings of the daemon, and defaults.
+        "global_defs" => global: GlobalDefs;
+        /// A command run again and again.
+        "vrrp_script" => trackers: Definitions;
+        /// Virtual routers that change state together.
+        "vrrp_sync_group" => sync_groups: Vec<Named<SyncGroup>>;
+        /// A virtual router.
+        "vrrp_instance" => instances: Vec<Named<Instance>>;
+    }
+}
+
+/// Keywords that open blocks at the root and nowhere else.
+const ROOTS: &[&str] = &[
+    "global_defs",
+    "vrrp_script",
+    "vrrp_sync_group",
+    "vrrp_instance",
+    "vrrp_track_process",
+    "bfd_instance",
+    "garp_group",
+    "static_ipaddress",
+    "static_routes",
+    "static_rules",
+    "virtual_server",
+    "virtual_server_group",
+];
+
+/// Keywords whose parameters are a command and who runs it.
+fn is_command(keyword: &str) -> bool {
+    matches!(keyword, "script" | "startup_script" | "shutdown_script")
+        || keyword.starts_with("notify") && !keyword.starts_with("notify_priority")
+        || keyword.ends_with("_fifo_script")
+}
+
+impl Config {
+    /// Reads expanded lines.
+    pub fn from_lines(lines: &[Text], found: &mut Diagnostics) -> Self {
+        let tree = tree::read(lines, &Grammar { roots: ROOTS, is_command: &is_command }, found);
+        let mut config = Self::default();
+        config.read(&tree, found);
+        config
+    }
+}

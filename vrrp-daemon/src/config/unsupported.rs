@@ -1,0 +1,145 @@
+//! Keywords that keepalived knows and we do not read, with what becomes of each and why.
+//!
+//! Together with the `block!` entries these are all keywords of keepalived: none of them is ever called unknown.
+
+use crate::syntax::schema::{Foreign, Outcome};
+
+/// Declares a table: `"keyword" Outcome "why";`.
+macro_rules! foreign {
+    ($($(#[$doc:meta])* $table:ident { $($($name:literal)|+ $outcome:ident $why:literal;)* })+) => {$(
+        $(#[$doc])*
+        pub const $table: &[Foreign] = &[
+            $($(Foreign { name: $name, outcome: Outcome::$outcome, why: $why },)+)*
+        ];
+    )+};
+}
+
+foreign! {
+    /// Outside all blocks.
+    ROOT {
+        "net_namespace" Refused "adverts would leave from another network namespace";
+        "net_namespace_ipvs" | "namespace_with_ipsets" LoadBalancing "";
+        "instance" | "use_pid_dir" Skipped "file names are chosen by --run-dir";
+        "linkbeat_use_polling" | "linkbeat_interfaces" Skipped "link state comes from the kernel alone";
+        "child_wait_time" Skipped "there are no child processes";
+        "track_group" Skipped "only static addresses and routes use it";
+        "static_ipaddress" | "static_routes" | "static_rules" Refused
+            "addresses, routes or rules outside virtual routers would be missing";
+        "garp_group" Skipped "announcements are paced for each interface";
+        "vrrp_track_process" | "track_file" | "vrrp_track_file" | "bfd_instance" Skipped
+            "a virtual router that tracks it is refused";
+        "interface_up_down_delays" Skipped "changes of link state count at once";
+        "virtual_server" | "virtual_server_group" | "SSL" LoadBalancing "";
+    }
+
+    /// `global_defs`.
+    GLOBAL {
+        "notification_email" | "notification_email_from" | "smtp_server" | "smtp_helo_name" | "smtp_connect_timeout"
+            | "smtp_alert" | "smtp_alert_vrrp" | "no_email_faults" Skipped "no mail is sent";
+        "smtp_alert_checker" | "no_checker_emails" | "checker_log_all_failures" LoadBalancing "";
+        "enable_traps" | "enable_snmp_keepalived" | "enable_snmp_vrrp" | "enable_snmp_rfc" | "enable_snmp_rfcv2"
+            | "enable_snmp_rfcv3" | "snmp_socket" Skipped "there is no SNMP agent";
+        "enable_snmp_checker" | "snmp_vs_stats_update_interval" | "snmp_rs_stats_update_interval" LoadBalancing "";
+        "enable_dbus" | "dbus_service_name" | "dbus_no_interface_name" Skipped "there is no D-Bus service";
+        "vrrp_mcast_group6" Skipped "it concerns IPv6 alone";
+        "vrrp_garp_interval" | "vrrp_gna_interval" Skipped "announcements are paced by the daemon";
+        "vrrp_garp_master_refresh" | "vrrp_garp_master_refresh_repeat" Skipped
+            "addresses are announced on taking over, not again and again";
+        "vrrp_garp_lower_prio_delay" | "vrrp_garp_lower_prio_repeat" Skipped
+            "garp_master_delay and garp_master_repeat apply";
+        "vrrp_garp_extra_if" | "vrrp_vmac_garp_intvl" Skipped "there are no virtual MAC interfaces";
+        "vrrp_lower_prio_no_advert" | "vrrp_higher_prio_send_advert" Skipped "the election follows RFC 9568 alone";
+        "vrrp_skip_check_adv_addr" Skipped "a different address list is counted, never refused";
+        "vrrp_strict" Skipped "the rules that it turns on are not checked";
+        "vrrp_check_unicast_src" Skipped "it concerns unicast peers alone";
+        "vrrp_owner_ignore_adverts" Skipped "an owner hears adverts as RFC 9568 says";
+        "vrrp_iptables" | "vrrp_ipsets" | "nftables" | "nftables_priority" | "nftables_counters" | "nftables_ifindex"
+            Skipped "no packet filter is set up";
+        "nftables_ipvs" | "nftables_ipvs_priority" | "nftables_ipvs_start_fwmark" | "lvs_sync_daemon" | "lvs_flush"
+            | "lvs_flush_on_stop" | "lvs_flush_onstop" | "lvs_timeouts" | "lvs_netlink_cmd_rcv_bufs"
+            | "lvs_netlink_cmd_rcv_bufs_force" | "lvs_netlink_monitor_rcv_bufs" | "lvs_netlink_monitor_rcv_bufs_force"
+            | "lvs_notify_fifo" | "lvs_notify_fifo_script" | "rs_init_notifies" | "checker_priority"
+            | "checker_rt_priority" | "checker_no_swap" | "checker_cpu_affinity" | "checker_rlimit_rttime"
+            | "checker_rlimit_rtime" | "checker_process_name" | "lvs_process_name" LoadBalancing "";
+        "bfd_priority" | "bfd_rt_priority" | "bfd_no_swap" | "bfd_cpu_affinity" | "bfd_rlimit_rttime"
+            | "bfd_rlimit_rtime" | "bfd_process_name" Skipped "there is no BFD process";
+        "vrrp_priority" | "vrrp_cpu_affinity" | "vrrp_rlimit_rttime" | "vrrp_rlimit_rtime" | "max_auto_priority"
+            | "min_auto_priority_delay" Skipped "scheduling follows vrrp_rt_priority and the shortest interval";
+        "notify_fifo" | "notify_fifo_script" | "vrrp_notify_fifo" | "vrrp_notify_fifo_script"
+            | "vrrp_notify_priority_changes" | "fifo_write_vrrp_states_on_reload" Skipped "no FIFO is written";
+        "startup_script" | "startup_script_timeout" | "shutdown_script" | "shutdown_script_timeout" Skipped
+            "the service manager runs what belongs before and after";
+        "vrrp_startup_delay" | "vrrp_delay_after_boot" Skipped "virtual routers start at once";
+        "process_names" | "process_name" | "vrrp_process_name" Skipped "there is one process, vrrpd";
+        "umask" | "config_save_dir" | "tmp_config_directory" | "data_use_instance" | "state_dump_file"
+            | "stats_dump_file" | "json_dump_file" | "json_version" | "use_symlink_paths" | "iproute_usr_dir"
+            | "iproute_etc_dir" Skipped "files are written below --run-dir alone";
+        "reload_check_config" | "reload_time_file" | "reload_repeat" | "reload_file" Skipped
+            "a reload is always checked before it is applied";
+        "include_check" Skipped "each include says itself what must be found";
+        "vrrp_netlink_cmd_rcv_bufs" | "vrrp_netlink_cmd_rcv_bufs_force" | "vrrp_netlink_monitor_rcv_bufs"
+            | "vrrp_netlink_monitor_rcv_bufs_force" | "process_monitor_rcv_bufs" | "process_monitor_rcv_bufs_force"
+            | "vrrp_rx_bufs_policy" | "vrrp_rx_bufs_multiplier" Skipped "buffers are sized by the daemon";
+        "log_unknown_vrids" Skipped "adverts of unknown VRIDs are counted";
+        "vmac_prefix" | "vmac_addr_prefix" Skipped "there are no virtual MAC interfaces";
+        "random_seed" | "disable_local_igmp" | "set_supplementary_groups" Skipped "there is nothing like it";
+    }
+
+    /// `vrrp_instance`.
+    INSTANCE {
+        "unicast_peer" Refused "adverts would go to the multicast group";
+        "unicast_ttl" | "check_unicast_src" | "unicast_fault_no_peer" | "old_unicast_checksum" Skipped
+            "it concerns unicast peers alone";
+        "use_vmac" | "use_vmac_addr" | "vmac_xmit_base" | "use_ipvlan" Refused
+            "the addresses would answer with the interface's own MAC address";
+        "vrf" Refused "adverts would leave outside the VRF";
+        "mcast_dst_ip" Refused "adverts would go to another multicast group";
+        "preempt_delay" Refused "the address would be taken over without the delay";
+        "no_accept" Refused "packets to the virtual address would be accepted";
+        "accept" Skipped "packets to the virtual address are always accepted";
+        "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
+        "virtual_routes" | "virtual_rules" Refused "routes or rules would be missing while it is master";
+        "track_process" | "track_file" | "track_bfd" | "track_src_ip" Refused "a failure of it would not be noticed";
+        "auth_hmac" Refused "adverts would leave without authentication";
+        "promote_secondaries" Skipped "addresses are put back when the kernel takes them away";
+        "garp_master_refresh" | "garp_master_refresh_repeat" Skipped
+            "addresses are announced on taking over, not again and again";
+        "garp_lower_prio_delay" | "garp_lower_prio_repeat" Skipped "garp_master_delay and garp_master_repeat apply";
+        "garp_extra_if" | "vmac_garp_intvl" Skipped "there are no virtual MAC interfaces";
+        "lower_prio_no_advert" | "higher_prio_send_advert" Skipped "the election follows RFC 9568 alone";
+        "skip_check_adv_addr" Skipped "a different address list is counted, never refused";
+        "strict_mode" Skipped "the rules that it turns on are not checked";
+        "owner_ignore_adverts" Skipped "an owner hears adverts as RFC 9568 says";
+        "timer_expired_backup" | "thread_timer_expired" Skipped "timers are served in real time";
+        "notify_deleted" | "notify_master_rx_lower_pri" | "notify_priority_changes" Skipped "it is not run";
+        "smtp_alert" Skipped "no mail is sent";
+        "debug" | "kernel_rx_buf_size" | "native_ipv6" | "linkbeat_use_polling" Skipped "there is nothing like it";
+        "lvs_sync_daemon_interface" LoadBalancing "";
+    }
+
+    /// `vrrp_sync_group`, which is refused as a whole.
+    SYNC_GROUP {
+        "track_interface" | "track_script" | "track_file" | "track_process" | "track_bfd" | "notify"
+            | "notify_master" | "notify_backup" | "notify_fault" | "notify_stop"
+            | "notify_priority_changes" | "smtp_alert" | "sync_group_tracking_weight" | "global_tracking"
+            Skipped "the group is refused as a whole";
+    }
+
+    /// `vrrp_script` and `authentication`, of which every keyword is read.
+    NONE {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keyword_has_one_entry() {
+        for table in [ROOT, GLOBAL, INSTANCE, SYNC_GROUP] {
+            for foreign in table {
+                assert_eq!(table.iter().filter(|other| other.name == foreign.name).count(), 1, "{}", foreign.name);
+                assert_eq!(foreign.why.is_empty(), foreign.outcome == Outcome::LoadBalancing, "{}", foreign.name);
+            }
+        }
+    }
+}
