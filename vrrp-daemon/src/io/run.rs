@@ -19,7 +19,8 @@ use super::guard::Guard;
 use super::hands::Hands;
 use super::log::Loss;
 use super::netlink::links::Link;
-use super::netlink::{self, Netlink};
+use super::netlink::{self, Command, Netlink};
+use super::pidfile::PidFile;
 use super::ports::{self, Ports};
 use super::privilege::{self, Urgency};
 use super::status::Process;
@@ -69,32 +70,34 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 pub struct Places {
     pub run_dir: PathBuf,
     pub config: PathBuf,
+    pub pid_file: Option<PathBuf>,
     /// What the log lost, for the status.
     pub log: Option<Loss>,
 }
 
 /// Runs until a signal says otherwise.
 pub fn run(mut setup: Setup, places: &Places) -> Result<(), Failure> {
-    errands::disable_unusable(&mut setup);
-    let setup = Arc::new(setup);
     privilege::check().map_err(Failure::Permission)?;
     // Before any thread starts, so that all inherit it: signals are for `wait_for_signals` alone.
     let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
     signals.thread_block()?;
 
+    // From here to the first command nothing on the host changes but the run directory: another daemon may be serving.
+    let socket = Socket::bind(&places.run_dir)?;
+    let _pid_file = places.pid_file.as_deref().map(PidFile::create).transpose()?;
+    errands::disable_unusable(&mut setup);
+    let setup = Arc::new(setup);
     let (inbox, messages) = mpsc::channel(driver::INBOX);
-    let errands = start_errands(&setup, places, &inbox)?;
-    let guard = Guard::start()?;
     let reports = inbox.clone();
     let report = async move |report| drop(reports.send(Message::Network(report)).await);
-    let (network, links) = netlink::start(Arc::clone(&setup), guard, report)?;
+    let (network, links) = netlink::start(Arc::clone(&setup), Guard::start()?, report)?;
     check_interfaces(&setup, &links)?;
 
-    let xdp = load_xdp(&setup);
+    network.commands.try_send(Command::Tidy)?;
+    let errands = start_errands(&setup, places, socket, &inbox)?;
     let notify = errands.notify();
-    let protocol = start_protocol(&setup, xdp, links, &network, messages, move |id, event, priority| {
-        notify.tell(id, event, priority);
-    })?;
+    let tell = move |id, event, priority| notify.tell(id, event, priority);
+    let protocol = start_protocol(&setup, load_xdp(&setup), links, &network, messages, tell)?;
     tracing::info!("Startup complete");
     let outcome = wait_for_signals(&signals, &inbox).and_then(|()| join(protocol));
     errands.stop();
@@ -105,7 +108,12 @@ pub fn run(mut setup: Setup, places: &Places) -> Result<(), Failure> {
     Ok(outcome?)
 }
 
-fn start_errands(setup: &Arc<Setup>, places: &Places, inbox: &mpsc::Sender<Message>) -> Result<Errands, Failure> {
+fn start_errands(
+    setup: &Arc<Setup>,
+    places: &Places,
+    socket: Socket,
+    inbox: &mpsc::Sender<Message>,
+) -> Result<Errands, Failure> {
     let process = Process {
         version: env!("CARGO_PKG_VERSION"),
         started_at: SystemTime::now(),
@@ -113,7 +121,6 @@ fn start_errands(setup: &Arc<Setup>, places: &Places, inbox: &mpsc::Sender<Messa
         log: places.log.clone(),
         notices_lost: Arc::default(),
     };
-    let socket = Socket::bind(&places.run_dir)?;
     let reports = inbox.clone();
     let report = async move |id, passed| drop(reports.send(Message::Check { id, passed }).await);
     Ok(errands::start(Arc::clone(setup), socket, process, inbox.clone(), report)?)
