@@ -5,6 +5,7 @@ pub mod capabilities;
 pub mod clock;
 pub mod driver;
 pub mod errands;
+pub mod files;
 pub mod filter;
 pub mod guard;
 pub mod hands;
