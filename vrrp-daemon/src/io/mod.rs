@@ -6,6 +6,7 @@ pub mod clock;
 pub mod control;
 pub mod driver;
 pub mod errands;
+pub mod files;
 pub mod filter;
 pub mod guard;
 pub mod hands;
