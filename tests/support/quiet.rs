@@ -43,12 +43,15 @@ impl Quiet {
                 self.engine.waiting(now, &mut waiting);
                 waiting.into_iter().for_each(|id| self.see(id));
             }
-            _ => (0..self.expected.len() as u32).for_each(|id| self.see(InstanceId(id))),
+            _ => {}
         }
         self.engine.handle(now, input, &mut actions);
         actions.retain(|action| match *action {
             Action::Absorb { id, on } => {
                 self.expected[id.index()] = self.heard.filter(|_| on);
+                if !on {
+                    self.see(id);
+                }
                 false
             }
             _ => true,

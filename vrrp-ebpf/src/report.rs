@@ -9,8 +9,25 @@ use vrrp_common::classify::Judgement;
 #[cfg(feature = "trace")]
 use vrrp_common::drop::Reason;
 use vrrp_common::ids::Family;
+use vrrp_common::wire::advert::HEADER;
 
-use crate::maps::RECORDS;
+use crate::maps::{self, RECORDS};
+
+/// Whether the advert says nothing new; then its time is kept, and that is all.
+#[inline(always)]
+pub fn absorb(record: &Record, judgement: &Judgement) -> bool {
+    let Some(expected) = maps::expected(judgement.slot) else { return false };
+    let Some(header) = record.message.first_chunk::<HEADER>() else { return false };
+    let [a, b, c, d, ..] = expected.source;
+    if u32::from_ne_bytes([a, b, c, d]) != u32::from_ne_bytes(judgement.source)
+        || u64::from_ne_bytes(expected.header) != u64::from_ne_bytes(*header)
+    {
+        return false;
+    }
+    // SAFETY: reads a clock.
+    maps::saw(judgement.slot, unsafe { bpf_ktime_get_ns() });
+    true
+}
 
 /// Writes head and message to the ring; `false` when it is full.
 ///

@@ -167,7 +167,7 @@ impl Instance {
     /// The master's advert, unchanged, was last seen at `at` and not handed in.
     pub fn seen(&mut self, at: Instant) {
         if let State::Backup(backup) = &mut self.state
-            && backup.absorbing
+            && backup.master.is_some()
             && at > backup.heard_at
         {
             backup.heard_at = at;

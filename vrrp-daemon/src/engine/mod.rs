@@ -30,7 +30,8 @@ use tracking::{Surroundings, Verdict};
 pub enum Input {
     /// A valid advert for an instance; the instant is its arrival.
     Advert(InstanceId, Heard),
-    /// The advert that an [`Action::Absorb`] was about came again, unchanged; the instant is its last arrival.
+    /// The advert that an [`Action::Absorb`] was about came again, unchanged; the instant is its last arrival. Due before a
+    /// deadline of the instance, before another advert for it, and after absorbing was switched off.
     Seen(InstanceId),
     /// Nothing: time passed. Everything received before must have been handed in first.
     Deadline,
@@ -68,7 +69,7 @@ pub enum Action {
     /// Send `rounds` gratuitous ARPs (or unsolicited neighbour advertisements) of each address meant.
     Announce { id: InstanceId, addresses: Announced, rounds: u32 },
     /// Adverts equal to the one just handed in say nothing new: `on`, they need not be handed in, their last arrival is
-    /// enough ([`Input::Seen`], before [`Input::Deadline`]). Off, all are wanted again. To ignore this is correct, and slow.
+    /// enough ([`Input::Seen`]). Off, all are wanted again. To ignore this is correct, and slow.
     Absorb { id: InstanceId, on: bool },
     /// Log, count, run notify scripts.
     Tell { id: InstanceId, event: Event, effective: vrrp_common::Priority },
