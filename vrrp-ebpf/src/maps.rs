@@ -1,7 +1,7 @@
 //! The maps, whose sizes the daemon sets when it loads the program, and their accesses.
 
-use aya_ebpf::macros::map;
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
+use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use vrrp_common::abi::{CounterRow, Device, Expected, Record, Rule, RuleKey};
 use vrrp_common::classify::Rules;
