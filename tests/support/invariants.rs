@@ -140,7 +140,7 @@ impl Watcher {
         let acting: Vec<usize> = by_group.keys().copied().collect();
         let nothing_done = |index| (index, Vec::new());
         match input {
-            Input::Advert(id, _) | Input::Source { id, .. } | Input::Address { id, .. } => {
+            Input::Advert(id, _) | Input::Seen(id) | Input::Source { id, .. } | Input::Address { id, .. } => {
                 must!(acting.iter().all(|&index| index == id.index()), "acts for instances that did not hear");
                 by_group.entry(id.index()).or_default();
             }
@@ -198,7 +198,8 @@ impl Watcher {
                 StateName::Fault => Expected::Out,
                 _ => was,
             },
-            (was, Input::Address { .. }) => was,
+            // Worlds hand in every advert; quiet mode lives in the shadow.
+            (was, Input::Address { .. } | Input::Seen(_)) => was,
             (Expected::Backup { heard_at, interval_centis, left }, Input::Deadline) => {
                 match group.down_at(priority, heard_at, interval_centis, left) <= now {
                     true => group.master_since(now),
@@ -304,6 +305,7 @@ impl Group {
                     must!(self.wishes, "leaves and was not master");
                     left = true;
                 }
+                Action::Absorb { .. } => {}
                 Action::Install { tenure, .. } => {
                     must!(!self.wishes, "installs twice");
                     must!(served, "installs before it advertises");
@@ -364,6 +366,7 @@ fn subject(action: &Action) -> InstanceId {
         | Action::Install { id, .. }
         | Action::Release { id }
         | Action::Announce { id, .. }
+        | Action::Absorb { id, .. }
         | Action::Tell { id, .. } => id,
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod frames;
 pub mod invariants;
+pub mod quiet;
 pub mod rng;
 mod skip;
 pub mod world;

@@ -12,6 +12,7 @@ use vrrp_daemon::engine::snapshot::{Snapshot, StateName};
 use vrrp_daemon::engine::{Action, Engine, Heard, Input};
 
 use crate::invariants::Watcher;
+use crate::quiet::Quiet;
 use crate::rng::Rng;
 
 /// Nanoseconds.
@@ -64,6 +65,8 @@ pub struct Router {
 /// A running daemon.
 struct Machine {
     engine: Engine,
+    /// The same in quiet mode; it must act alike.
+    quiet: Quiet,
     watcher: Watcher,
     /// What happened and was not handled yet, in its order.
     inbox: VecDeque<(Instant, Input)>,
@@ -154,6 +157,7 @@ impl World {
         host.paused = false;
         host.machine = Some(Machine {
             engine: Engine::new(&host.plan, self.now),
+            quiet: Quiet::new(&host.plan, self.now),
             watcher: Watcher::new(&host.plan, host.address),
             inbox: VecDeque::new(),
             timer: None,
@@ -317,6 +321,9 @@ impl World {
         let Some(machine) = &mut self.routers[router].machine else { return };
         let mut actions = Vec::new();
         machine.engine.handle(at, input, &mut actions);
+        actions.retain(|action| !matches!(action, Action::Absorb { .. }));
+        let quiet = machine.quiet.handle(at, input);
+        assert_eq!(quiet, actions, "at {} router {router}: quiet mode acts otherwise", seconds(self.now));
         machine.stopped |= input == Input::Shutdown;
         let verdict = machine.watcher.judge(self.now, at, input, &actions, &machine.engine);
         if self.tracing && (input != Input::Deadline || !actions.is_empty()) {
@@ -349,7 +356,7 @@ impl World {
             }
             Action::Release { id } => self.record(router, id.index(), false),
             // Who may announce and tell what is for the watcher to judge.
-            Action::Announce { .. } | Action::Tell { .. } => {}
+            Action::Announce { .. } | Action::Absorb { .. } | Action::Tell { .. } => {}
         }
     }
 
@@ -410,6 +417,7 @@ fn describe_all(actions: &[Action]) -> String {
             Action::Install { id, .. } => words += &format!(" #{} MASTER;", id.0),
             Action::Release { id } => words += &format!(" #{} releases;", id.0),
             Action::Announce { id, addresses, rounds } => words += &format!(" #{} {addresses:?} x{rounds};", id.0),
+            Action::Absorb { .. } => {}
             Action::Tell { id, event, .. } => words += &format!(" #{} \"{event}\";", id.0),
         }
     }

@@ -3,6 +3,7 @@
 
 mod attach;
 mod host;
+mod judge;
 mod kernel;
 mod mutate;
 mod world;

@@ -4,8 +4,12 @@
 #[cfg(feature = "io")]
 pub mod cli;
 pub mod config;
+#[cfg(feature = "io")]
+pub mod ctl;
 pub mod engine;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod syntax;
+#[cfg(all(test, feature = "io"))]
+mod testing;
 pub mod track;

@@ -1,8 +1,9 @@
 //! The maps, whose sizes the daemon sets when it loads the program, and their accesses.
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{HashMap, PerCpuArray, RingBuf};
-use vrrp_common::abi::{CounterRow, Device, Record, Rule, RuleKey};
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use vrrp_common::abi::{CounterRow, Device, Expected, Record, Rule, RuleKey};
 use vrrp_common::classify::Rules;
 use vrrp_common::drop::{REASON_SLOTS, Reason};
 
@@ -18,6 +19,14 @@ static COUNTERS: PerCpuArray<CounterRow> = PerCpuArray::with_max_entries(1, 0);
 /// Where a record is put together: it does not fit on the stack.
 #[map]
 static SCRATCH: PerCpuArray<Record> = PerCpuArray::with_max_entries(1, 0);
+
+/// By slot: the advert that is absorbed.
+#[map]
+static EXPECTED: Array<Expected> = Array::with_max_entries(1, 0);
+
+/// By slot: when it last came. The daemon has it in its memory.
+#[map]
+static LAST_SEEN: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 #[map]
 pub static RECORDS: RingBuf = RingBuf::with_byte_size(4096, 0);
@@ -38,6 +47,21 @@ impl Rules for RuleMap {
         // SAFETY: entries are plain integers. A removed one's memory may be given to another key while we read it: the
         // frame is then judged by rules that the daemon did write, and the daemon finds the VRID of another instance.
         unsafe { RULES.get(key) }
+    }
+}
+
+/// What is absorbed for a slot.
+#[inline(always)]
+pub fn expected(slot: u32) -> Option<&'static Expected> {
+    EXPECTED.get(slot)
+}
+
+/// Keeps when the expected advert came.
+#[inline(always)]
+pub fn saw(slot: u32, at: u64) {
+    if let Some(last) = LAST_SEEN.get_ptr_mut(slot) {
+        // SAFETY: an aligned word of a map, which others only read; two CPUs may both write, either time is true.
+        unsafe { last.write_volatile(at) }
     }
 }
 

@@ -23,11 +23,14 @@ pub fn vrrp(context: XdpContext) -> u32 {
         Disposition::Pass => (judgement.reason, XDP_PASS),
         Disposition::Drop => (judgement.reason, XDP_DROP),
         Disposition::Deliver if device.flags & DEVICE_OBSERVE != 0 => (judgement.reason, XDP_PASS),
+        Disposition::Deliver if report::absorb(record, &judgement) => (Reason::OkAbsorbed, XDP_DROP),
         Disposition::Deliver if report::deliver(record, &judgement) => (judgement.reason, XDP_DROP),
         // The raw socket hears it instead.
         Disposition::Deliver => (Reason::RingFull, XDP_PASS),
     };
     maps::count(judgement.row, reason);
+    #[cfg(feature = "trace")]
+    report::trace(&context, &judgement, reason, action);
     action
 }
 

@@ -2,11 +2,32 @@
 
 use aya_ebpf::bindings::BPF_RB_FORCE_WAKEUP;
 use aya_ebpf::helpers::bpf_ktime_get_ns;
+#[cfg(feature = "trace")]
+use aya_ebpf::programs::XdpContext;
 use vrrp_common::abi::{MESSAGE_BUDGET, Record};
 use vrrp_common::classify::Judgement;
+#[cfg(feature = "trace")]
+use vrrp_common::drop::Reason;
 use vrrp_common::ids::Family;
+use vrrp_common::wire::advert::HEADER;
 
-use crate::maps::RECORDS;
+use crate::maps::{self, RECORDS};
+
+/// Whether the advert says nothing new; then its time is kept, and that is all.
+#[inline(always)]
+pub fn absorb(record: &Record, judgement: &Judgement) -> bool {
+    let Some(expected) = maps::expected(judgement.slot) else { return false };
+    let Some(header) = record.message.first_chunk::<HEADER>() else { return false };
+    let [a, b, c, d, ..] = expected.source;
+    if u32::from_ne_bytes([a, b, c, d]) != u32::from_ne_bytes(judgement.source)
+        || u64::from_ne_bytes(expected.header) != u64::from_ne_bytes(*header)
+    {
+        return false;
+    }
+    // SAFETY: reads a clock.
+    maps::saw(judgement.slot, unsafe { bpf_ktime_get_ns() });
+    true
+}
 
 /// Writes head and message to the ring; `false` when it is full.
 ///
@@ -28,4 +49,22 @@ pub fn deliver(record: &mut Record, judgement: &Judgement) -> bool {
     let length = ((judgement.length - 1) & (MESSAGE_BUDGET - 1)) + 1;
     let Some(octets) = record.octets(length) else { return false };
     RECORDS.output::<[u8]>(octets, BPF_RB_FORCE_WAKEUP.into()).is_ok()
+}
+
+/// One line for every frame that claims to be VRRP; reasons by their numbers in `vrrp_common::drop`.
+#[cfg(feature = "trace")]
+#[inline(always)]
+pub fn trace(context: &XdpContext, judgement: &Judgement, reason: Reason, action: u32) {
+    let Judgement { row, slot, source, length, .. } = judgement;
+    let source = u32::from_be_bytes(*source);
+    aya_log_ebpf::info!(
+        context,
+        "source {:i} length {} row {} slot {}: reason {}, XDP action {}",
+        source,
+        *length,
+        *row,
+        *slot,
+        reason as u8,
+        action
+    );
 }

@@ -71,6 +71,12 @@ mod tests {
         let sum = Sum::default().octets(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]);
         assert_eq!(sum.fold(), 0xddf2);
         assert_eq!(sum.checksum(), [0x22, 0x0d]);
+        for cut in 0..8 {
+            let octets = [0xff, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
+            let mut padded = octets;
+            padded[cut..].fill(0);
+            assert_eq!(Sum::default().octets(&octets[..cut]).fold(), Sum::default().octets(&padded).fold());
+        }
     }
 
     #[test]

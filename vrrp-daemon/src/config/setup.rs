@@ -3,11 +3,12 @@
 //! Tables are indexed by the plan's ids.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use vrrp_common::wire::checksum::ChecksumForm;
 
 use crate::engine::plan::{InterfaceId, Plan};
+pub use crate::track::check::Script;
+pub use crate::track::command::{Command, RunAs};
 
 /// A whole configuration, resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,21 +103,6 @@ pub struct Notify {
     pub any: Option<Command>,
 }
 
-/// A command line, and who runs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
-    /// Program and arguments; the program as configured, looked up in PATH when it has no slash.
-    pub argv: Vec<String>,
-    pub run_as: RunAs,
-}
-
-/// User and group ids of a script.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RunAs {
-    pub uid: u32,
-    pub gid: u32,
-}
-
 /// What is watched by the host side for the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tracker {
@@ -127,14 +113,4 @@ pub struct Tracker {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrackerKind {
     Script(Script),
-}
-
-/// `vrrp_script`: a command run again and again; exit status 0 is success.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Script {
-    pub command: Command,
-    /// From start to start; default 1 s.
-    pub interval: Duration,
-    /// After this a run counts as failed and is ended; default the interval.
-    pub timeout: Duration,
 }

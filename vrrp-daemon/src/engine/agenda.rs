@@ -27,6 +27,19 @@ impl Agenda {
         self.heap.first().map(|&(due, id)| (due, InstanceId(id)))
     }
 
+    /// Everything due by `until`, in no order; costs what it finds, not what there is.
+    pub fn by(&self, until: Instant, mut each: impl FnMut(InstanceId)) {
+        let mut places = vec![0];
+        while let Some(place) = places.pop() {
+            if let Some(&(due, id)) = self.heap.get(place)
+                && due <= until
+            {
+                each(InstanceId(id));
+                places.extend([2 * place + 1, 2 * place + 2]);
+            }
+        }
+    }
+
     /// Sets or clears the deadline of an instance.
     pub fn set(&mut self, id: InstanceId, due: Option<Instant>) {
         let place = self.places[id.index()];
@@ -116,6 +129,12 @@ mod tests {
             let least =
                 table.iter().enumerate().filter_map(|(id, due)| due.map(|due| (due, InstanceId(id as u32)))).min();
             assert_eq!(agenda.first(), least);
+            let until = Instant::from_nanos(50);
+            let (mut found, mut expected) = (Vec::new(), Vec::new());
+            agenda.by(until, |id| found.push(id.0));
+            expected.extend((0..50).filter(|&id| table[id as usize].is_some_and(|due| due <= until)));
+            found.sort_unstable();
+            assert_eq!(found, expected);
         }
     }
 }

@@ -51,6 +51,8 @@ struct Backup {
     master: Option<Rival>,
     /// The weaker master last told of, so that each is told of once.
     told: Option<Rival>,
+    /// Adverts equal to the last one are not handed in, only their time is.
+    absorbing: bool,
     cause: Cause,
 }
 
@@ -116,6 +118,8 @@ impl Instance {
             }
             (State::Backup(_) | State::Master(_), Standing::Ready(priority)) => {
                 if priority != self.effective {
+                    // What was good enough to follow may be too weak now: it must be heard again.
+                    self.hear_all(out);
                     let event = Event::PriorityChanged { from: self.effective, to: priority };
                     self.effective = priority;
                     out.tell(event, self.effective);
@@ -133,7 +137,7 @@ impl Instance {
         if self.plan.priority.is_owner() && self.plan.wanted == Wanted::Master {
             return self.become_master(now, Cause::OwnerPreempt, out);
         }
-        self.become_backup(now, self.plan.advert_int, None, cause);
+        self.become_backup(now, self.plan.advert_int, None, cause, out);
         out.tell(event, self.effective);
     }
 
@@ -160,6 +164,26 @@ impl Instance {
         }
     }
 
+    /// The master's advert, unchanged, was last seen at `at` and not handed in.
+    pub fn seen(&mut self, at: Instant) {
+        if let State::Backup(backup) = &mut self.state
+            && backup.master.is_some()
+            && at > backup.heard_at
+        {
+            backup.heard_at = at;
+            backup.cause = Cause::MasterTimeout;
+        }
+    }
+
+    /// From now on every advert must be handed in.
+    fn hear_all(&mut self, out: &mut Out) {
+        if let State::Backup(backup) = &mut self.state
+            && std::mem::take(&mut backup.absorbing)
+        {
+            out.absorb(false);
+        }
+    }
+
     fn backup_hears(&mut self, now: Instant, heard: Heard, out: &mut Out) {
         let (effective, version) = (self.effective, self.plan.version);
         let preempt = self.plan.preempt || effective.is_owner();
@@ -176,6 +200,7 @@ impl Instance {
                     backup.heard_at = now;
                     backup.cause = Cause::MasterLeft;
                     out.tell(Event::HeardPriorityZero, effective);
+                    self.hear_all(out);
                 }
             }
             // FSM-B4. The address does not matter here.
@@ -184,8 +209,9 @@ impl Instance {
                 backup.wait = Wait::Down;
                 backup.interval = learned(version, own, heard.interval);
                 backup.master = Some(Rival { address: heard.source, priority: theirs });
-                backup.told = None;
+                backup.absorbing = true;
                 backup.cause = Cause::MasterTimeout;
+                out.absorb(true);
             }
             // FSM-B5.
             Claim::Serving(theirs) => {
@@ -224,7 +250,8 @@ impl Instance {
             let interval = learned(self.plan.version, self.plan.advert_int, heard.interval);
             let rival = Rival { address: source, priority: theirs };
             self.release(out);
-            self.become_backup(now, interval, Some(rival), Cause::HigherPriorityBackup);
+            self.become_backup(now, interval, Some(rival), Cause::HigherPriorityBackup, out);
+            out.absorb(true);
             out.tell(Event::BecameBackup, effective);
             return;
         }
@@ -294,7 +321,7 @@ impl Instance {
             return;
         }
         self.leave(out);
-        self.enter(now, State::Stopped, Cause::Shutdown);
+        self.enter(now, State::Stopped, Cause::Shutdown, out);
         out.tell(Event::Stopped, self.effective);
     }
 
@@ -307,7 +334,7 @@ impl Instance {
         };
         out.tell(event, self.effective);
         self.leave(out);
-        self.enter(now, State::Fault, cause);
+        self.enter(now, State::Fault, cause, out);
         out.tell(Event::BecameFault, self.effective);
     }
 
@@ -331,7 +358,7 @@ impl Instance {
             told: None,
             garp: Garp::new(self.plan.addresses),
         };
-        self.enter(now, State::Master(master), cause);
+        self.enter(now, State::Master(master), cause, out);
         self.stats.become_master += 1;
         if cause != Cause::OwnerPreempt {
             out.tell(Event::MasterTimedOut, self.effective);
@@ -340,10 +367,17 @@ impl Instance {
         out.tell(Event::InstallsAddresses, self.effective);
     }
 
-    fn become_backup(&mut self, now: Instant, interval: Centis, master: Option<Rival>, cause: Cause) {
-        let backup =
-            Backup { heard_at: now, wait: Wait::Down, interval, master, told: None, cause: Cause::MasterTimeout };
-        self.enter(now, State::Backup(backup), cause);
+    fn become_backup(&mut self, now: Instant, interval: Centis, master: Option<Rival>, cause: Cause, out: &mut Out) {
+        let backup = Backup {
+            heard_at: now,
+            wait: Wait::Down,
+            interval,
+            master,
+            told: None,
+            absorbing: master.is_some(),
+            cause: Cause::MasterTimeout,
+        };
+        self.enter(now, State::Backup(backup), cause, out);
     }
 
     fn release(&mut self, out: &mut Out) {
@@ -358,7 +392,8 @@ impl Instance {
         out.advertise(claim);
     }
 
-    fn enter(&mut self, now: Instant, state: State, cause: Cause) {
+    fn enter(&mut self, now: Instant, state: State, cause: Cause, out: &mut Out) {
+        self.hear_all(out);
         self.state = state;
         self.since = now;
         self.cause = cause;

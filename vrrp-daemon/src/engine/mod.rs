@@ -30,6 +30,9 @@ use tracking::{Surroundings, Verdict};
 pub enum Input {
     /// A valid advert for an instance; the instant is its arrival.
     Advert(InstanceId, Heard),
+    /// The advert that an [`Action::Absorb`] was about came again, unchanged; the instant is its last arrival. Due before a
+    /// deadline of the instance, before another advert for it, and after absorbing was switched off.
+    Seen(InstanceId),
     /// Nothing: time passed. Everything received before must have been handed in first.
     Deadline,
     /// An interface went up (and running) or down.
@@ -65,6 +68,9 @@ pub enum Action {
     Release { id: InstanceId },
     /// Send `rounds` gratuitous ARPs (or unsolicited neighbour advertisements) of each address meant.
     Announce { id: InstanceId, addresses: Announced, rounds: u32 },
+    /// Adverts equal to the one just handed in say nothing new: `on`, they need not be handed in, their last arrival is
+    /// enough ([`Input::Seen`]). Off, all are wanted again. To ignore this is correct, and slow.
+    Absorb { id: InstanceId, on: bool },
     /// Log, count, run notify scripts.
     Tell { id: InstanceId, event: Event, effective: vrrp_common::Priority },
 }
@@ -128,6 +134,7 @@ impl Engine {
     pub fn handle(&mut self, now: Instant, input: Input, out: &mut Vec<Action>) {
         match input {
             Input::Advert(id, heard) => self.with(id, out, |instance, out| instance.hear(now, heard, out)),
+            Input::Seen(id) => self.with(id, out, |instance, _| instance.seen(now)),
             Input::Deadline => self.expire(now, out),
             Input::Interface { id, up } => {
                 let verdict = if up { Verdict::Passed } else { Verdict::Failed };
@@ -159,6 +166,15 @@ impl Engine {
     pub fn deadline(&self) -> Option<(Instant, Why)> {
         let (_, id) = self.agenda.first()?;
         self.instances[id.index()].deadline()
+    }
+
+    /// Appends the backups whose wait ends by `until`: those of whom it matters when their master was last seen.
+    pub fn waiting(&self, until: Instant, ids: &mut Vec<InstanceId>) {
+        self.agenda.by(until, |id| {
+            if let Some((_, Why::MasterDown)) = self.instances[id.index()].deadline() {
+                ids.push(id);
+            }
+        });
     }
 
     pub fn snapshot(&self, id: InstanceId) -> Snapshot {
@@ -230,6 +246,10 @@ impl Out<'_> {
         if rounds > 0 {
             self.actions.push(Action::Announce { id: self.id, addresses, rounds });
         }
+    }
+
+    fn absorb(&mut self, on: bool) {
+        self.actions.push(Action::Absorb { id: self.id, on });
     }
 
     fn tell(&mut self, event: Event, effective: vrrp_common::Priority) {

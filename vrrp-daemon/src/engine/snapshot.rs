@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vrrp_common::{Instant, Priority};
 
 use super::stats::Stats;
 
 /// The state of an instance, as it is named in notify scripts and status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum StateName {
     Init,
@@ -31,7 +31,7 @@ impl StateName {
 }
 
 /// Why an instance is in its state; RFC 8347's `last-event`, and what it has no word for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
     None,

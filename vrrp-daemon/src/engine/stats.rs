@@ -1,9 +1,10 @@
 //! What an instance counts; keepalived's statistics, by the same names.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Since the daemon started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Stats {
     pub advert_rcvd: u64,
     pub advert_sent: u64,

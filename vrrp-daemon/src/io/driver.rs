@@ -6,13 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use vrrp_common::{Instant, Priority};
 
 use super::clock::{self, Deadline};
+use super::control::Request;
 use super::hands::Hands;
 use super::netlink::Report;
 use super::netlink::links::Link;
+use super::observe::{Held, observe};
 use super::ports::Ports;
 use super::readiness::Readiness;
 use super::xdp::Ring;
@@ -33,8 +35,14 @@ const STOP_TIME: Duration = Duration::from_secs(5);
 pub enum Message {
     Network(Report),
     Check { id: TrackerId, passed: bool },
-    Status(oneshot::Sender<()>),
+    Asked(Request),
     Stop,
+}
+
+impl From<Request> for Message {
+    fn from(request: Request) -> Self {
+        Self::Asked(request)
+    }
 }
 
 pub struct Driver<T> {
@@ -43,6 +51,7 @@ pub struct Driver<T> {
     ports: Ports,
     hands: Hands<T>,
     ring: Option<(Ring, Readiness)>,
+    held: Held,
     deadline: Deadline,
     inbox: mpsc::Receiver<Message>,
     /// What was heard in this turn, in order, until the engine takes it.
@@ -71,7 +80,21 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         let engine = Engine::new(&setup.plan, clock::now());
         let (heard, actions) = Default::default();
         let deadline = Deadline::new()?;
-        Ok(Self { setup, engine, ports, hands, ring, deadline, inbox, heard, actions, more: false, stop_by: None })
+        let held = Held::new(setup.instances.len());
+        Ok(Self {
+            setup,
+            engine,
+            ports,
+            hands,
+            ring,
+            held,
+            deadline,
+            inbox,
+            heard,
+            actions,
+            more: false,
+            stop_by: None,
+        })
     }
 
     /// Takes in the interfaces as they are at the start, by `InterfaceId`.
@@ -144,6 +167,9 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
 
     fn take(&mut self, message: Message) -> anyhow::Result<()> {
         let now = clock::now();
+        if let Message::Network(report) = &message {
+            self.held.hear(report, &self.engine);
+        }
         match message {
             Message::Network(Report::Link { id, link }) => {
                 let mut inputs = Vec::new();
@@ -155,11 +181,26 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
             }
             Message::Network(Report::Settled { id }) => self.hands.settled(id)?,
             Message::Check { id, passed } => self.heard.push((now, Input::Check { id, passed })),
-            // Whoever asked may have gone.
-            Message::Status(reply) => drop(reply.send(())),
+            Message::Asked(request) => self.answer(request),
             Message::Stop => self.stop(),
         }
         Ok(())
+    }
+
+    fn answer(&mut self, request: Request) {
+        // Whoever asked may have gone.
+        match request {
+            Request::Status { reply } => {
+                let _ = reply.send(observe(&self.setup, &self.engine, &self.ports, &self.held));
+            }
+            Request::Reload { reply } => {
+                let _ = reply.send(Err("this version does not reload; restart it to apply a new configuration".into()));
+            }
+            Request::Stop { reply } => {
+                let _ = reply.send(Ok(()));
+                self.stop();
+            }
+        }
     }
 
     fn stop(&mut self) {

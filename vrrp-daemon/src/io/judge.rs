@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use vrrp_common::abi::{CounterRow, Device, MESSAGE_BUDGET, Rule, RuleKey};
-use vrrp_common::classify::{Ingress, Judgement, Packet, classify, judge};
+use vrrp_common::classify::{Ingress, Judgement, Packet, judge};
 use vrrp_common::drop::{Disposition, Reason};
 use vrrp_common::wire::Frame;
 use vrrp_common::wire::advert::{HEADER, Header};
@@ -97,15 +97,14 @@ fn judge_frame(
     let (reason, dropped) = match kernel {
         Some(kernel) if link == LinkType::Ethernet => kernel.judge(data)?,
         Some(kernel) => kernel.judge(&with_ethernet(packet, data))?,
-        None => {
-            let mut message = [0; MESSAGE_BUDGET];
-            let Judgement { reason, disposition, .. } = match (link, packet) {
-                (LinkType::Ethernet, _) => classify(data, ingress, rules, &mut message),
-                (_, Some(packet)) => judge(data, packet, ingress, rules, &mut message),
-                (_, None) => classify(&[][..], ingress, rules, &mut message),
-            };
-            (reason, disposition == Disposition::Drop)
-        }
+        None => match packet {
+            Some(packet) => {
+                let Judgement { reason, disposition, .. } =
+                    judge(data, packet, ingress, rules, &mut [0; MESSAGE_BUDGET]);
+                (reason, disposition == Disposition::Drop)
+            }
+            None => (Reason::NotVrrp, false),
+        },
     };
     finding.verdict = Some(match reason.disposition() {
         Disposition::Deliver => "advert",

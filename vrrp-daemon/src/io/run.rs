@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::SystemTime;
 
 use anyhow::Context;
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -11,13 +12,18 @@ use nix::unistd::Pid;
 use tokio::sync::mpsc;
 use vrrp_common::Priority;
 
+use super::control::Socket;
 use super::driver::{self, Driver, Message};
+use super::errands::{self, Errands};
 use super::guard::Guard;
 use super::hands::Hands;
+use super::log::Loss;
 use super::netlink::links::Link;
-use super::netlink::{self, Netlink};
+use super::netlink::{self, Command, Netlink};
+use super::pidfile::PidFile;
 use super::ports::{self, Ports};
 use super::privilege::{self, Urgency};
+use super::status::Process;
 use super::xdp::Xdp;
 use crate::config::setup::{Setup, XdpMode};
 use crate::engine::event::Event;
@@ -60,33 +66,38 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 }
 
 /// Where the daemon keeps what others find it by.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Places {
     pub run_dir: PathBuf,
     pub config: PathBuf,
+    pub pid_file: Option<PathBuf>,
+    /// What the log lost, for the status.
+    pub log: Option<Loss>,
 }
 
 /// Runs until a signal says otherwise.
-pub fn run(setup: Setup, places: &Places) -> Result<(), Failure> {
-    let setup = Arc::new(setup);
+pub fn run(mut setup: Setup, places: &Places) -> Result<(), Failure> {
     privilege::check().map_err(Failure::Permission)?;
     // Before any thread starts, so that all inherit it: signals are for `wait_for_signals` alone.
     let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
     signals.thread_block()?;
 
+    // From here to the first command nothing on the host changes but the run directory: another daemon may be serving.
+    let socket = Socket::bind(&places.run_dir)?;
+    let _pid_file = places.pid_file.as_deref().map(PidFile::create).transpose()?;
+    errands::disable_unusable(&mut setup);
+    let setup = Arc::new(setup);
     let (inbox, messages) = mpsc::channel(driver::INBOX);
-    let errands = super::errands::start(&setup, places, inbox.clone())?;
-    let guard = Guard::start()?;
     let reports = inbox.clone();
     let report = async move |report| drop(reports.send(Message::Network(report)).await);
-    let (network, links) = netlink::start(Arc::clone(&setup), guard, report)?;
+    let (network, links) = netlink::start(Arc::clone(&setup), Guard::start()?, report)?;
     check_interfaces(&setup, &links)?;
 
-    let xdp = load_xdp(&setup);
+    network.commands.try_send(Command::Tidy)?;
+    let errands = start_errands(&setup, places, socket, &inbox)?;
     let notify = errands.notify();
-    let protocol = start_protocol(&setup, xdp, links, &network, messages, move |id, event, priority| {
-        notify.tell(id, event, priority);
-    })?;
+    let tell = move |id, event, priority| notify.tell(id, event, priority);
+    let protocol = start_protocol(&setup, load_xdp(&setup), links, &network, messages, tell)?;
     tracing::info!("Startup complete");
     let outcome = wait_for_signals(&signals, &inbox).and_then(|()| join(protocol));
     errands.stop();
@@ -95,6 +106,24 @@ pub fn run(setup: Setup, places: &Places) -> Result<(), Failure> {
     thread.join().map_err(|_| anyhow::anyhow!("the netlink thread died"))?;
     tracing::info!("Stopped");
     Ok(outcome?)
+}
+
+fn start_errands(
+    setup: &Arc<Setup>,
+    places: &Places,
+    socket: Socket,
+    inbox: &mpsc::Sender<Message>,
+) -> Result<Errands, Failure> {
+    let process = Process {
+        version: env!("CARGO_PKG_VERSION"),
+        started_at: SystemTime::now(),
+        config: places.config.clone(),
+        log: places.log.clone(),
+        notices_lost: Arc::default(),
+    };
+    let reports = inbox.clone();
+    let report = async move |id, passed| drop(reports.send(Message::Check { id, passed }).await);
+    Ok(errands::start(Arc::clone(setup), socket, process, inbox.clone(), report)?)
 }
 
 /// Every interface must exist; keepalived, too, refuses to start without.

@@ -199,6 +199,10 @@ impl std::error::Error for Unavailable {}
 
 fn load_error(error: EbpfError) -> anyhow::Error {
     match attach::errno(&error) {
+        // Without CAP_PERFMON it is the verifier that refuses, and only pointer arithmetic.
+        Some(libc::EACCES) if attach::lacks_capabilities() => {
+            Unavailable(format!("the XDP program: {}", attach::missing_capabilities())).into()
+        }
         Some(libc::EPERM) => Unavailable(format!("the XDP program: {}", attach::missing_capabilities())).into(),
         Some(libc::ENOSYS) => Unavailable("this kernel is built without BPF".into()).into(),
         _ => anyhow::Error::new(error).context("loading the XDP program"),
@@ -254,6 +258,13 @@ pub fn parse_record(record: &[u8]) -> Option<(RecordHead, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_protocol_thread_may_have_them() {
+        fn moves<T: Send>() {}
+        moves::<Xdp>();
+        moves::<Ring>();
+    }
 
     #[test]
     fn the_ring_is_bounded() {

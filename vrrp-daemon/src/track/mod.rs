@@ -1,5 +1,9 @@
 //! What virtual routers watch beside adverts. A kind of tracker is one file and one line of [`trackers!`].
 
+pub mod check;
+pub mod command;
+#[cfg(feature = "io")]
+pub mod run;
 pub mod script;
 
 use crate::syntax::diagnostic::{Class, Diagnostics};

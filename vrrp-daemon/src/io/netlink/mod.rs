@@ -32,6 +32,8 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 /// What the protocol thread wishes.
 #[derive(Clone, Copy, Debug)]
 pub enum Command {
+    /// Remove what an earlier daemon left behind.
+    Tidy,
     Install { id: InstanceId, tenure: Tenure },
     Release { id: InstanceId },
 }
@@ -61,7 +63,7 @@ pub struct Netlink {
     pub thread: JoinHandle<()>,
 }
 
-/// Reads the present state, removes what an earlier daemon left behind, and starts the thread.
+/// Reads the present state and starts the thread.
 ///
 /// Returns beside it each configured interface as it is now, by `InterfaceId`.
 pub fn start(
@@ -69,7 +71,7 @@ pub fn start(
     guard: Guard,
     reports: impl AsyncFn(Report) + Send + 'static,
 ) -> anyhow::Result<(Netlink, Vec<Option<Link>>)> {
-    let (commands, inbox) = mpsc::channel(setup.instances.len().max(1));
+    let (commands, inbox) = mpsc::channel(setup.instances.len() + 1);
     let (ready, started) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("netlink".into()).spawn(move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().build() {
@@ -129,7 +131,6 @@ impl<F: AsyncFn(Report)> Network<F> {
         let by_name = setup.interfaces.iter().cloned().zip(ids).collect();
         let mut network = Self { handle, links, guard, reports, shown, by_name, by_index, held, ours, setup };
         network.read_all().await?;
-        network.remove_leftovers().await;
         network.shown = network.setup.interfaces.iter().map(|name| network.links.link(name)).collect();
         let found = network.shown.iter().zip((0..).map(InterfaceId));
         network.by_index = found.filter_map(|(link, id)| Some(((*link)?.index, id))).collect();
@@ -178,6 +179,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         loop {
             tokio::select! {
                 command = inbox.recv() => match command {
+                    Some(Command::Tidy) => self.remove_leftovers().await,
                     Some(Command::Install { id, tenure }) => self.install(id, tenure).await,
                     Some(Command::Release { id }) => self.release(id).await,
                     None => return,

@@ -13,7 +13,7 @@ use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage, LinkXdp};
 use rtnetlink::sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 use super::{Xdp, program};
-use crate::io::capabilities;
+use crate::io::capabilities::{self, Capability};
 
 /// Where the program may run (`xdp_mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Xdp {
         attempt.map_err(|error| refused(ifindex, &*error))
     }
 
-    /// Takes the program off a device.
+    /// Takes the program off a device. A child between fork and exec may keep it there for that instant.
     pub fn detach(&mut self, ifindex: u32) {
         self.attached.remove(&ifindex);
     }
@@ -114,6 +114,7 @@ fn refused(ifindex: u32, error: &(dyn Error + 'static)) -> Refused {
     let name = slot.as_ref().map_or_else(|_| format!("ifindex {ifindex}"), |slot| slot.name.clone());
     Refused(match (errno(error), slot) {
         (Some(libc::EPERM), _) => format!("{name}: XDP: {}", missing_capabilities()),
+        (Some(libc::EOPNOTSUPP), _) => format!("{name}: its driver has no native XDP; xdp_mode generic works with any"),
         (Some(libc::ENODEV), _) => format!("{name}: no such device"),
         (Some(libc::EBUSY | libc::EEXIST), Ok(Slot { program: Some(id), .. })) => {
             format!("{name}: another XDP program is there: {}", program_name(id))
@@ -182,15 +183,22 @@ fn program_name(id: u32) -> String {
     }
 }
 
+/// What attaching and loading need.
+const NEEDED: [Capability; 3] = [capabilities::BPF, capabilities::NET_ADMIN, capabilities::PERFMON];
+
 /// Which capability this process lacks for XDP.
 pub(super) fn missing_capabilities() -> String {
-    match capabilities::missing(&[capabilities::BPF, capabilities::NET_ADMIN, capabilities::PERFMON]) {
+    match capabilities::missing(&NEEDED) {
         Ok(missing) if missing.is_empty() => {
             "not permitted, though no capability is missing (lockdown, or a container's seccomp filter?)".into()
         }
         Ok(missing) => format!("not permitted: {} missing", missing.join(" and ")),
-        Err(_) => "not permitted: CAP_BPF and CAP_NET_ADMIN are needed".into(),
+        Err(_) => "not permitted: CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are needed".into(),
     }
+}
+
+pub(super) fn lacks_capabilities() -> bool {
+    capabilities::missing(&NEEDED).is_ok_and(|missing| !missing.is_empty())
 }
 
 #[cfg(test)]

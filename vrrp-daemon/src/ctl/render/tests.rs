@@ -1,0 +1,141 @@
+//! Golden texts.
+
+use super::*;
+use crate::engine::stats::Stats;
+use crate::io::status::{Address, Daemon, Master};
+
+fn instance(name: &str, state: StateName, why: Cause) -> Instance {
+    Instance {
+        name: name.into(),
+        interface: "eth0".into(),
+        vrid: 51,
+        version: 3,
+        family: 4,
+        state,
+        base_priority: 100,
+        effective_priority: 100,
+        master: None,
+        since: "2026-02-03T04:05:06.789Z".into(),
+        seconds: 7380,
+        why,
+        addresses: vec![Address { address: "192.0.2.1/24".into(), held: state == StateName::Master }],
+        stats: Stats::default(),
+        drops: Drops::new(),
+    }
+}
+
+fn interface(name: &str) -> Interface {
+    Interface {
+        name: name.into(),
+        ifindex: Some(2),
+        up: true,
+        xdp: XdpMode::Native,
+        xdp_off_why: None,
+        drops: Drops::new(),
+    }
+}
+
+fn sample() -> Status {
+    let daemon = Daemon {
+        version: "0.1.0".into(),
+        pid: 812,
+        since: "2026-01-31T00:00:00.000Z".into(),
+        seconds: 273_906,
+        config: "/etc/keepalived/keepalived.conf".into(),
+        router_id: Some("lvs-a".into()),
+        log_lines_lost: 0,
+        notices_lost: 0,
+    };
+    let master = Instance { effective_priority: 150, ..instance("VI_1", StateName::Master, Cause::MasterTimeout) };
+    let heard = Master { address: "192.0.2.2".parse().unwrap(), priority: 200, ourselves: false };
+    let backup = Instance {
+        master: Some(heard),
+        seconds: 59,
+        ..instance("VI_WEB", StateName::Backup, Cause::HigherPriorityBackup)
+    };
+    let fault = Instance { interface: "eth1".into(), ..instance("VI_3", StateName::Fault, Cause::InterfaceDown) };
+    let down = Interface {
+        up: false,
+        xdp: XdpMode::Off,
+        xdp_off_why: Some("its XDP slot is taken by program 7 (lb)".into()),
+        ..interface("eth1")
+    };
+    Status { daemon, interfaces: vec![interface("eth0"), down], instances: vec![master, backup, fault] }
+}
+
+#[test]
+fn many_instances() {
+    let mut sample = sample();
+    sample.instances[0].drops = [("ttl_not_255".into(), 12), ("ok_passed".into(), 7)].into();
+    sample.interfaces[0].drops = [("vrid_unknown".into(), 3456)].into();
+    let expected = "\
+vrrpd 0.1.0, pid 812, up 3 d 4 h, router lvs-a, /etc/keepalived/keepalived.conf
+
+INSTANCE  STATE   FOR        PRIORITY        MASTER                    WHERE         WHY
+VI_1      MASTER  2 h 3 min  150 (base 100)  this router               eth0 vrid 51  no advert from a master for the whole down interval
+VI_WEB    BACKUP  59 s       100             192.0.2.2 (priority 200)  eth0 vrid 51  yielded to a router of higher priority or address
+VI_3      FAULT   2 h 3 min  100             unknown                   eth1 vrid 51  eth1 is down
+
+Attention
+  eth1 is down
+  eth1 has no XDP program: its XDP slot is taken by program 7 (lb)
+
+FRAMES  COUNT  WERE     BECAUSE       WHICH MEANS
+VI_1    12     refused  ttl_not_255   TTL or hop limit is not 255, so the sender is not on this link (RFC 9568 section 5.1.1.3).
+eth0    3456   refused  vrid_unknown  No virtual router of this VRID is configured on this interface.
+";
+    assert_eq!(status(&sample, false, Paint::when(false)), expected);
+}
+
+#[test]
+fn one_instance_is_shown_in_detail() {
+    let mut sample = sample();
+    sample.instances.truncate(1);
+    sample.interfaces.truncate(1);
+    let instance = &mut sample.instances[0];
+    instance.addresses.push(Address { address: "192.0.2.9/24".into(), held: false });
+    instance.stats = Stats { advert_sent: 7380, become_master: 1, ..Stats::default() };
+    sample.daemon.log_lines_lost = 4;
+    let expected = "\
+vrrpd 0.1.0, pid 812, up 3 d 4 h, router lvs-a, /etc/keepalived/keepalived.conf
+
+INSTANCE  STATE   FOR        PRIORITY        MASTER       WHERE         WHY
+VI_1      MASTER  2 h 3 min  150 (base 100)  this router  eth0 vrid 51  no advert from a master for the whole down interval
+
+Attention
+  VI_1 is master and holds 1 of 2 addresses
+  4 log lines were lost
+
+VI_1
+  state      MASTER for 2 h 3 min, since 2026-02-03T04:05:06.789Z
+  because    no advert from a master for the whole down interval
+  master     this router
+  priority   150 (base 100)
+  protocol   VRRPv3 over IPv4, vrid 51
+  interface  eth0, index 2, up, XDP native
+  addresses  192.0.2.1/24, held
+             192.0.2.9/24, not held
+  counters   advert_sent 7380, become_master 1
+";
+    assert_eq!(status(&sample, false, Paint::when(false)), expected);
+}
+
+#[test]
+fn colours_do_not_move_columns() {
+    let bare = |text: &str| {
+        let mut parts = text.split('\x1b');
+        let first = parts.next().unwrap().to_owned();
+        parts.fold(first, |text, part| text + part.split_once('m').unwrap().1)
+    };
+    let coloured = status(&sample(), true, Paint::when(true));
+    assert!(coloured.contains("\x1b[1;32mMASTER\x1b[0m"));
+    assert_eq!(bare(&coloured), status(&sample(), true, Paint::when(false)));
+}
+
+#[test]
+fn json_survives_the_way() {
+    let text = serde_json::to_string(&sample()).unwrap();
+    assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), sample());
+    assert!(text.contains(r#""state":"MASTER","base_priority":100,"effective_priority":150,"master":null"#), "{text}");
+    assert!(text.contains(r#""why":"master-timeout""#) && text.contains(r#""xdp":"native""#), "{text}");
+}

@@ -1,0 +1,103 @@
+//! The slow thread as a whole, from start to stop.
+
+use std::sync::mpsc::channel;
+use std::time::{Instant, SystemTime};
+
+use vrrp_common::Priority;
+
+use super::*;
+use crate::config::setup::{Instance, Script, Tracker};
+use crate::engine::event::Event;
+use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId, TrackerPlan, Wanted, Watch, Weight};
+use crate::testing::{Dir, lives, shell};
+
+fn setup(script: Command, notify: Notify) -> Setup {
+    let second = Duration::from_secs(1);
+    let mut setup = Setup::default();
+    setup.interfaces.push("lo".into());
+    setup.plan.interfaces = 1;
+    setup.plan.trackers.push(TrackerPlan { rise: 1, fall: 1, starts_failed: false });
+    let script = Script { command: script, interval: second, timeout: second };
+    setup.trackers.push(Tracker { name: "chk".into(), kind: TrackerKind::Script(script) });
+    setup.plan.instances.push(InstancePlan {
+        interface: InterfaceId(0),
+        family: vrrp_common::Family::V4,
+        vrid: vrrp_common::Vrid::new(51).unwrap(),
+        version: vrrp_common::Version::V3,
+        priority: Priority::DEFAULT,
+        wanted: Wanted::Backup,
+        advert_int: vrrp_common::Centis::SECOND,
+        down_adverts: 3,
+        preempt: true,
+        addresses: 0,
+        garp: Default::default(),
+        watches: [Subject::Interface(InterfaceId(0)), Subject::Tracker(TrackerId(0))]
+            .map(|subject| Watch { subject, weight: Weight::default() })
+            .into(),
+    });
+    setup.instances.push(Instance {
+        name: "VI_1".into(),
+        addresses: Vec::new(),
+        source: None,
+        auth_pass: None,
+        checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
+        notify,
+    });
+    setup
+}
+
+fn process() -> Process {
+    Process {
+        version: "0.0.0",
+        started_at: SystemTime::now(),
+        config: "/etc/keepalived/keepalived.conf".into(),
+        log: None,
+        notices_lost: Arc::default(),
+    }
+}
+
+#[test]
+fn checks_report_and_stop_ends_everything() {
+    let dir = Dir::new();
+    let check = shell(&dir, "test -e $0/once && { echo $$ > $0/pid; exec sleep 100; }; touch $0/once");
+    let any = Some(shell(&dir, r#"echo "$@" > $0/told"#));
+    let setup = Arc::new(setup(check, Notify { any, ..Notify::default() }));
+    let socket = Socket::bind(&dir.join("run")).unwrap();
+    let path = socket.path().to_owned();
+    let (requests, _asked) = mpsc::channel::<Request>(control::REQUESTS);
+    let (report, reported) = channel();
+    let errands = start(setup, socket, process(), requests, async move |id, passed| {
+        let _ = report.send((id, passed));
+    })
+    .unwrap();
+    assert_eq!(reported.recv_timeout(Duration::from_secs(10)), Ok((TrackerId(0), true)));
+    assert!(path.exists());
+    let start = Instant::now();
+    while dir.read("pid").is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(10));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    errands.notify().tell(InstanceId(0), Event::Stopped, Priority::DEFAULT);
+    let start = Instant::now();
+    errands.stop();
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!(dir.read("told"), "INSTANCE VI_1 STOP 100\n", "what waited is run before the end");
+    assert!(!lives(&dir.read("pid")));
+    assert!(!path.exists());
+}
+
+#[test]
+fn what_cannot_run_is_taken_out_and_its_instance_goes_on() {
+    let dir = Dir::new();
+    let mut missing = shell(&dir, "");
+    missing.argv[0] = "/nonexistent/chk".into();
+    let notify = Notify { master: Some(missing.clone()), any: Some(shell(&dir, "")), ..Notify::default() };
+    let mut setup = setup(missing, notify);
+    disable_unusable(&mut setup);
+    assert_eq!(setup.instances[0].notify.master, None);
+    assert!(setup.instances[0].notify.any.is_some());
+    let [Watch { subject: Subject::Interface(_), .. }] = setup.plan.instances[0].watches[..] else {
+        panic!("{:?}", setup.plan.instances[0].watches)
+    };
+    assert!(watched(&setup).is_empty());
+}

@@ -1,0 +1,250 @@
+//! Logging that never waits: lines go to stderr through a bounded queue, and what does not fit is counted.
+
+use std::fmt;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+use tracing::{Event, Level, Subscriber, error, info, warn};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::{DefaultFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+use vrrp_common::Priority;
+
+use super::utc;
+use crate::engine::event;
+
+/// Lines that may wait for a slow stderr. At a hundred octets each this is under a megabyte.
+const QUEUE: usize = 8192;
+
+/// The environment variable with filter directives, such as `debug` or `vrrp_daemon::io=trace`; it overrides `-D`.
+pub const LEVEL_VARIABLE: &str = "VRRPD_LOG";
+
+/// Keeps the log flowing; dropped, the waiting lines are written.
+#[must_use = "without it nothing is written"]
+pub struct Log {
+    _writer: WorkerGuard,
+    loss: Loss,
+}
+
+impl Log {
+    pub fn loss(&self) -> Loss {
+        self.loss.clone()
+    }
+}
+
+/// Sets up logging for the process. `detail` counts `-D`: none tells INFO, one DEBUG, two TRACE. Once in a process.
+pub fn start(detail: u8) -> anyhow::Result<Log> {
+    let level = match detail {
+        0 => "info",
+        1 => "debug",
+        _ => "trace",
+    };
+    let (filter, complaint) = filter(level, std::env::var(LEVEL_VARIABLE).ok().as_deref());
+    let (writer, log) = queue(std::io::stderr(), QUEUE);
+    let lines = Lines { journal: stderr_is_journal() };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .event_format(lines)
+        .with_writer(writer)
+        .try_init()
+        .map_err(|error| anyhow::anyhow!("logging cannot be set up: {error}"))?;
+    if let Some(complaint) = complaint {
+        warn!("{LEVEL_VARIABLE} is ignored: {complaint}");
+    }
+    Ok(log)
+}
+
+/// The filter, and what is wrong with the one asked for.
+fn filter(level: &str, wanted: Option<&str>) -> (EnvFilter, Option<String>) {
+    match wanted.filter(|wanted| !wanted.is_empty()).map(EnvFilter::try_new) {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(error)) => (EnvFilter::new(level), Some(error.to_string())),
+        None => (EnvFilter::new(level), None),
+    }
+}
+
+fn queue(to: impl Write + Send + 'static, bound: usize) -> (NonBlocking, Log) {
+    let (writer, guard) =
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(bound).thread_name("vrrpd-log").finish(to);
+    let loss = Loss { lost: writer.error_counter(), told: Default::default() };
+    (writer, Log { _writer: guard, loss })
+}
+
+/// How many lines were lost because nobody took them in time.
+#[derive(Clone)]
+pub struct Loss {
+    lost: ErrorCounter,
+    told: Arc<AtomicUsize>,
+}
+
+impl Loss {
+    pub fn lines(&self) -> u64 {
+        self.lost.dropped_lines() as u64
+    }
+
+    /// Says in the log what was lost since the last time; to be called now and then. The line that says so may be lost as
+    /// well, and is then counted and told with the rest.
+    pub fn tell(&self) {
+        let lost = self.lost.dropped_lines();
+        let told = self.told.load(Ordering::Relaxed);
+        if lost == told {
+            return;
+        }
+        warn!("{} log lines were lost: they came faster than they could be written", lost - told);
+        if self.lost.dropped_lines() == lost {
+            self.told.store(lost, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What happened to an instance, in keepalived's words: `(VI_1) Entering MASTER STATE`.
+pub fn event(name: &str, event: &event::Event, effective: Priority) {
+    let priority = effective.get();
+    match event.level() {
+        event::Level::Error => error!(priority, "({name}) {event}"),
+        event::Level::Warn => warn!(priority, "({name}) {event}"),
+        event::Level::Info => info!(priority, "({name}) {event}"),
+    }
+}
+
+/// Whether systemd reads our stderr, which then needs no time of ours. JOURNAL_STREAM alone does not tell: it is inherited
+/// by whoever redirects us.
+fn stderr_is_journal() -> bool {
+    let stream = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+    std::fs::metadata("/proc/self/fd/2").is_ok_and(|stderr| stream == format!("{}:{}", stderr.dev(), stderr.ino()))
+}
+
+/// `2026-02-03T04:05:06.789Z WARN message field=value`, or `<4>message field=value` for the journal.
+struct Lines {
+    journal: bool,
+}
+
+impl<S> FormatEvent<S, DefaultFields> for Lines
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, DefaultFields>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let level = *event.metadata().level();
+        if self.journal {
+            // sd-daemon(3): the numbers of syslog(3).
+            writer.write_str(match level {
+                Level::ERROR => "<3>",
+                Level::WARN => "<4>",
+                Level::INFO => "<6>",
+                _ => "<7>",
+            })?;
+        } else {
+            write!(writer, "{} {level:<5} ", utc::rfc3339(SystemTime::now()))?;
+        }
+        context.format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Page {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(text);
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn lines(journal: bool, write: impl FnOnce()) -> String {
+        let page = Page::default();
+        let copy = page.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .event_format(Lines { journal })
+            .with_writer(move || copy.clone())
+            .with_max_level(Level::TRACE)
+            .finish();
+        tracing::subscriber::with_default(subscriber, write);
+        let text = page.0.lock().unwrap().clone();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn events_read_as_keepalived_words_them() {
+        let text = lines(true, || {
+            event("VI_1", &event::Event::BecameMaster, Priority::DEFAULT);
+            event("VI_1", &event::Event::AddressFailed { address: 2 }, Priority::DEFAULT);
+        });
+        assert_eq!(
+            text,
+            "<6>(VI_1) Entering MASTER STATE priority=100\n\
+             <3>(VI_1) virtual address number 2 could not be set priority=100\n"
+        );
+    }
+
+    #[test]
+    fn elsewhere_lines_have_the_time() {
+        let text = lines(false, || warn!(errno = 5, "something"));
+        let (time, rest) = text.split_once(' ').unwrap();
+        assert_eq!(rest, "WARN  something errno=5\n");
+        assert!(time.len() == 24 && time.ends_with('Z'), "{time}");
+    }
+
+    #[test]
+    fn an_unreadable_filter_is_said_and_ignored() {
+        assert!(filter("info", Some("debug")).1.is_none());
+        assert!(filter("info", Some("")).1.is_none());
+        assert!(filter("info", Some("vrrp=nonsense=1")).1.is_some());
+    }
+
+    /// Writes nothing until it is let go.
+    struct Stuck(Receiver<()>);
+
+    impl Write for Stuck {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lost_lines_are_counted_and_told_once() {
+        let (release, held): (Sender<()>, _) = channel();
+        let (mut writer, log) = queue(Stuck(held), 2);
+        let start = std::time::Instant::now();
+        for _ in 0..10 {
+            writer.write_all(b"line\n").unwrap();
+        }
+        assert!(start.elapsed() < Duration::from_secs(1), "nobody waits");
+        let loss = log.loss();
+        // Two wait, and the writer may have taken one to hold.
+        assert!((7..=8).contains(&loss.lines()), "{}", loss.lines());
+        let count = loss.lines();
+        let told = lines(true, || (0..2).for_each(|_| loss.tell()));
+        assert_eq!(told, format!("<4>{count} log lines were lost: they came faster than they could be written\n"));
+        drop(release);
+    }
+}

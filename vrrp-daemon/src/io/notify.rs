@@ -1,0 +1,262 @@
+//! Notify scripts: the script of the new state, then the generic one with keepalived's four arguments.
+//!
+//! The protocol thread leaves a notice in a bounded queue; scripts are started in that order and not waited for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::warn;
+use vrrp_common::Priority;
+
+use super::log;
+use crate::config::setup::{Command, Notify, Setup};
+use crate::engine::event::Event;
+use crate::engine::plan::InstanceId;
+use crate::engine::snapshot::StateName;
+use crate::track::run::{Bond, Outcome};
+
+/// Notices that may wait: each of several thousand instances can change its state once while no script can be started.
+const QUEUE: usize = 8192;
+
+/// Scripts that may run at once. Further ones wait for one to end, and their notices for them.
+const RUNNING: usize = 256;
+
+/// How long running scripts have when the daemon stops; keepalived's second.
+const TIME_AT_STOP: Duration = Duration::from_secs(1);
+
+/// An instance changed its state.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// The configuration that `instance` is an index of; it may be another after a reload.
+    pub setup: Arc<Setup>,
+    pub instance: InstanceId,
+    pub state: StateName,
+    /// The effective one.
+    pub priority: Priority,
+}
+
+/// The state that an event is the entry of, if scripts are to hear of it.
+pub const fn entered(event: &Event) -> Option<StateName> {
+    match event {
+        Event::Started | Event::BecameBackup => Some(StateName::Backup),
+        Event::BecameMaster => Some(StateName::Master),
+        Event::BecameFault => Some(StateName::Fault),
+        Event::Stopped => Some(StateName::Stop),
+        _ => None,
+    }
+}
+
+/// The protocol thread's end of the queue.
+#[derive(Clone, Debug)]
+pub struct Notifier {
+    setup: Arc<Setup>,
+    queue: Sender<Notice>,
+    lost: Arc<AtomicU64>,
+}
+
+/// The queue, and the end that [`run`] serves.
+pub fn queue(setup: Arc<Setup>) -> (Notifier, Receiver<Notice>) {
+    bounded(setup, QUEUE)
+}
+
+fn bounded(setup: Arc<Setup>, bound: usize) -> (Notifier, Receiver<Notice>) {
+    let (queue, notices) = mpsc::channel(bound);
+    (Notifier { setup, queue, lost: Arc::default() }, notices)
+}
+
+impl Notifier {
+    /// The same queue for another configuration, as after a reload: `instance` is from now on an index of that.
+    pub fn with(&self, setup: Arc<Setup>) -> Self {
+        Self { setup, ..self.clone() }
+    }
+
+    /// Logs an event, and has the scripts run of the state that it is the entry of. Never waits: what does not fit into
+    /// the queue is counted and gone.
+    pub fn tell(&self, instance: InstanceId, event: Event, effective: Priority) {
+        let setting = &self.setup.instances[instance.index()];
+        log::event(&setting.name, &event, effective);
+        let Some(state) = entered(&event) else { return };
+        // Most instances have no script: nothing to queue.
+        if setting.notify == Notify::default() {
+            return;
+        }
+        let notice = Notice { setup: self.setup.clone(), instance, state, priority: effective };
+        if self.queue.try_send(notice).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The counter of notices that came to nothing.
+    pub fn lost(&self) -> Arc<AtomicU64> {
+        self.lost.clone()
+    }
+}
+
+/// Runs scripts until `stop` completes; then starts those that wait, gives all that run a second, and kills the rest.
+pub async fn run(mut notices: Receiver<Notice>, stop: impl Future<Output = ()>) {
+    tokio::pin!(stop);
+    let mut running = JoinSet::new();
+    let mut stopping = false;
+    loop {
+        let notice = tokio::select! {
+            biased;
+            () = &mut stop, if !stopping => {
+                stopping = true;
+                // What waits is still given out; then comes the end.
+                notices.close();
+                continue;
+            }
+            notice = notices.recv() => notice,
+        };
+        let Some(Notice { setup, instance, state, priority }) = notice else { break };
+        let instance = &setup.instances[instance.index()];
+        for (command, more) in scripts(&instance.notify, &instance.name, state, priority) {
+            while running.len() >= RUNNING {
+                running.join_next().await;
+            }
+            start(&mut running, command, &more, &instance.name, state);
+        }
+        while running.try_join_next().is_some() {}
+    }
+    let _ = timeout(TIME_AT_STOP, async { while running.join_next().await.is_some() {} }).await;
+}
+
+/// What to run, in order, and what to append.
+fn scripts<'a>(
+    notify: &'a Notify,
+    name: &str,
+    state: StateName,
+    priority: Priority,
+) -> impl Iterator<Item = (&'a Command, Vec<String>)> {
+    let Notify { master, backup, fault, stop, any } = notify;
+    let specific = match state {
+        StateName::Master => master,
+        StateName::Backup => backup,
+        StateName::Fault => fault,
+        StateName::Stop => stop,
+        StateName::Init => &None,
+    };
+    let told = ["INSTANCE", name, state.label(), &priority.to_string()].map(String::from);
+    let specific = specific.iter().map(|command| (command, Vec::new()));
+    specific.chain(any.iter().map(move |command| (command, told.to_vec())))
+}
+
+fn start(running: &mut JoinSet<()>, command: &Command, more: &[String], name: &str, state: StateName) {
+    let script = command.argv.first().cloned().unwrap_or_default();
+    let (name, state) = (name.to_owned(), state.label());
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+    match command.start(&more, Bond::OutlivesUs) {
+        Ok(mut run) => drop(running.spawn(async move {
+            match run.finish().await {
+                Outcome::Exited(0) => {}
+                outcome => warn!(script, state, ?outcome, "({name}) notify script failed"),
+            }
+        })),
+        Err(error) => warn!(script, state, %error, "({name}) notify script could not be started"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::config::setup::Instance;
+    use crate::testing::{Dir, shell, wait_until_gone};
+
+    fn setup(notify: Notify) -> Arc<Setup> {
+        let instance = Instance {
+            name: "VI_1".into(),
+            addresses: Vec::new(),
+            source: None,
+            auth_pass: None,
+            checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
+            notify,
+        };
+        Arc::new(Setup { instances: vec![instance], ..Setup::default() })
+    }
+
+    /// Tells one event, and stops.
+    async fn run_one(notify: Notify, event: Event) {
+        let (notifier, notices) = queue(setup(notify));
+        notifier.tell(InstanceId(0), event, Priority::new(110).unwrap());
+        run(notices, std::future::ready(())).await;
+    }
+
+    /// A script that writes its arguments, each with a NUL behind it.
+    fn writer(dir: &Dir, name: &str) -> Command {
+        let mut command = shell(dir, &format!(r#"printf '%s\0' "$@" > $0/{name}.new; mv $0/{name}.new $0/{name}"#));
+        command.argv.push("configured argument".into());
+        command
+    }
+
+    #[tokio::test]
+    async fn arguments_are_keepaliveds_to_the_byte() {
+        let dir = Dir::new();
+        let [master, backup, fault, stop, any] =
+            ["master", "backup", "fault", "stop", "any"].map(|name| Some(writer(&dir, name)));
+        let notify = Notify { master, backup, fault, stop, any };
+        for (event, label) in [
+            (Event::BecameMaster, "MASTER"),
+            (Event::Started, "BACKUP"),
+            (Event::BecameFault, "FAULT"),
+            (Event::Stopped, "STOP"),
+        ] {
+            run_one(notify.clone(), event).await;
+            assert_eq!(dir.read(&label.to_lowercase()), "configured argument\0");
+            assert_eq!(dir.read("any"), format!("configured argument\0INSTANCE\0VI_1\0{label}\x00110\0"));
+        }
+    }
+
+    #[test]
+    fn the_specific_script_comes_first() {
+        let dir = Dir::new();
+        let notify = Notify { master: Some(shell(&dir, "1")), any: Some(shell(&dir, "2")), ..Notify::default() };
+        let order = |state| {
+            scripts(&notify, "VI_1", state, Priority::DEFAULT)
+                .map(|(c, more)| (c.argv[2].clone(), more.len()))
+                .collect()
+        };
+        let both: Vec<_> = order(StateName::Master);
+        assert_eq!(both, [("1".into(), 0), ("2".into(), 4)]);
+        let one: Vec<_> = order(StateName::Fault);
+        assert_eq!(one, [("2".into(), 4)]);
+    }
+
+    #[test]
+    fn overflow_is_counted_and_never_waited_for() {
+        let dir = Dir::new();
+        let notify = Notify { any: Some(shell(&dir, "")), ..Notify::default() };
+        let (notifier, notices) = bounded(setup(notify), 2);
+        for _ in 0..5 {
+            notifier.tell(InstanceId(0), Event::BecameMaster, Priority::DEFAULT);
+            notifier.tell(InstanceId(0), Event::MasterTimedOut, Priority::DEFAULT);
+        }
+        assert_eq!(notifier.lost().load(Ordering::Relaxed), 3);
+        drop(notices);
+    }
+
+    #[tokio::test]
+    async fn a_second_at_stop_and_no_more() {
+        let dir = Dir::new();
+        let text = "trap '' TERM; echo $$ > $0/pid.new; mv $0/pid.new $0/pid; while :; do sleep 1; done";
+        let start = Instant::now();
+        run_one(Notify { any: Some(shell(&dir, text)), ..Notify::default() }, Event::Stopped).await;
+        assert!((1000..3000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+        let pid = dir.read("pid");
+        assert!(!pid.is_empty());
+        wait_until_gone(&pid).await;
+    }
+
+    #[test]
+    fn states_of_events() {
+        assert_eq!(entered(&Event::Started), Some(StateName::Backup));
+        assert_eq!(entered(&Event::BecameMaster), Some(StateName::Master));
+        assert_eq!(entered(&Event::Stopped), Some(StateName::Stop));
+        assert_eq!(entered(&Event::InterfaceDown), None);
+    }
+}

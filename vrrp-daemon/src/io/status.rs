@@ -1,0 +1,377 @@
+//! What the daemon says of itself when asked. Field names are stable; new ones may be added.
+//!
+//! The protocol thread hands over [`Observed`]: copies, no text. Names and times are put to it on the slow side.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use vrrp_common::drop::Reason;
+use vrrp_common::{Family, IfIndex, Instant};
+
+use super::log::Loss;
+use super::utc::rfc3339;
+use crate::config::setup::Setup;
+use crate::engine::snapshot::{Cause, Snapshot, StateName};
+use crate::engine::stats::Stats;
+
+/// Frames by [`Reason::label`]; none that is zero.
+pub type Drops = BTreeMap<String, u64>;
+
+/// Everything, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    pub daemon: Daemon,
+    /// In order of first mention in the configuration.
+    pub interfaces: Vec<Interface>,
+    /// In configured order.
+    pub instances: Vec<Instance>,
+}
+
+/// The process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Daemon {
+    pub version: String,
+    pub pid: u32,
+    /// When it started: RFC 3339, UTC, milliseconds.
+    pub since: String,
+    /// The same, in seconds ago.
+    pub seconds: u64,
+    /// Path of the configuration.
+    pub config: String,
+    /// keepalived `router_id`.
+    pub router_id: Option<String>,
+    /// Log lines lost since the start because nobody took them in time.
+    pub log_lines_lost: u64,
+    /// Changes of state since the start whose notify scripts were not run because too many were waiting.
+    pub notices_lost: u64,
+}
+
+/// An interface of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    pub name: String,
+    /// `null` while it does not exist.
+    pub ifindex: Option<u32>,
+    /// Up and running.
+    pub up: bool,
+    pub xdp: XdpMode,
+    /// Why `xdp` is `off`.
+    pub xdp_off_why: Option<String>,
+    /// Frames that belong to no instance, since the start, by what was found of them.
+    pub drops: Drops,
+}
+
+/// How adverts reach the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum XdpMode {
+    /// Judged by the driver, before the kernel has built a packet.
+    Native,
+    /// Judged by the kernel's own hook.
+    Generic,
+    /// Judged by the daemon, from the raw socket.
+    Off,
+}
+
+/// A virtual router.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    pub name: String,
+    pub interface: String,
+    /// 1 to 255.
+    pub vrid: u8,
+    /// VRRP version, 2 or 3.
+    pub version: u8,
+    /// IP version, 4 or 6.
+    pub family: u8,
+    /// `INIT`, `BACKUP`, `MASTER`, `FAULT` or `STOP`.
+    pub state: StateName,
+    /// As configured, 1 to 255.
+    pub base_priority: u8,
+    /// With what trackers make of it, 1 to 255.
+    pub effective_priority: u8,
+    /// The master as far as this router knows; `null` when it heard none.
+    pub master: Option<Master>,
+    /// When it entered its state: RFC 3339, UTC, milliseconds.
+    pub since: String,
+    /// The same, in seconds ago.
+    pub seconds: u64,
+    /// Why it is in its state.
+    pub why: Cause,
+    /// In configured order.
+    pub addresses: Vec<Address>,
+    /// Counted since the start.
+    pub stats: Stats,
+    /// Frames for this instance, since the start, by what was found of them.
+    pub drops: Drops,
+}
+
+/// Who serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Master {
+    /// Where its adverts come from.
+    pub address: IpAddr,
+    pub priority: u8,
+    /// It is this router.
+    pub ourselves: bool,
+}
+
+/// A virtual address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// With its prefix length: `192.0.2.1/24`.
+    pub address: String,
+    /// It is set on its interface by this daemon.
+    pub held: bool,
+}
+
+/// What the protocol thread knows.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    pub setup: Arc<Setup>,
+    /// When this was observed.
+    pub now: Instant,
+    /// By `InterfaceId`.
+    pub interfaces: Vec<ObservedInterface>,
+    /// By `InstanceId`.
+    pub instances: Vec<ObservedInstance>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ObservedInterface {
+    pub index: Option<IfIndex>,
+    pub up: bool,
+    pub xdp: ObservedXdp,
+    /// Those that are not zero, of frames that belong to no instance.
+    pub drops: Vec<(Reason, u64)>,
+}
+
+/// [`XdpMode`], with the reason.
+#[derive(Clone, Debug)]
+pub enum ObservedXdp {
+    Native,
+    Generic,
+    Off { why: String },
+}
+
+#[derive(Clone, Debug)]
+pub struct ObservedInstance {
+    pub snapshot: Snapshot,
+    /// Numbers of the addresses in `Setup` that are set.
+    pub held: Vec<u32>,
+    /// Those that are not zero.
+    pub drops: Vec<(Reason, u64)>,
+}
+
+/// What is known of the process without asking the protocol thread.
+#[derive(Clone)]
+pub struct Process {
+    pub version: &'static str,
+    pub started_at: SystemTime,
+    pub config: PathBuf,
+    /// `None` where logging is somebody else's, as in tests.
+    pub log: Option<Loss>,
+    pub notices_lost: Arc<AtomicU64>,
+}
+
+impl Status {
+    /// Puts names and times to what was observed; `clock` is the time of day at `observed.now`.
+    pub fn new(process: &Process, observed: &Observed, clock: SystemTime) -> Self {
+        let Observed { setup, now, interfaces, instances } = observed;
+        Self {
+            daemon: daemon(process, setup, clock),
+            interfaces: setup.interfaces.iter().zip(interfaces).map(|(name, seen)| interface(name, seen)).collect(),
+            instances: (0..setup.instances.len().min(setup.plan.instances.len()))
+                .zip(instances)
+                .map(|(index, seen)| instance(setup, index, seen, *now, clock))
+                .collect(),
+        }
+    }
+}
+
+fn daemon(process: &Process, setup: &Setup, clock: SystemTime) -> Daemon {
+    Daemon {
+        version: process.version.into(),
+        pid: std::process::id(),
+        since: rfc3339(process.started_at),
+        seconds: clock.duration_since(process.started_at).unwrap_or_default().as_secs(),
+        config: process.config.display().to_string(),
+        router_id: setup.daemon.router_id.clone(),
+        log_lines_lost: process.log.as_ref().map_or(0, Loss::lines),
+        notices_lost: process.notices_lost.load(Ordering::Relaxed),
+    }
+}
+
+fn interface(name: &str, seen: &ObservedInterface) -> Interface {
+    let (xdp, xdp_off_why) = match &seen.xdp {
+        ObservedXdp::Native => (XdpMode::Native, None),
+        ObservedXdp::Generic => (XdpMode::Generic, None),
+        ObservedXdp::Off { why } => (XdpMode::Off, Some(why.clone())),
+    };
+    let ifindex = seen.index.map(|index| index.0);
+    Interface { name: name.into(), ifindex, up: seen.up, xdp, xdp_off_why, drops: drops(&seen.drops) }
+}
+
+fn instance(setup: &Setup, index: usize, seen: &ObservedInstance, now: Instant, clock: SystemTime) -> Instance {
+    let (plan, setting) = (&setup.plan.instances[index], &setup.instances[index]);
+    let Snapshot { state, since, cause, base, effective, master, stats } = seen.snapshot;
+    let age = now.since(since);
+    let master = master.map(|master| Master {
+        address: master.address,
+        priority: master.priority.get(),
+        ourselves: state == StateName::Master,
+    });
+    let addresses = setting.addresses.iter().enumerate().map(|(number, virtual_address)| Address {
+        address: format!("{}/{}", virtual_address.address, virtual_address.prefix),
+        held: seen.held.contains(&(number as u32)),
+    });
+    Instance {
+        name: setting.name.clone(),
+        interface: setup.interfaces.get(plan.interface.index()).cloned().unwrap_or_default(),
+        vrid: plan.vrid.get(),
+        version: plan.version as u8,
+        family: match plan.family {
+            Family::V4 => 4,
+            Family::V6 => 6,
+        },
+        state,
+        base_priority: base.get(),
+        effective_priority: effective.get(),
+        master,
+        since: rfc3339(clock.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH)),
+        seconds: age.as_secs(),
+        why: cause,
+        addresses: addresses.collect(),
+        stats,
+        drops: drops(&seen.drops),
+    }
+}
+
+fn drops(counts: &[(Reason, u64)]) -> Drops {
+    counts.iter().filter(|(_, count)| *count > 0).map(|(reason, count)| (reason.label().into(), *count)).collect()
+}
+
+/// How long something lasts, in its two largest units: `2 h 3 min`.
+pub fn span(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, _, _) => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::setup::{self, VirtualAddress};
+    use crate::engine::plan::{GarpPlan, InstancePlan, InterfaceId, Wanted};
+    use crate::engine::snapshot::Rival;
+    use vrrp_common::{Centis, Priority, Version, Vrid};
+
+    fn setup() -> Setup {
+        let mut setup = Setup { interfaces: vec!["eth0".into()], ..Setup::default() };
+        setup.daemon.router_id = Some("lvs-a".into());
+        setup.plan.instances.push(InstancePlan {
+            interface: InterfaceId(0),
+            family: Family::V6,
+            vrid: Vrid::new(51).unwrap(),
+            version: Version::V3,
+            priority: Priority::DEFAULT,
+            wanted: Wanted::Backup,
+            advert_int: Centis::SECOND,
+            down_adverts: 3,
+            preempt: true,
+            addresses: 2,
+            garp: GarpPlan::default(),
+            watches: Vec::new(),
+        });
+        let address = |address: &str| VirtualAddress {
+            address: address.parse().unwrap(),
+            prefix: 64,
+            interface: InterfaceId(0),
+            broadcast: None,
+            label: None,
+            scope: 0,
+            advertised: true,
+        };
+        setup.instances.push(setup::Instance {
+            name: "VI_6".into(),
+            addresses: vec![address("fe80::1"), address("2001:db8::1")],
+            source: None,
+            auth_pass: None,
+            checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
+            notify: Default::default(),
+        });
+        setup
+    }
+
+    #[test]
+    fn names_and_times_are_put_to_what_was_observed() {
+        let snapshot = Snapshot {
+            state: StateName::Backup,
+            since: Instant::from_nanos(40_000_000_000),
+            cause: Cause::Startup,
+            base: Priority::DEFAULT,
+            effective: Priority::new(90).unwrap(),
+            master: Some(Rival { address: "fe80::2".parse().unwrap(), priority: Priority::OWNER }),
+            stats: Stats::default(),
+        };
+        let observed = Observed {
+            setup: Arc::new(setup()),
+            now: Instant::from_nanos(100_000_000_000),
+            interfaces: vec![ObservedInterface {
+                index: Some(IfIndex(7)),
+                up: true,
+                xdp: ObservedXdp::Off { why: "xdp_mode off".into() },
+                drops: vec![(Reason::VridUnknown, 2), (Reason::Checksum, 0)],
+            }],
+            instances: vec![ObservedInstance { snapshot, held: vec![1], drops: Vec::new() }],
+        };
+        let clock = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        let process = Process {
+            version: "0.1.0",
+            started_at: clock - std::time::Duration::from_secs(100),
+            config: "/etc/keepalived/keepalived.conf".into(),
+            log: None,
+            notices_lost: Arc::new(AtomicU64::new(3)),
+        };
+        let mut json = serde_json::to_value(Status::new(&process, &observed, clock)).unwrap();
+        json["daemon"]["pid"] = 1.into();
+        json["instances"][0]["stats"] = ().into();
+        let expected = r#"{
+            "daemon": {
+                "version": "0.1.0", "pid": 1, "since": "1970-01-12T13:45:00.000Z", "seconds": 100,
+                "config": "/etc/keepalived/keepalived.conf", "router_id": "lvs-a",
+                "log_lines_lost": 0, "notices_lost": 3
+            },
+            "interfaces": [{
+                "name": "eth0", "ifindex": 7, "up": true, "xdp": "off", "xdp_off_why": "xdp_mode off",
+                "drops": {"vrid_unknown": 2}
+            }],
+            "instances": [{
+                "name": "VI_6", "interface": "eth0", "vrid": 51, "version": 3, "family": 6, "state": "BACKUP",
+                "base_priority": 100, "effective_priority": 90,
+                "master": {"address": "fe80::2", "priority": 255, "ourselves": false},
+                "since": "1970-01-12T13:45:40.000Z", "seconds": 60, "why": "startup",
+                "addresses": [{"address": "fe80::1/64", "held": false}, {"address": "2001:db8::1/64", "held": true}],
+                "stats": null, "drops": {}
+            }]
+        }"#;
+        assert_eq!(json, serde_json::from_str::<serde_json::Value>(expected).unwrap());
+    }
+
+    #[test]
+    fn spans_have_two_units() {
+        for (seconds, text) in [(0, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (7380, "2 h 3 min"), (273_906, "3 d 4 h")]
+        {
+            assert_eq!(span(seconds), text);
+        }
+    }
+}
