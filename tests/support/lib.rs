@@ -1,10 +1,24 @@
 //! What the tests share: worlds, namespaces, frames, peers.
 
+pub mod addresses;
+pub mod capture;
+pub mod client;
+pub mod conf;
+pub mod daemon;
+pub mod forge;
 pub mod frames;
 pub mod invariants;
+pub mod keepalived;
+pub mod lab;
+pub mod netns;
 pub mod quiet;
 pub mod rng;
 mod skip;
+pub mod stamp;
+mod sweep;
+pub mod tshark;
+pub mod vrrpd;
+pub mod watch;
 pub mod world;
 
 pub use skip::skip;

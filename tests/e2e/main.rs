@@ -1,0 +1,13 @@
+//! The daemon in network namespaces: against itself, against keepalived, against forgers.
+//!
+//! Every test has a laboratory of its own. Times are asserted as order and as generous bounds: machines stall.
+
+mod bad_input;
+mod failover;
+mod forged;
+mod interop;
+mod scenario;
+mod scripts;
+mod tidiness;
+mod wire;
+mod without_bpf;

@@ -1,0 +1,242 @@
+//! The laboratory: routers, a client and an attacker on one switch, each in a network namespace of its own.
+//!
+//! ```text
+//!   router A  eth0 192.168.1.2/24 --- port0 \
+//!   router B  eth0 192.168.1.3/24 --- port1  |
+//!   ...                                      | br0 of the switch, where frames are captured
+//!   client    eth0 192.168.1.10/24 -- client |
+//!   attacker  eth0, no address ------ attack/
+//! ```
+//!
+//! Closing it fails when a daemon of ours logged an error that the test did not announce.
+
+use std::cell::RefCell;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex};
+
+use anyhow::{Context, Result, bail};
+
+use crate::addresses::Ear;
+use crate::capture::Tap;
+use crate::daemon::{Daemon, Program};
+use crate::netns::Namespace;
+use crate::skip::skip;
+use crate::stamp::Stamp;
+use crate::sweep;
+use crate::watch::{Watch, letter};
+
+/// Laboratories at a time: more of them make each other late.
+const TURNS: usize = 3;
+
+/// The first two routers, by their place.
+pub const A: usize = 0;
+pub const B: usize = 1;
+
+pub struct Lab {
+    pub directory: PathBuf,
+    pub switch: Namespace,
+    pub routers: Vec<Namespace>,
+    pub client: Namespace,
+    pub attacker: Namespace,
+    pub watch: Watch,
+    started: AtomicU32,
+    /// Parts of error lines that the test provokes.
+    announced: RefCell<Vec<String>>,
+    _turn: Turn,
+}
+
+impl Lab {
+    pub fn new(routers: usize) -> Result<Self> {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let turn = Turn::take();
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        // Below /run and not /tmp: scripts must lie where only root may write (`enable_script_security`).
+        let directory = PathBuf::from(format!("/run/vrrp-lab-{}-{number}", std::process::id()));
+        std::fs::create_dir(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        sweep::directory_made(directory.clone());
+
+        let switch = Namespace::new()?;
+        switch.ip("link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0")?;
+        switch.ip("link set br0 up")?;
+        let hosts: Vec<_> = (0..routers).map(|_| Namespace::new()).collect::<Result<_>>()?;
+        for (place, host) in hosts.iter().enumerate() {
+            cable(&switch, &port(place), host, 0x10 + place as u8)?;
+            host.ip(&format!("addr add {}/24 dev eth0", own_address(place)))?;
+        }
+        let (client, attacker) = (Namespace::new()?, Namespace::new()?);
+        cable(&switch, "client", &client, 0xc0)?;
+        client.ip("addr add 192.168.1.10/24 dev eth0")?;
+        cable(&switch, "attack", &attacker, 0xa0)?;
+
+        let taps = switch.within(|| (0..routers).map(|place| Tap::open(&port(place), place)).collect::<Result<_>>())?;
+        let ears = hosts.iter().enumerate().map(|(place, host)| host.within(|| Ear::open(place)));
+        let watch = Watch::start(taps, ears.collect::<Result<_>>()?);
+        Ok(Self {
+            directory,
+            switch,
+            routers: hosts,
+            client,
+            attacker,
+            watch,
+            started: AtomicU32::new(0),
+            announced: RefCell::default(),
+            _turn: turn,
+        })
+    }
+
+    /// Starts a daemon on a router with this configuration.
+    pub fn start(&self, router: usize, program: Program, configuration: &str) -> Result<Daemon> {
+        self.start_by(router, program, configuration, |command| command)
+    }
+
+    /// The same, by a command that the test makes of the daemon's own: to take capabilities away, or add words.
+    pub fn start_by(
+        &self,
+        router: usize,
+        program: Program,
+        configuration: &str,
+        change: impl FnOnce(Vec<String>) -> Vec<String>,
+    ) -> Result<Daemon> {
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}{number}", letter(router));
+        Daemon::start(&self.routers[router], program, &self.directory.join(name), configuration, change)
+    }
+
+    /// An error line of ours that holds this is expected.
+    pub fn announce_error(&self, part: &str) {
+        self.announced.borrow_mut().push(part.to_owned());
+    }
+
+    /// Takes a router's cable out, or plugs it in again; returns when.
+    pub fn plug(&self, router: usize, plugged: bool) -> Result<Stamp> {
+        let at = Stamp::now();
+        self.switch.ip(&format!("link set {} {}", port(router), if plugged { "up" } else { "down" }))?;
+        Ok(at)
+    }
+
+    /// Keeps the routers from hearing each other, their links up and the client reachable; returns when.
+    pub fn part(&self, parted: bool) -> Result<Stamp> {
+        let at = Stamp::now();
+        for place in 0..self.routers.len() {
+            let state = if parted { "on" } else { "off" };
+            self.switch.ip(&format!("link set {} type bridge_slave isolated {state}", port(place)))?;
+        }
+        Ok(at)
+    }
+
+    /// Whether a router has `address`, by `ip address`.
+    pub fn ip_shows(&self, router: usize, address: Ipv4Addr) -> Result<bool> {
+        Ok(self.routers[router].ip("-4 -o address show dev eth0")?.contains(&format!(" {address}/")))
+    }
+
+    /// The logs of all daemons that were started, with their names.
+    pub fn logs(&self) -> Vec<(String, String)> {
+        let entries = std::fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        let mut logs: Vec<_> = entries
+            .filter_map(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                Some((name, std::fs::read_to_string(entry.path().join("log")).ok()?))
+            })
+            .collect();
+        logs.sort();
+        logs
+    }
+
+    fn check_logs(&self) -> Result<()> {
+        let announced = self.announced.borrow();
+        for (name, log) in self.logs() {
+            let unexpected = log
+                .lines()
+                .find(|line| line.contains(" ERROR ") && !announced.iter().any(|part| line.contains(part.as_str())));
+            if let Some(line) = unexpected {
+                bail!("{name} logged an error that nobody announced: {line}");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if std::env::var_os("VRRP_KEEP").is_none() {
+            let _ = std::fs::remove_dir_all(&self.directory);
+        }
+        sweep::directory_removed(&self.directory);
+    }
+}
+
+/// Runs a test in a laboratory with two routers; shows the daemons' logs when it fails.
+pub fn with_lab(test: impl FnOnce(&Lab) -> Result<()>) {
+    with_routers(2, test);
+}
+
+/// The same with more of them.
+pub fn with_routers(routers: usize, test: impl FnOnce(&Lab) -> Result<()>) {
+    if !nix::unistd::geteuid().is_root() {
+        return skip("network namespaces need root");
+    }
+    let lab = match Lab::new(routers) {
+        Ok(lab) => lab,
+        Err(error) => return skip(format!("no laboratory here: {error:#}")),
+    };
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&lab).and_then(|()| lab.check_logs())));
+    if !matches!(outcome, Ok(Ok(()))) {
+        for (name, log) in lab.logs() {
+            let tail: Vec<_> = log.lines().rev().take(60).collect();
+            eprintln!("--- log of {name}");
+            tail.iter().rev().for_each(|line| eprintln!("{line}"));
+        }
+    }
+    match outcome {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => panic!("{error:#}"),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// A router's own address.
+pub fn own_address(router: usize) -> Ipv4Addr {
+    Ipv4Addr::new(192, 168, 1, 2 + router as u8)
+}
+
+/// The files of the laboratory's own, beside the sources.
+pub fn support_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("support").join(name)
+}
+
+fn port(router: usize) -> String {
+    format!("port{router}")
+}
+
+/// A cable from a port of the switch to `host`'s eth0, whose MAC ends in `mac`.
+fn cable(switch: &Namespace, port: &str, host: &Namespace, mac: u8) -> Result<()> {
+    switch.ip(&format!("link add {port} type veth peer name eth0 netns {}", host.path()))?;
+    switch.ip(&format!("link set {port} master br0"))?;
+    switch.ip(&format!("link set {port} up"))?;
+    host.ip(&format!("link set eth0 address 02:00:00:00:00:{mac:02x}"))?;
+    host.ip("link set eth0 up")?;
+    Ok(())
+}
+
+/// The right to have a laboratory.
+struct Turn;
+
+static TAKEN: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+impl Turn {
+    fn take() -> Self {
+        let taken = TAKEN.0.lock().expect("nothing panics with this lock");
+        let mut taken = TAKEN.1.wait_while(taken, |taken| *taken >= TURNS).expect("nothing panics with this lock");
+        *taken += 1;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *TAKEN.0.lock().expect("nothing panics with this lock") -= 1;
+        TAKEN.1.notify_one();
+    }
+}
