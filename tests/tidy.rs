@@ -95,7 +95,11 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("vrrp-daemon/src/io/privilege.rs", "unsafe {", "sched_setscheduler(2) and mlockall(2) are not wrapped"),
     ("vrrp-daemon/src/io/readiness.rs", "unsafe {", "AsyncFd's registration"),
     ("vrrp-daemon/src/io/socket.rs", "unsafe {", "sendmmsg(2) and socket addresses are not wrapped"),
-    ("vrrp-daemon/src/track/run.rs", "unsafe {", "what a script's process does between fork and exec; pidfd_open(2)"),
+    (
+        "vrrp-daemon/src/track/run/image.rs",
+        "unsafe {",
+        "clone(2), and what a script is between it and exec; pidfd_open(2)",
+    ),
 ];
 
 const LINES_MAX: usize = 600;

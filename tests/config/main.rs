@@ -79,6 +79,41 @@ fn a_file_that_is_not_there_is_an_error() {
     assert!(checked.setup.instances.is_empty());
 }
 
+#[test]
+fn thousands_of_routers_and_addresses_are_read_at_once() {
+    let text = "\
+$VI= \\
+vrrp_instance VI_${I}_${N} { \\
+    interface eth${I} \\
+    virtual_router_id ${N} \\
+    virtual_ipaddress { 10.${I}.${N}.1 \\
+    } \\
+    track_script { chk \\
+    } \\
+}
+global_defs {
+    dynamic_interfaces
+}
+~SEQ(S,1000) vrrp_script S${S} { script /bin/true }
+vrrp_script chk { script /bin/true }
+~SEQ(I,20) ~SEQ(N,200) $VI
+vrrp_instance many {
+    virtual_router_id 1
+    virtual_ipaddress { 10.0.0.1
+    }
+    virtual_ipaddress_excluded {
+~SEQ(A,100) ~SEQ(B,200) 10.99.${A}.${B}
+    }
+}
+";
+    let began = std::time::Instant::now();
+    let checked = read(&Memory::of("k.conf", text), "k.conf");
+    assert_eq!(checked.setup.instances.len(), 4001, "{}", checked.report());
+    assert_eq!(checked.setup.instances[4000].addresses.len(), 20_001);
+    assert_eq!(checked.setup.plan.trackers.len(), 1);
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
 /// Whatever is refused is refused as a whole: the tables of a setup fit each other.
 #[test]
 fn tables_of_a_setup_fit_each_other() {

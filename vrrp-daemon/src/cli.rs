@@ -37,7 +37,7 @@ pub struct Cli {
     #[arg(short = 'r', long = "vrrp_pid", value_name = "FILE")]
     pub vrrp_pid: Option<PathBuf>,
 
-    /// Log to the console as well
+    /// Accepted, without effect: the log always goes to stderr
     #[arg(short = 'l', long = "log-console")]
     pub log_console: bool,
 
@@ -45,13 +45,9 @@ pub struct Cli {
     #[arg(short = 'D', long = "log-detail", action = ArgAction::Count)]
     pub log_detail: u8,
 
-    /// Do not log to the system's log
+    /// Accepted, without effect: the log does not go to the system's log
     #[arg(short = 'G', long = "no-syslog")]
     pub no_syslog: bool,
-
-    /// Leave the virtual addresses where they are when the daemon stops
-    #[arg(short = 'V', long = "dont-release-vrrp")]
-    pub dont_release_vrrp: bool,
 
     /// Accepted, without effect: the daemon never leaves the foreground
     #[arg(short = 'n', long = "dont-fork")]

@@ -8,6 +8,7 @@ mod check;
 mod global;
 pub mod host;
 mod instance;
+pub mod keywords;
 mod resolve;
 mod root;
 pub mod setup;

@@ -128,18 +128,3 @@ foreign! {
     /// `vrrp_script` and `authentication`, of which every keyword is read.
     NONE {}
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_keyword_has_one_entry() {
-        for table in [ROOT, GLOBAL, INSTANCE, SYNC_GROUP] {
-            for foreign in table {
-                assert_eq!(table.iter().filter(|other| other.name == foreign.name).count(), 1, "{}", foreign.name);
-                assert_eq!(foreign.why.is_empty(), foreign.outcome == Outcome::LoadBalancing, "{}", foreign.name);
-            }
-        }
-    }
-}

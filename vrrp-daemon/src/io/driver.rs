@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use vrrp_common::abi::Expected;
 use vrrp_common::{Instant, Priority};
 
 use super::clock::{self, Deadline};
@@ -45,6 +46,14 @@ impl From<Request> for Message {
     }
 }
 
+/// An input on its way to the engine.
+struct Heard {
+    at: Instant,
+    input: Input,
+    /// Of an advert that the kernel could absorb the next time.
+    expected: Option<Expected>,
+}
+
 pub struct Driver<T> {
     setup: Arc<Setup>,
     engine: Engine,
@@ -55,8 +64,10 @@ pub struct Driver<T> {
     deadline: Deadline,
     inbox: mpsc::Receiver<Message>,
     /// What was heard in this turn, in order, until the engine takes it.
-    heard: Vec<(Instant, Input)>,
+    heard: Vec<Heard>,
     actions: Vec<Action>,
+    /// By instance: the kernel absorbs adverts that say nothing new.
+    absorbing: Vec<bool>,
     /// A turn ended before everything was heard.
     more: bool,
     stop_by: Option<Instant>,
@@ -80,7 +91,8 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         let engine = Engine::new(&setup.plan, clock::now());
         let (heard, actions) = Default::default();
         let deadline = Deadline::new()?;
-        let held = Held::new(setup.instances.len());
+        let instances = setup.instances.len();
+        let held = Held::new(instances);
         Ok(Self {
             setup,
             engine,
@@ -92,6 +104,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
             inbox,
             heard,
             actions,
+            absorbing: vec![false; instances],
             more: false,
             stop_by: None,
         })
@@ -152,17 +165,65 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         self.more = false;
         if let Some((ring, _)) = &mut self.ring {
             let (ports, heard) = (&self.ports, &mut self.heard);
-            let taken = ring.drain(TURN, |head, message| heard.extend(ports.recorded(head, message)));
+            let taken = ring.drain(TURN, |head, message| {
+                let recorded = ports.recorded(head, message);
+                heard.extend(recorded.map(|(at, input, advert)| Heard { at, input, expected: Some(advert) }));
+            });
             self.more = taken == TURN;
         }
-        self.more |= self.ports.drain_sockets(|arrival, input| self.heard.push((arrival, input)))?;
-        for (at, input) in self.heard.drain(..) {
-            self.engine.handle(at, input, &mut self.actions);
+        let heard = &mut self.heard;
+        self.more |= self.ports.drain_sockets(|at, input| heard.push(Heard { at, input, expected: None }))?;
+        let mut heard = std::mem::take(&mut self.heard);
+        for Heard { at, input, expected } in heard.drain(..) {
+            if let Input::Advert(id, _) = input {
+                self.see(id);
+            }
+            self.decide(at, input, expected);
         }
-        self.engine.handle(now, Input::Deadline, &mut self.actions);
+        self.heard = heard;
+        self.see_waiting(now);
+        self.decide(now, Input::Deadline, None);
         self.hands.perform(&mut self.actions, &self.ports)?;
         self.hands.announce(&self.ports);
         Ok(())
+    }
+
+    /// Lets the engine decide, and has the kernel absorb what it says need not be heard.
+    fn decide(&mut self, at: Instant, input: Input, expected: Option<Expected>) {
+        let from = self.actions.len();
+        self.engine.handle(at, input, &mut self.actions);
+        for index in from..self.actions.len() {
+            let Action::Absorb { id, on } = self.actions[index] else { continue };
+            let expected = expected.filter(|_| on);
+            if expected.is_some() || self.absorbing[id.index()] {
+                self.ports.expect(id, expected);
+                self.see(id);
+                self.absorbing[id.index()] = expected.is_some();
+            }
+        }
+    }
+
+    /// Tells the engine when the master of an instance was last seen.
+    fn see(&mut self, id: InstanceId) {
+        if self.absorbing[id.index()]
+            && let Some(at) = self.ports.last_seen(id)
+        {
+            self.engine.handle(at, Input::Seen(id), &mut self.actions);
+        }
+    }
+
+    /// Looks whether masters whose time seems to be up were seen meanwhile; and while at it, those who would be next, so
+    /// that the backups of one interval wake the daemon together.
+    fn see_waiting(&mut self, now: Instant) {
+        let mut waiting = Vec::new();
+        self.engine.waiting(now, &mut waiting);
+        let Some(first) = waiting.first() else { return };
+        let interval = self.setup.plan.instances[first.index()].advert_int.duration();
+        waiting.clear();
+        self.engine.waiting(now + interval, &mut waiting);
+        for id in waiting {
+            self.see(id);
+        }
     }
 
     fn take(&mut self, message: Message) -> anyhow::Result<()> {
@@ -174,17 +235,21 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
             Message::Network(Report::Link { id, link }) => {
                 let mut inputs = Vec::new();
                 self.ports.link_is(id, link, &mut inputs);
-                self.heard.extend(inputs.into_iter().map(|input| (now, input)));
+                self.heard.extend(inputs.into_iter().map(|input| Heard { at: now, input, expected: None }));
             }
             Message::Network(Report::Address { id, tenure, address, installed }) => {
-                self.heard.push((now, Input::Address { id, tenure, address, installed }));
+                self.hear(now, Input::Address { id, tenure, address, installed });
             }
             Message::Network(Report::Settled { id }) => self.hands.settled(id)?,
-            Message::Check { id, passed } => self.heard.push((now, Input::Check { id, passed })),
+            Message::Check { id, passed } => self.hear(now, Input::Check { id, passed }),
             Message::Asked(request) => self.answer(request),
             Message::Stop => self.stop(),
         }
         Ok(())
+    }
+
+    fn hear(&mut self, at: Instant, input: Input) {
+        self.heard.push(Heard { at, input, expected: None });
     }
 
     fn answer(&mut self, request: Request) {
@@ -207,7 +272,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         if self.stop_by.is_none() {
             let now = clock::now();
             self.stop_by = Some(now + STOP_TIME);
-            self.heard.push((now, Input::Shutdown));
+            self.hear(now, Input::Shutdown);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use nix::sys::signal::SigSet;
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, LocalSet};
@@ -84,6 +85,8 @@ pub fn start<M: From<Request> + Send + 'static>(
     let (stop, stopping) = watch::channel(false);
     let (done, stopped) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("errands".into()).spawn(move || {
+        // Scripts get a clean mask of their own.
+        let _ = SigSet::all().thread_block();
         let local = LocalSet::new();
         local.block_on(&runtime, async {
             let process = Rc::new(process);

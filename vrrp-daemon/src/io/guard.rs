@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::IpAddr;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 
 use anyhow::Context;
 use nix::sys::signal::{SigHandler, Signal, signal};
@@ -73,7 +73,17 @@ impl Drop for Guard {
 type Record = (u32, IpAddr, u8);
 
 /// The guard's own life: until the pipe ends.
-pub fn run() -> anyhow::Result<()> {
+pub fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("vrrpd: the guard could not remove the addresses: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     for ignored in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
         // SAFETY: ignoring a signal installs no handler.
         unsafe { signal(ignored, SigHandler::SigIgn) }.context("cannot ignore signals")?;

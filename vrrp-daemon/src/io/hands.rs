@@ -88,6 +88,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
                     let count = self.setup.plan.instances[id.index()].addresses;
                     self.announcements.add(id, addresses, count, rounds);
                 }
+                // The driver has seen to it: it knows the advert.
                 Action::Absorb { .. } => {}
                 Action::Tell { id, event, effective } => (self.tell)(id, event, effective),
             }

@@ -74,9 +74,13 @@ fn filter(level: &str, wanted: Option<&str>) -> (EnvFilter, Option<String>) {
     }
 }
 
+/// Writing has a thread of its own, which must not take the signals that the main thread waits for: it is older than
+/// their being blocked, and SIGTERM would end the process there.
 fn queue(to: impl Write + Send + 'static, bound: usize) -> (NonBlocking, Log) {
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
     let (writer, guard) =
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(bound).thread_name("vrrpd-log").finish(to);
+    let _ = before.and_then(|before| before.thread_set_mask());
     let loss = Loss { lost: writer.error_counter(), told: Default::default() };
     (writer, Log { _writer: guard, loss })
 }
@@ -232,6 +236,25 @@ mod tests {
 
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
+        }
+    }
+
+    #[test]
+    fn the_writing_thread_takes_no_signals() {
+        let (_writer, _log) = queue(std::io::sink(), 1);
+        let start = std::time::Instant::now();
+        loop {
+            let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+            let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+            let mut writers = tasks.map(|task| task.path()).filter(|task| read(task.join("comm")) == "vrrpd-log\n");
+            if let Some(writer) = writers.next() {
+                let status = read(writer.join("status"));
+                let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:\t")).unwrap();
+                let term = 1 << (nix::sys::signal::Signal::SIGTERM as u32 - 1);
+                assert_ne!(u64::from_str_radix(blocked, 16).unwrap() & term, 0, "{blocked}");
+                return assert!(!SigSet::thread_get_mask().unwrap().contains(nix::sys::signal::Signal::SIGTERM));
+            }
+            assert!(start.elapsed() < Duration::from_secs(10), "there is no thread");
         }
     }
 

@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use vrrp_common::abi::{
-    AUTH_NONE, AUTH_PASS, CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, RULE_VLAN_AMBIGUOUS, RecordHead,
-    Rule, RuleKey,
+    AUTH_NONE, AUTH_PASS, CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, Expected, RULE_VLAN_AMBIGUOUS,
+    RecordHead, Rule, RuleKey,
 };
 use vrrp_common::classify::{Ingress, Packet, judge};
 use vrrp_common::drop::{Disposition, REASON_SLOTS};
 use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, MESSAGE_MAX};
-use vrrp_common::{Family, IfIndex, Instant};
+use vrrp_common::{IfIndex, Instant};
 
 use super::filter::RuleTable;
 use super::netlink::links::Link;
@@ -273,12 +273,25 @@ impl Ports {
         })
     }
 
-    /// What a record of the ring says to the engine.
-    pub fn recorded(&self, head: &RecordHead, message: &[u8]) -> Option<(Instant, Input)> {
+    /// What a record of the ring says to the engine, and what the kernel may absorb if the engine says so.
+    pub fn recorded(&self, head: &RecordHead, message: &[u8]) -> Option<(Instant, Input, Expected)> {
         let [a, b, c, d, ..] = head.source;
         let source = IpAddr::from([a, b, c, d]);
         let input = input(&self.setup, &self.advertised, InstanceId(head.slot), source, message)?;
-        Some((Instant::from_nanos(head.arrival), input))
+        let expected = Expected { source: head.source, header: *message.first_chunk()? };
+        Some((Instant::from_nanos(head.arrival), input, expected))
+    }
+
+    /// Has the kernel absorb adverts equal to this one for an instance, or none.
+    pub fn expect(&mut self, id: InstanceId, expected: Option<Expected>) {
+        if let Ok(xdp) = &mut self.xdp {
+            note(xdp.expect(id.0, expected));
+        }
+    }
+
+    /// When an advert for an instance was last absorbed.
+    pub fn last_seen(&self, id: InstanceId) -> Option<Instant> {
+        self.xdp.as_ref().ok()?.last_seen(id.0)
     }
 
     /// The ring of the program, once.
@@ -325,8 +338,12 @@ pub fn rule(setup: &Setup, id: InstanceId, source: Option<IpAddr>) -> Rule {
 
 fn input(setup: &Setup, advertised: &[Vec<[u8; 4]>], id: InstanceId, source: IpAddr, message: &[u8]) -> Option<Input> {
     let advert = Advert::parse(message)?;
-    let ours = advertised.get(id.index())?;
-    debug_assert_eq!(setup.plan.instances[id.index()].family, Family::V4);
+    let plan = setup.plan.instances.get(id.index())?;
+    // A rule removed while the kernel was reading it may have named another slot.
+    if advert.vrid != plan.vrid {
+        return None;
+    }
+    let ours = &advertised[id.index()];
     let addresses_match = same_addresses(advert.addresses, ours);
     let Advert { claim, interval, .. } = advert;
     Some(Input::Advert(id, Heard { source, claim, interval, addresses_match }))

@@ -4,6 +4,7 @@
 //! [`vrrp_common::classify`], on both sides.
 
 mod attach;
+mod seen;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -12,15 +13,17 @@ use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use anyhow::{Context, Result, anyhow, bail};
-use aya::maps::{HashMap, MapData, PerCpuArray, PerCpuValues, RingBuf};
+use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues, RingBuf};
 use aya::programs::{self, ProgramInfo};
 use aya::util::{KernelVersion, nr_cpus};
 use aya::{Ebpf, EbpfError, EbpfLoader, TestRun, TestRunOptions, include_bytes_aligned};
 use aya_log::EbpfLogger;
-use vrrp_common::abi::{CounterRow, Device, RecordHead, Rule, RuleKey};
+use vrrp_common::Instant;
+use vrrp_common::abi::{CounterRow, Device, Expected, RecordHead, Rule, RuleKey};
 use vrrp_common::drop::REASON_SLOTS;
 
 pub use attach::{Attached, Mode, Refused};
+use seen::LastSeen;
 
 /// The committed object; `VRRP_BPF_OBJECT=path` replaces it at run time.
 static OBJECT: &[u8] = include_bytes_aligned!("../../../vrrp-ebpf/vrrp.bpf.o");
@@ -48,6 +51,8 @@ pub struct Xdp {
     devices: HashMap<MapData, u32, [u8; size_of::<Device>()]>,
     rules: HashMap<MapData, [u8; size_of::<RuleKey>()], [u8; size_of::<Rule>()]>,
     counters: PerCpuArray<MapData, CounterRow>,
+    expected: Array<MapData, [u8; size_of::<Expected>()]>,
+    last_seen: LastSeen,
     ring: Option<Ring>,
     attached: BTreeMap<u32, attach::Attachment>,
 }
@@ -73,6 +78,8 @@ impl Xdp {
             .map_max_entries("DEVICES", devices.max(1))
             .map_max_entries("RULES", rules.max(1))
             .map_max_entries("COUNTERS", rows.max(1))
+            .map_max_entries("EXPECTED", rules.max(1))
+            .map_max_entries("LAST_SEEN", rules.max(1))
             .map_max_entries("RECORDS", ring_bytes(rules))
             .load(object)
             .map_err(load_error)?;
@@ -82,6 +89,8 @@ impl Xdp {
             devices: map("DEVICES")?.try_into()?,
             rules: map("RULES")?.try_into()?,
             counters: map("COUNTERS")?.try_into()?,
+            expected: map("EXPECTED")?.try_into()?,
+            last_seen: LastSeen::map(data(&map("LAST_SEEN")?)?.fd(), rules.max(1))?,
             ring: Some(Ring(map("RECORDS")?.try_into()?)),
             attached: BTreeMap::new(),
             ebpf,
@@ -122,6 +131,17 @@ impl Xdp {
         let cpus = nr_cpus().map_err(|(file, error)| anyhow!("{file}: {error}"))?;
         let zero = PerCpuValues::try_from(vec![[0; REASON_SLOTS]; cpus])?;
         self.counters.set(row, zero, 0).with_context(|| format!("XDP counters, row {row}"))
+    }
+
+    /// Absorbs adverts equal to this one for a slot, or with `None` delivers all.
+    pub fn expect(&mut self, slot: u32, expected: Option<Expected>) -> Result<()> {
+        let expected = expected.unwrap_or_default();
+        self.expected.set(slot, bytemuck::cast::<_, [u8; _]>(expected), 0).context("XDP map of expected adverts")
+    }
+
+    /// When an expected advert last came for a slot.
+    pub fn last_seen(&self, slot: u32) -> Option<Instant> {
+        self.last_seen.get(slot)
     }
 
     /// The ring of delivered adverts; `None` when it was taken before.
@@ -170,6 +190,14 @@ impl Xdp {
     /// The log of an object built with feature `trace`; `None` for any other.
     pub fn logger(&mut self) -> Option<EbpfLogger<&'static dyn log::Log>> {
         EbpfLogger::init(&mut self.ebpf).ok()
+    }
+}
+
+/// The data behind an array map.
+fn data(map: &Map) -> Result<&MapData> {
+    match map {
+        Map::Array(data) => Ok(data),
+        _ => bail!("the XDP object's map is no array"),
     }
 }
 

@@ -148,7 +148,7 @@ impl Diagnostic {
         writeln!(out, "{}: {} [{}]", self.severity.label(), self.message, self.class.label())?;
         if let Some((at, line)) = self.at.and_then(|at| Some((at, files.excerpt(at)?))) {
             // A tab stays a tab in the line of the mark, so that the mark stands where the terminal puts the word.
-            let shown: String = without_secret(line).chars().take(EXCERPT).collect();
+            let shown = printable(&without_secret(line), EXCERPT);
             let before = shown.chars().take(at.column.saturating_sub(1) as usize);
             let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
             let room = shown.chars().count().saturating_sub(indent.chars().count()).max(1);
@@ -172,6 +172,15 @@ fn without_secret(line: &str) -> String {
         None => line.to_owned(),
     }
 }
+
+/// The front of a text, safe for a terminal: a file that came from elsewhere may hold its control characters.
+fn printable(text: &str, most: usize) -> String {
+    let safe = |c: char| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().take(most).map(safe).collect()
+}
+
+/// Characters of a message; words of the file are quoted in it.
+const MESSAGE: usize = 400;
 
 /// Characters of a line that an excerpt shows.
 const EXCERPT: usize = 160;
@@ -207,6 +216,7 @@ impl Diagnostics {
 
     fn push(&mut self, severity: Severity, class: Class, at: Option<Span>, message: String) -> &mut Diagnostic {
         *self.counts.entry((class, severity)).or_default() += 1;
+        let message = printable(&message, MESSAGE);
         let diagnostic = Diagnostic { severity, class, at, message, done: None, hint: None };
         if !self.is_full() {
             self.list.push(diagnostic);
@@ -284,6 +294,18 @@ mod tests {
         assert_eq!(FileId(0), file);
         let line = found.iter().next().unwrap().line(&files);
         assert_eq!(line, "(k.conf: Line 2) unknown keyword `priorty`; the line is skipped; try it");
+    }
+
+    #[test]
+    fn neither_passwords_nor_control_characters_are_shown() {
+        let mut files = Files::default();
+        let file = files.add("k.conf", b" auth_pass sec ret\n\x1b[2J\n");
+        let mut found = Diagnostics::default();
+        for line in [1, 2] {
+            found.error(Class::Value, Span { file, line, column: 1, ..Span::default() }, "a\x1b[2Jb");
+        }
+        let report = found.report(&files);
+        assert!(report.contains(" auth_pass *** ***\n") && !report.contains('\x1b'), "{report}");
     }
 
     #[test]

@@ -65,18 +65,22 @@ impl fmt::Display for Unusable {
 }
 
 impl Command {
+    /// Where the program is.
+    pub fn program(&self) -> Result<PathBuf, Unusable> {
+        let program = self.argv.first().filter(|program| !program.is_empty()).ok_or(Unusable::Empty)?;
+        if program.contains('/') {
+            return Ok(PathBuf::from(program));
+        }
+        let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+        look_up(program, &path).ok_or_else(|| Unusable::NotInPath { program: program.clone() })
+    }
+
     /// Looks whether the command could be run, as keepalived does when it reads its configuration.
     ///
     /// The answer is about now and about this file alone: a directory above it that its user may not enter shows when it
     /// is run.
     pub fn inspect(&self) -> Result<(), Unusable> {
-        let program = self.argv.first().filter(|program| !program.is_empty()).ok_or(Unusable::Empty)?;
-        let path = if program.contains('/') {
-            PathBuf::from(program)
-        } else {
-            let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
-            look_up(program, &path).ok_or_else(|| Unusable::NotInPath { program: program.clone() })?
-        };
+        let path = self.program()?;
         let found = match path.metadata() {
             Ok(found) => found,
             Err(error) => return Err(Unusable::Inaccessible { path, error }),

@@ -2,20 +2,23 @@
 //!
 //! Not here: when to run it, and what its outcome means.
 
+mod image;
+
+use std::ffi::CString;
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ExitStatus, Stdio};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep};
 
-use super::command::{Command, RunAs};
+use super::command::Command;
+use image::{Image, pidfd};
 
 /// How long a run that is ended has from SIGTERM to SIGKILL.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -45,15 +48,6 @@ impl Outcome {
     }
 }
 
-impl From<ExitStatus> for Outcome {
-    fn from(status: ExitStatus) -> Self {
-        match (status.code(), status.signal()) {
-            (Some(code), _) => Self::Exited(code),
-            (None, signal) => Self::Signaled(signal.unwrap_or_default()),
-        }
-    }
-}
-
 /// What becomes of a run when the daemon is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bond {
@@ -75,7 +69,7 @@ pub struct Run {
 #[derive(Debug, Default)]
 struct Leader {
     /// `None` once it is reaped: from then on its number may be somebody else's.
-    child: Option<Child>,
+    pid: Option<Pid>,
     /// Readable when it has exited; `None` where the kernel has no pidfd.
     exit: Option<AsyncFd<OwnedFd>>,
 }
@@ -86,73 +80,28 @@ impl Command {
     /// It blocks until the program is loaded, about a millisecond: never to be called on the protocol thread. Needs a
     /// tokio runtime with its I/O driver.
     pub fn start(&self, more: &[&str], bond: Bond) -> io::Result<Run> {
-        let (program, arguments) = self.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        let mut command = std::process::Command::new(program);
-        command.args(arguments).args(more).current_dir("/").process_group(0);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        for name in WITHHELD {
-            command.env_remove(name);
-        }
-        let (run_as, parent) = (self.run_as, nix::unistd::getpid());
-        // SAFETY: runs in the child between fork and exec, and makes system calls only: it neither allocates nor locks.
-        unsafe { command.pre_exec(move || become_script(run_as, bond, parent)) };
-        let child = command.spawn()?;
-        let group = Pid::from_raw(child.id() as i32);
+        let program =
+            self.program().map_err(|unusable| io::Error::new(io::ErrorKind::NotFound, unusable.to_string()))?;
+        let arguments = self.argv.iter().map(String::as_str).chain(more.iter().copied()).map(str::as_bytes);
+        let image = Image {
+            program: CString::new(program.into_os_string().into_vec())?,
+            argv: arguments.map(CString::new).collect::<Result<_, _>>()?,
+            environment: environment(),
+            run_as: self.run_as,
+            bond,
+        };
+        let group = image.spawn()?;
         // Without a pidfd (ENOSYS, or no descriptors left) the run is polled.
         let exit = pidfd(group).ok();
-        Ok(Run { leader: Leader { child: Some(child), exit }, group })
+        Ok(Run { leader: Leader { pid: Some(group), exit }, group })
     }
 }
 
-/// Makes the forked child what a script expects to be.
-fn become_script(run_as: RunAs, bond: Bond, parent: Pid) -> io::Result<()> {
-    let normal = libc::sched_param { sched_priority: 0 };
-    // SAFETY: system calls on the calling process; the pointers are to live, initialised values.
-    unsafe {
-        // A script must not compete with the protocol thread. Without SCHED_RESET_ON_FORK this would be inherited.
-        check(libc::sched_setscheduler(0, libc::SCHED_OTHER, &normal))?;
-        // Ignored signals stay ignored across exec. SIGKILL, SIGSTOP and libc's own two refuse, which is as well.
-        for signal in 1..=64 {
-            libc::signal(signal, libc::SIG_DFL);
-        }
-        let mut none = std::mem::zeroed::<libc::sigset_t>();
-        libc::sigemptyset(&mut none);
-        check(libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut()))?;
-        // Ours are all close-on-exec; this is for what we inherited. Linux before 5.11 does not know the flag.
-        libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
-        // Only root may drop groups; as anybody else we can only run scripts as ourselves.
-        if libc::geteuid() == 0 {
-            check(libc::setgroups(0, std::ptr::null()))?;
-        }
-        check(libc::setresgid(run_as.gid, run_as.gid, run_as.gid))?;
-        check(libc::setresuid(run_as.uid, run_as.uid, run_as.uid))?;
-        if bond == Bond::EndsWithUs {
-            // After the change of user, which clears it.
-            check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM))?;
-            // The parent may have died before.
-            if libc::getppid() != parent.as_raw() {
-                return Err(io::Error::from_raw_os_error(libc::ESRCH));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn check(result: libc::c_int) -> io::Result<()> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// A descriptor that is readable when the process has exited.
-fn pidfd(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: takes two numbers.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), libc::PIDFD_NONBLOCK) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel just made this descriptor for us, close-on-exec, and nobody else knows it.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
-    // SAFETY: an `OwnedFd` gives the same open descriptor as long as it lives, and is closed by nobody else.
-    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
+/// Ours, without what is withheld.
+fn environment() -> Vec<CString> {
+    let inherited = std::env::vars_os().filter(|(name, _)| !WITHHELD.iter().any(|withheld| name == withheld));
+    let lines = inherited.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
+    lines.filter_map(|line| CString::new(line).ok()).collect()
 }
 
 impl Run {
@@ -173,7 +122,7 @@ impl Run {
             }
             sleep(POLL_INTERVAL).await;
         }
-        if self.leader.child.is_some() {
+        if self.leader.pid.is_some() {
             self.finish().await;
         }
     }
@@ -193,7 +142,7 @@ impl Run {
 impl Leader {
     async fn finish(&mut self) -> Outcome {
         loop {
-            if self.child.is_none() {
+            if self.pid.is_none() {
                 return Outcome::FailedToStart("already waited for".into());
             }
             if let Some(outcome) = self.reap() {
@@ -209,11 +158,13 @@ impl Leader {
 
     /// The outcome, when there is one.
     fn reap(&mut self) -> Option<Outcome> {
-        let outcome = match self.child.as_mut()?.try_wait() {
-            Ok(status) => status?.into(),
+        let outcome = match waitpid(self.pid?, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(_, status)) => Outcome::Exited(status),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Outcome::Signaled(signal as i32),
+            Ok(_) | Err(Errno::EINTR) => return None,
             Err(error) => Outcome::FailedToStart(error.to_string()),
         };
-        self.child = None;
+        self.pid = None;
         Some(outcome)
     }
 }
@@ -221,7 +172,7 @@ impl Leader {
 impl Drop for Run {
     fn drop(&mut self) {
         self.leader.reap();
-        if self.leader.child.is_none() {
+        if self.leader.pid.is_none() {
             return;
         }
         self.signal(Signal::SIGKILL);

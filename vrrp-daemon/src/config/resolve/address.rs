@@ -1,5 +1,6 @@
 //! The addresses of a virtual router: which are advertised, which are only held.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use vrrp_common::Version;
@@ -19,7 +20,9 @@ pub struct Addresses {
     /// Those of the advert first.
     pub list: Vec<VirtualAddress>,
     /// Interfaces of `dev`, whose link state counts.
-    pub watched: Vec<InterfaceId>,
+    pub watched: BTreeSet<InterfaceId>,
+    /// What is in the list.
+    known: BTreeSet<(IpAddr, InterfaceId)>,
 }
 
 impl Resolver<'_> {
@@ -32,7 +35,7 @@ impl Resolver<'_> {
         interface: InterfaceId,
         version: Version,
     ) -> Option<Addresses> {
-        let mut out = Addresses { list: Vec::new(), watched: Vec::new() };
+        let mut out = Addresses { list: Vec::new(), watched: BTreeSet::new(), known: BTreeSet::new() };
         let mut refused = false;
         let first_is_ipv6 = advertised.items.first().is_some_and(|first| first.value.address.is_ipv6());
         let mut count = 0;
@@ -93,13 +96,13 @@ impl Resolver<'_> {
             Some(dev) => self.interface(&dev.0, at),
             None => own,
         };
-        if out.list.iter().any(|known| known.address == address && known.interface == interface) {
+        if !out.known.insert((address, interface)) {
             let message = format!("({name}) `{address}` is there a second time");
             self.found.warning(Class::Duplicate, at, message).done("the first one counts");
             return true;
         }
-        if interface != own && !no_track && !out.watched.contains(&interface) {
-            out.watched.push(interface);
+        if interface != own && !no_track {
+            out.watched.insert(interface);
         }
         let broadcast = broadcast.map(IpAddr::V4);
         out.list.push(VirtualAddress { address, prefix, interface, broadcast, label, scope, advertised });

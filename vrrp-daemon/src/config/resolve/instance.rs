@@ -1,6 +1,6 @@
 //! Virtual routers: defaults, and what contradicts itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use vrrp_common::wire::checksum::ChecksumForm;
@@ -287,13 +287,14 @@ impl Resolver<'_> {
         &mut self,
         own: InterfaceId,
         own_watched: bool,
-        devs: &[InterfaceId],
+        devs: &BTreeSet<InterfaceId>,
         interfaces: Items<Use>,
         scripts: Items<Use>,
         priority: Priority,
         name: &str,
     ) -> Vec<Watch> {
         let mut watches = Vec::new();
+        let (mut watched, mut checked) = (BTreeSet::new(), BTreeSet::new());
         if own_watched {
             watches.push(Watch { subject: Subject::Interface(own), weight: Weight::default() });
         }
@@ -305,40 +306,45 @@ impl Resolver<'_> {
                 continue;
             }
             let weight = used.value.weight.map(Weight::from).unwrap_or_default();
-            self.watch(&mut watches, Subject::Interface(id), weight, priority, (name, &used));
+            if self.may_watch((&mut watched, id), weight, priority, (name, &used)) {
+                watches.push(Watch { subject: Subject::Interface(id), weight });
+            }
         }
         for used in scripts.items {
-            if let Some((id, weight)) = self.use_of(&used, "track_script", name) {
-                self.watch(&mut watches, Subject::Tracker(id), weight, priority, (name, &used));
+            if let Some((id, weight)) = self.use_of(&used, "track_script", name)
+                && self.may_watch((&mut checked, id), weight, priority, (name, &used))
+            {
+                watches.push(Watch { subject: Subject::Tracker(id), weight });
             }
         }
         for &dev in devs {
-            let subject = Subject::Interface(dev);
-            if dev != own && watches.iter().all(|watch| watch.subject != subject) {
-                watches.push(Watch { subject, weight: Weight::default() });
+            if dev != own && watched.insert(dev) {
+                watches.push(Watch { subject: Subject::Interface(dev), weight: Weight::default() });
             }
         }
         watches
     }
 
-    fn watch(
+    /// Whether something is to be watched, and from now on is; if not, reports why.
+    fn may_watch<T: Ord>(
         &mut self,
-        watches: &mut Vec<Watch>,
-        subject: Subject,
+        (watched, id): (&mut BTreeSet<T>, T),
         weight: Weight,
         priority: Priority,
         (name, used): (&str, &At<Use>),
-    ) {
+    ) -> bool {
         let tracked = &used.value.name;
-        if watches.iter().any(|watch| watch.subject == subject) {
+        if watched.contains(&id) {
             let message = format!("({name}) `{tracked}` is tracked a second time");
             self.found.warning(Class::Duplicate, used.at, message).done("the first line counts");
-        } else if weight.value != 0 && priority.is_owner() {
+            return false;
+        }
+        if weight.value != 0 && priority.is_owner() {
             let message = format!("({name}) `{tracked}` has a weight, and priority 255 never changes");
             self.found.warning(Class::Conflict, used.at, message).done("it is not tracked");
-        } else {
-            watches.push(Watch { subject, weight });
+            return false;
         }
+        watched.insert(id)
     }
 }
 

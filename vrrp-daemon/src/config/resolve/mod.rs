@@ -39,6 +39,7 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
         setup: Setup { daemon, ..Setup::default() },
         interfaces: BTreeMap::new(),
         trackers: Vec::new(),
+        tracker_names: BTreeMap::new(),
         names: BTreeSet::new(),
         routers: BTreeMap::new(),
         warned_of_security: false,
@@ -60,6 +61,8 @@ struct Resolver<'a> {
     setup: Setup,
     interfaces: BTreeMap<String, InterfaceId>,
     trackers: Vec<tracker::Tracker>,
+    /// Index into `trackers`, by the keyword that uses it and its name.
+    tracker_names: BTreeMap<(&'static str, String), usize>,
     /// Names of virtual routers so far.
     names: BTreeSet<String>,
     /// Who has an interface and VRID so far.

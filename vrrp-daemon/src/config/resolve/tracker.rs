@@ -16,7 +16,6 @@ pub struct Tracker {
     name: String,
     at: Span,
     keyword: &'static str,
-    used_by: &'static str,
     weight: Weight,
     what: What,
 }
@@ -36,7 +35,7 @@ const INTERVAL_MIN: Duration = Duration::from_millis(1);
 impl Resolver<'_> {
     pub(super) fn trackers(&mut self, Definitions(definitions): Definitions) {
         for Definition { name, at, spec } in definitions {
-            if self.trackers.iter().any(|known| known.name == name && known.keyword == spec.keyword()) {
+            if self.tracker_names.contains_key(&(spec.used_by(), name.clone())) {
                 let message = format!("{} `{name}` is defined a second time", spec.keyword());
                 self.found.notice(Class::Duplicate, at, message).done("the first one counts");
                 continue;
@@ -46,7 +45,8 @@ impl Resolver<'_> {
                 Spec::Script(script) => self.script(script, &name, at),
             };
             if let Some((weight, what)) = resolved {
-                self.trackers.push(Tracker { name, at, keyword, used_by, weight: weight.into(), what });
+                self.tracker_names.insert((used_by, name.clone()), self.trackers.len());
+                self.trackers.push(Tracker { name, at, keyword, weight: weight.into(), what });
             }
         }
     }
@@ -83,10 +83,10 @@ impl Resolver<'_> {
     }
 
     /// The tracker that a virtual router uses, and its weight; `None` when there is none, reported.
-    pub(super) fn use_of(&mut self, used: &At<Use>, keyword: &str, of: &str) -> Option<(TrackerId, Weight)> {
+    pub(super) fn use_of(&mut self, used: &At<Use>, keyword: &'static str, of: &str) -> Option<(TrackerId, Weight)> {
         let At { value: Use { name, weight }, at } = used;
-        let defined = self.trackers.iter_mut().find(|known| known.name == *name && known.used_by == keyword);
-        let Some(tracker) = defined else {
+        let index = self.tracker_names.get(&(keyword, name.clone()));
+        let Some(tracker) = index.and_then(|&index| self.trackers.get_mut(index)) else {
             let message = format!("({of}) `{keyword}` names `{name}`, which is not defined");
             self.found.error(Class::Reference, *at, message).done("it is not tracked");
             return None;

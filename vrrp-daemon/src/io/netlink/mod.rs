@@ -34,8 +34,13 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 pub enum Command {
     /// Remove what an earlier daemon left behind.
     Tidy,
-    Install { id: InstanceId, tenure: Tenure },
-    Release { id: InstanceId },
+    Install {
+        id: InstanceId,
+        tenure: Tenure,
+    },
+    Release {
+        id: InstanceId,
+    },
 }
 
 /// What became of it, and what happened on its own.

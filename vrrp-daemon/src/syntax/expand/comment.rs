@@ -17,8 +17,8 @@ pub fn strip(line: &Text) -> Text {
                 kept = at + 1;
                 rest.next();
             }
-            // `\"` opens and closes nothing.
-            '\\' if chars[at + 1..].starts_with('"') => {
+            // `\"` opens and closes nothing, and the second of two backslashes escapes nothing.
+            '\\' if chars[at + 1..].starts_with(['"', '\\']) => {
                 rest.next();
             }
             '#' | '!' if !quoted => {

@@ -144,6 +144,11 @@ impl Expander<'_> {
             if line.as_str().is_empty() {
                 continue;
             }
+            if line.as_str().len() > EXPANDED {
+                let message = format!("a line that grows beyond {EXPANDED} octets");
+                self.found.error(Class::Limit, line.whole(), message).done("the line is skipped");
+                continue;
+            }
             match repeat::directive(line.as_str()) {
                 Some(kind) => self.repeated(kind, line, depth),
                 None => self.plain(line, depth),
@@ -155,11 +160,6 @@ impl Expander<'_> {
         if let Some((kind, pattern)) = include::directive(line.as_str()) {
             let at = line.whole();
             return self.include(kind, pattern, at, depth);
-        }
-        if line.as_str().len() > EXPANDED {
-            let message = format!("a line that grows beyond {EXPANDED} octets");
-            self.found.error(Class::Limit, line.whole(), message).done("the line is skipped");
-            return;
         }
         if !self.spend(PRICE, line.whole()) {
             return;

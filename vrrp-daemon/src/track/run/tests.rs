@@ -4,6 +4,7 @@ use std::os::fd::AsRawFd;
 
 use super::*;
 use crate::testing::{Dir, lives, shell, skip, wait_until_gone};
+use crate::track::command::RunAs;
 
 async fn outcome(command: Command) -> Outcome {
     match command.start(&[], Bond::EndsWithUs) {
@@ -142,4 +143,26 @@ async fn dropped_is_killed_and_reaped() {
         sleep(Duration::from_millis(5)).await;
     }
     panic!("still there");
+}
+
+#[tokio::test]
+async fn a_bound_run_ends_with_the_thread_that_started_it_another_does_not() {
+    let dir = Dir::new();
+    let [bound, free] = ["bound", "free"].map(|name| shell(&dir, &format!("echo $$ > $0/{name}; exec sleep 100")));
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _inside = runtime.enter();
+        // As when the daemon is killed: nobody tidies up.
+        std::mem::forget(bound.start(&[], Bond::EndsWithUs).unwrap());
+        std::mem::forget(free.start(&[], Bond::OutlivesUs).unwrap());
+    })
+    .join()
+    .unwrap();
+    let free = dir.wait_for("free", |text| text.ends_with('\n')).await;
+    // It may have been ended before its first line.
+    wait_until_gone(&dir.read("bound")).await;
+    assert!(lives(&free));
+    let free = Pid::from_raw(free.trim().parse().unwrap());
+    killpg(free, Signal::SIGKILL).unwrap();
+    waitpid(free, None).unwrap();
 }

@@ -1,0 +1,75 @@
+//! Every keyword of keepalived's and of ours, with what becomes of it: what docs/compat.md is made of.
+
+use super::global::GlobalDefs;
+use super::instance::{Authentication, Instance, SyncGroup};
+use super::root::Config;
+use crate::syntax::schema::{Block, Foreign, Keyword, Outcome};
+use crate::track::script::Script;
+
+/// A keyword of one block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The block's keyword; empty outside all blocks.
+    pub block: &'static str,
+    pub name: &'static str,
+    pub standing: Standing,
+    /// What it means, or why it is not done.
+    pub text: &'static str,
+}
+
+/// What becomes of a keyword.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Read, and done.
+    Done,
+    /// Reported and skipped.
+    Skipped,
+    /// The virtual router is left out; outside virtual routers: all of them are.
+    Refused,
+    /// Skipped, with one notice for all of keepalived's load balancing.
+    LoadBalancing,
+}
+
+/// All keywords, block after block, in the order of their tables.
+pub fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    of::<Config>("", &mut rows);
+    of::<GlobalDefs>("global_defs", &mut rows);
+    of::<Script>("vrrp_script", &mut rows);
+    of::<SyncGroup>("vrrp_sync_group", &mut rows);
+    of::<Instance>("vrrp_instance", &mut rows);
+    of::<Authentication>("authentication", &mut rows);
+    rows
+}
+
+fn of<B: Block>(block: &'static str, rows: &mut Vec<Row>) {
+    for &Keyword { names, help } in B::KEYWORDS {
+        // Sync groups are read only to know which virtual routers to refuse.
+        let is_group = block == "vrrp_sync_group" || names == ["vrrp_sync_group"];
+        let standing = if is_group { Standing::Refused } else { Standing::Done };
+        rows.extend(names.iter().map(|&name| Row { block, name, standing, text: help }));
+    }
+    for &Foreign { name, outcome, why } in B::FOREIGN {
+        let standing = match outcome {
+            Outcome::Skipped => Standing::Skipped,
+            Outcome::Refused => Standing::Refused,
+            Outcome::LoadBalancing => Standing::LoadBalancing,
+        };
+        rows.push(Row { block, name, standing, text: why });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keyword_has_one_row_in_a_block() {
+        let rows = rows();
+        for row in &rows {
+            let same = |other: &&Row| (other.block, other.name) == (row.block, row.name);
+            assert_eq!(rows.iter().filter(same).count(), 1, "{row:?}");
+            assert!(!row.text.is_empty() || row.standing == Standing::LoadBalancing, "{row:?}");
+        }
+    }
+}
