@@ -160,7 +160,9 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        if std::env::var_os("VRRP_KEEP").is_none() {
+        if std::env::var_os("VRRP_KEEP").is_some() {
+            println!("kept: {}", self.directory.display());
+        } else {
             let _ = std::fs::remove_dir_all(&self.directory);
         }
         sweep::directory_removed(&self.directory);
