@@ -76,7 +76,7 @@ fn a_configuration_without_a_vrid_is_refused() {
         for instead in ["    virtual_router_id\n", ""] {
             let text = Conf::v3(100).text().replace(keyword, instead);
             lab.announce_error("virtual_router_id");
-            lab.announce_error("no virtual router");
+            lab.announce_error("no virtual router is left");
             let (code, log) = refused(&mut lab.start(A, Vrrpd, &text)?)?;
             ensure!(code == CONFIGURATION && log.contains("virtual_router_id"), "exit code {code}: {log}");
         }

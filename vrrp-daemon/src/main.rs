@@ -40,6 +40,11 @@ fn main() -> ExitCode {
     if checked.exit_code() == UNUSABLE_CONFIGURATION {
         return ExitCode::from(UNUSABLE_CONFIGURATION);
     }
+    // Nothing but a daemon that looks well and serves nobody.
+    if checked.setup.instances.is_empty() && checked.has_errors() {
+        tracing::error!("no virtual router is left of {}", cli.use_file.display());
+        return ExitCode::from(UNUSABLE_CONFIGURATION);
+    }
     let places =
         Places { pid_file: cli.pid_file().cloned(), run_dir: cli.run_dir, config: cli.use_file, log: Some(log.loss()) };
     match run::run(checked.setup, &places) {
