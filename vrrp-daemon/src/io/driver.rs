@@ -196,7 +196,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
             let Action::Absorb { id, on } = self.actions[index] else { continue };
             let expected = expected.filter(|_| on);
             if expected.is_some() || self.absorbing[id.index()] {
-                self.ports.expect(id, expected);
+                self.ports.absorb(id, expected);
                 self.see(id);
                 self.absorbing[id.index()] = expected.is_some();
             }

@@ -283,9 +283,9 @@ impl Ports {
     }
 
     /// Has the kernel absorb adverts equal to this one for an instance, or none.
-    pub fn expect(&mut self, id: InstanceId, expected: Option<Expected>) {
+    pub fn absorb(&mut self, id: InstanceId, expected: Option<Expected>) {
         if let Ok(xdp) = &mut self.xdp {
-            note(xdp.expect(id.0, expected));
+            note(xdp.absorb(id.0, expected));
         }
     }
 

@@ -77,6 +77,10 @@ pub struct Places {
 
 /// Runs until a signal says otherwise.
 pub fn run(mut setup: Setup, places: &Places) -> Result<(), Failure> {
+    if setup.instances.is_empty() {
+        let text = "the configuration has no virtual router that could run; `vrrpd -t` says why";
+        return Err(Failure::Configuration(text.into()));
+    }
     privilege::check().map_err(Failure::Permission)?;
     // Before any thread starts, so that all inherit it: signals are for `wait_for_signals` alone.
     let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
@@ -126,8 +130,11 @@ fn start_errands(
     Ok(errands::start(Arc::clone(setup), socket, process, inbox.clone(), report)?)
 }
 
-/// Every interface must exist; keepalived, too, refuses to start without.
+/// Every interface must exist, unless it may come later; keepalived, too, refuses to start without.
 fn check_interfaces(setup: &Setup, links: &[Option<Link>]) -> Result<(), Failure> {
+    if setup.daemon.dynamic_interfaces {
+        return Ok(());
+    }
     let missing: Vec<_> = setup.interfaces.iter().zip(links).filter(|(_, link)| link.is_none()).collect();
     let Some((first, _)) = missing.first() else { return Ok(()) };
     let users = setup.plan.instances.iter().zip(&setup.instances);

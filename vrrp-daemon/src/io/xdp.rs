@@ -134,7 +134,7 @@ impl Xdp {
     }
 
     /// Absorbs adverts equal to this one for a slot, or with `None` delivers all.
-    pub fn expect(&mut self, slot: u32, expected: Option<Expected>) -> Result<()> {
+    pub fn absorb(&mut self, slot: u32, expected: Option<Expected>) -> Result<()> {
         let expected = expected.unwrap_or_default();
         self.expected.set(slot, bytemuck::cast::<_, [u8; _]>(expected), 0).context("XDP map of expected adverts")
     }
