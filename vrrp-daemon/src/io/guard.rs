@@ -5,10 +5,12 @@
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::IpAddr;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 
 use anyhow::Context;
+use nix::fcntl::FcntlArg;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use vrrp_common::IfIndex;
 
@@ -16,6 +18,10 @@ use super::netlink::addresses;
 
 /// The hidden first argument that makes `vrrpd` a guard.
 pub const ARGUMENT: &str = "--guard";
+
+/// The least number of the pipe's descriptor. Of a dead process the kernel releases the files in descending order, and
+/// takes tens of milliseconds for those with sockets and programs: longer than a backup waits at 10 ms.
+const LAST: i32 = 1000;
 
 /// The daemon's end.
 pub struct Guard {
@@ -35,7 +41,7 @@ impl Guard {
             .process_group(0)
             .spawn()
             .context("cannot start the guard process")?;
-        let pipe = process.stdin.take();
+        let pipe = process.stdin.take().map(released_first);
         Ok(Self { process, pipe })
     }
 
@@ -57,6 +63,15 @@ impl Guard {
             tracing::error!(%error, "the guard process is gone: addresses would stay if this daemon were killed");
             self.pipe = None;
         }
+    }
+}
+
+/// The same pipe by a descriptor of a high number; by its own where so many are not allowed.
+fn released_first(pipe: ChildStdin) -> ChildStdin {
+    match nix::fcntl::fcntl(&pipe, FcntlArg::F_DUPFD_CLOEXEC(LAST)) {
+        // SAFETY: the descriptor was made a line above, and nobody else knows of it.
+        Ok(raw) => ChildStdin::from(unsafe { OwnedFd::from_raw_fd(raw) }),
+        Err(_) => pipe,
     }
 }
 
