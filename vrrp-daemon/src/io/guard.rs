@@ -3,7 +3,8 @@
 //! It reads from a pipe which addresses the daemon holds. When the pipe ends, what is still held goes.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufRead, BufReader, Write};
+use std::fmt::Write as _;
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::IpAddr;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -14,7 +15,7 @@ use nix::fcntl::FcntlArg;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use vrrp_common::IfIndex;
 
-use super::netlink::addresses;
+use super::netlink::addresses::{BATCH, Outcome, Request, Requests};
 
 /// The hidden first argument that makes `vrrpd` a guard.
 pub const ARGUMENT: &str = "--guard";
@@ -27,6 +28,8 @@ const LAST: i32 = 1000;
 pub struct Guard {
     process: Child,
     pipe: Option<ChildStdin>,
+    /// Lines to write.
+    untold: String,
 }
 
 impl Guard {
@@ -42,7 +45,7 @@ impl Guard {
             .spawn()
             .context("cannot start the guard process")?;
         let pipe = process.stdin.take().map(released_first);
-        Ok(Self { process, pipe })
+        Ok(Self { process, pipe, untold: String::new() })
     }
 
     /// Tells that an address is about to be set.
@@ -56,13 +59,18 @@ impl Guard {
     }
 
     fn tell(&mut self, sign: char, index: IfIndex, address: IpAddr, prefix: u8) {
-        let Some(pipe) = &mut self.pipe else { return };
-        // One write for one line, so that the guard never reads half of one.
-        let line = format!("{sign} {} {address} {prefix}\n", index.0);
-        if let Err(error) = pipe.write_all(line.as_bytes()) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.untold, "{sign} {} {address} {prefix}", index.0);
+    }
+
+    /// Hands over what was told: before the first of it is done.
+    pub fn flush(&mut self) {
+        let Some(pipe) = self.pipe.as_mut().filter(|_| !self.untold.is_empty()) else { return };
+        if let Err(error) = pipe.write_all(self.untold.as_bytes()) {
             tracing::error!(%error, "the guard process is gone: addresses would stay if this daemon were killed");
             self.pipe = None;
         }
+        self.untold.clear();
     }
 }
 
@@ -107,17 +115,17 @@ fn run() -> anyhow::Result<()> {
     if held.is_empty() {
         return Ok(());
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    runtime.block_on(async {
-        let (connection, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
-        tokio::spawn(connection);
-        for (index, address, prefix) in held {
-            if let Err(error) = addresses::remove(&handle, IfIndex(index), address, prefix).await {
+    let mut requests = Requests::open().context("cannot open a netlink socket")?;
+    let places: Vec<_> = held.into_iter().map(|(index, address, prefix)| (IfIndex(index), address, prefix)).collect();
+    for batch in places.chunks(BATCH) {
+        let removals: Vec<_> = batch.iter().copied().map(Request::Remove).collect();
+        for ((_, address, prefix), outcome) in batch.iter().zip(requests.make(&removals)?) {
+            if let Outcome::Failed(error) = outcome {
                 eprintln!("vrrpd: cannot remove {address}/{prefix} after the daemon died: {error}");
             }
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 /// What is held when the input ends. A line cut short by the daemon's death counts for nothing.

@@ -94,14 +94,16 @@ pub fn run(mut setup: Setup, places: &Places) -> Result<(), Failure> {
     let (inbox, messages) = mpsc::channel(driver::INBOX);
     let reports = inbox.clone();
     let report = async move |report| drop(reports.send(Message::Network(report)).await);
-    let (network, links) = netlink::start(Arc::clone(&setup), Guard::start()?, report)?;
+    let mut urgency = Urgency::of(&setup);
+    urgency.prepare();
+    let (network, links) = netlink::start(Arc::clone(&setup), Guard::start()?, urgency, report)?;
     check_interfaces(&setup, &links)?;
 
     network.commands.try_send(Command::Tidy)?;
     let errands = start_errands(&setup, places, socket, &inbox)?;
     let notify = errands.notify();
     let tell = move |id, event, priority| notify.tell(id, event, priority);
-    let protocol = start_protocol(&setup, load_xdp(&setup), links, &network, messages, tell)?;
+    let protocol = start_protocol(&setup, urgency, links, &network, messages, tell)?;
     tracing::info!("Startup complete");
     let outcome = wait_for_signals(&signals, &inbox).and_then(|()| join(protocol));
     errands.stop();
@@ -159,12 +161,13 @@ type Protocol = JoinHandle<anyhow::Result<()>>;
 /// Starts the protocol thread with what is known of the interfaces.
 fn start_protocol(
     setup: &Arc<Setup>,
-    xdp: Result<Xdp, String>,
+    urgency: Urgency,
     links: Vec<Option<Link>>,
     network: &Netlink,
     messages: mpsc::Receiver<Message>,
     tell: impl FnMut(InstanceId, Event, Priority) + Send + 'static,
 ) -> Result<Protocol, Failure> {
+    let xdp = load_xdp(setup);
     if let Err(why) = &xdp {
         tracing::info!("no XDP program: {why}; adverts are judged on raw sockets");
         demand(setup, why)?;
@@ -187,7 +190,7 @@ fn start_protocol(
         match outcome {
             Ok((runtime, driver)) => {
                 let _ = ready.send(Ok(()));
-                Urgency::of(&setup).apply();
+                urgency.apply(0);
                 let result = runtime.block_on(driver.run());
                 // The main thread waits for a signal; however this ended, it is over.
                 let _ = kill(Pid::this(), Signal::SIGTERM);
