@@ -1,6 +1,7 @@
 //! The configured interfaces as the protocol sees them: socket, XDP program, rules and source addresses, kept in step
 //! with what the kernel reports.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -48,8 +49,8 @@ pub struct Ports {
     sources: Vec<Option<IpAddr>>,
     /// By instance: the advertised IPv4 addresses.
     pub advertised: Vec<Vec<[u8; 4]>>,
-    /// What the raw sockets' path counted; rows as in the kernel.
-    counters: Vec<CounterRow>,
+    /// What the raw sockets' path counted, by rows as in the kernel; none for most.
+    counters: BTreeMap<u32, CounterRow>,
 }
 
 /// The row of counters for frames of no instance, and that for an instance's.
@@ -85,7 +86,7 @@ impl Ports {
             rules: RuleTable::default(),
             sources: vec![None; setup.instances.len()],
             advertised: setup.instances.iter().map(advertised4).collect(),
-            counters: vec![[0; REASON_SLOTS]; rows(&setup) as usize],
+            counters: BTreeMap::new(),
             setup,
         })
     }
@@ -124,7 +125,7 @@ impl Ports {
     }
 
     fn counters(&self, row: u32) -> CounterRow {
-        let mut sum = self.counters[row as usize];
+        let mut sum = self.counters.get(&row).copied().unwrap_or([0; REASON_SLOTS]);
         if let Ok(xdp) = &self.xdp
             && let Ok(kernel) = xdp.counters(row)
         {
@@ -261,7 +262,7 @@ impl Ports {
             let found = judge(packet, found, ingress, rules, &mut message);
             // Where a program is attached it has counted this frame, and passed it on.
             if matches!(port.path, Path::Socket(_)) {
-                counters[found.row as usize][found.reason as usize] += 1;
+                counters.entry(found.row).or_insert([0; REASON_SLOTS])[found.reason as usize] += 1;
             }
             if found.disposition == Disposition::Deliver {
                 let source = IpAddr::from(found.source);
