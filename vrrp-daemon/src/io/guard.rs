@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::IpAddr;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 
 use anyhow::Context;
+use nix::fcntl::FcntlArg;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use vrrp_common::IfIndex;
 
@@ -17,6 +19,10 @@ use super::netlink::addresses::{BATCH, Outcome, Request, Requests};
 
 /// The hidden first argument that makes `vrrpd` a guard.
 pub const ARGUMENT: &str = "--guard";
+
+/// The least number of the pipe's descriptor. Of a dead process the kernel releases the files in descending order, and
+/// takes tens of milliseconds for those with sockets and programs: longer than a backup waits at 10 ms.
+const LAST: i32 = 1000;
 
 /// The daemon's end.
 pub struct Guard {
@@ -38,7 +44,7 @@ impl Guard {
             .process_group(0)
             .spawn()
             .context("cannot start the guard process")?;
-        let pipe = process.stdin.take();
+        let pipe = process.stdin.take().map(released_first);
         Ok(Self { process, pipe, untold: String::new() })
     }
 
@@ -65,6 +71,15 @@ impl Guard {
             self.pipe = None;
         }
         self.untold.clear();
+    }
+}
+
+/// The same pipe by a descriptor of a high number; by its own where so many are not allowed.
+fn released_first(pipe: ChildStdin) -> ChildStdin {
+    match nix::fcntl::fcntl(&pipe, FcntlArg::F_DUPFD_CLOEXEC(LAST)) {
+        // SAFETY: the descriptor was made a line above, and nobody else knows of it.
+        Ok(raw) => ChildStdin::from(unsafe { OwnedFd::from_raw_fd(raw) }),
+        Err(_) => pipe,
     }
 }
 
