@@ -1,6 +1,7 @@
 //! The configured interfaces as the protocol sees them: socket, XDP program, rules and source addresses, kept in step
 //! with what the kernel reports.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -46,10 +47,13 @@ pub struct Ports {
     rules: RuleTable,
     /// By instance: what it sends from.
     sources: Vec<Option<IpAddr>>,
+    by_index: BTreeMap<IfIndex, InterfaceId>,
+    /// By an interface: those that stand on it.
+    above: BTreeMap<IfIndex, BTreeSet<InterfaceId>>,
     /// By instance: the advertised IPv4 addresses.
     pub advertised: Vec<Vec<[u8; 4]>>,
-    /// What the raw sockets' path counted; rows as in the kernel.
-    counters: Vec<CounterRow>,
+    /// What the raw sockets' path counted, by rows as in the kernel; none for most.
+    counters: BTreeMap<u32, CounterRow>,
 }
 
 /// The row of counters for frames of no instance, and that for an instance's.
@@ -84,8 +88,10 @@ impl Ports {
             xdp,
             rules: RuleTable::default(),
             sources: vec![None; setup.instances.len()],
+            by_index: BTreeMap::new(),
+            above: BTreeMap::new(),
             advertised: setup.instances.iter().map(advertised4).collect(),
-            counters: vec![[0; REASON_SLOTS]; rows(&setup) as usize],
+            counters: BTreeMap::new(),
             setup,
         })
     }
@@ -124,7 +130,7 @@ impl Ports {
     }
 
     fn counters(&self, row: u32) -> CounterRow {
-        let mut sum = self.counters[row as usize];
+        let mut sum = self.counters.get(&row).copied().unwrap_or([0; REASON_SLOTS]);
         if let Ok(xdp) = &self.xdp
             && let Ok(kernel) = xdp.counters(row)
         {
@@ -140,6 +146,7 @@ impl Ports {
         if old != new {
             self.close(id, old);
             if let Some(index) = new {
+                self.by_index.insert(index, id);
                 self.open(id, index);
             }
         }
@@ -150,12 +157,29 @@ impl Ports {
         for instance in self.ports[id.index()].instances.clone() {
             let source = self.setup.instances[instance.index()].source.or(primary);
             self.sources[instance.index()] = source;
-            if let Some(index) = new {
-                self.set_rule(instance, index);
-            }
             inputs.push(Input::Source { id: instance, address: source });
         }
+        self.set_rules(id);
+        self.stands_on(id, before.and_then(|link| link.lower), link.and_then(|link| link.lower));
         inputs.push(Input::Interface { id, up: link.is_some_and(|link| link.up) });
+    }
+
+    /// An interface stands on another than before: what those two see by their own rules may be its.
+    fn stands_on(&mut self, id: InterfaceId, before: Option<IfIndex>, now: Option<IfIndex>) {
+        if before == now {
+            return;
+        }
+        if let Some(others) = before.and_then(|index| self.above.get_mut(&index)) {
+            others.remove(&id);
+        }
+        if let Some(index) = now {
+            self.above.entry(index).or_default().insert(id);
+        }
+        for index in [before, now].into_iter().flatten() {
+            if let Some(&lower) = self.by_index.get(&index) {
+                self.set_rules(lower);
+            }
+        }
     }
 
     fn open(&mut self, id: InterfaceId, index: IfIndex) {
@@ -192,6 +216,7 @@ impl Ports {
         self.sockets.remove(id);
         self.ports[id.index()].path = Path::Socket("the interface does not exist".into());
         let Some(index) = index else { return };
+        self.by_index.remove(&index);
         for instance in self.ports[id.index()].instances.clone() {
             let key = key(&self.setup.plan.instances[instance.index()], index);
             self.rules.remove(key);
@@ -224,24 +249,30 @@ impl Ports {
         Device { row: device_row(id), flags }
     }
 
-    fn set_rule(&mut self, id: InstanceId, index: IfIndex) {
-        let plan = &self.setup.plan.instances[id.index()];
-        let key = key(plan, index);
-        let mut rule = rule(&self.setup, id, self.sources[id.index()]);
-        self.rules.insert(key, rule);
-        if self.is_ambiguous(plan, index) {
-            rule.flags |= RULE_VLAN_AMBIGUOUS;
-        }
-        if let Ok(xdp) = &mut self.xdp {
-            note(xdp.set_rule(key, &rule));
+    /// Writes the rules of an interface's instances, here and in the kernel.
+    fn set_rules(&mut self, id: InterfaceId) {
+        let Some(Link { index, .. }) = self.ports[id.index()].link else { return };
+        for instance in self.ports[id.index()].instances.clone() {
+            let plan = &self.setup.plan.instances[instance.index()];
+            let key = key(plan, index);
+            let mut rule = rule(&self.setup, instance, self.sources[instance.index()]);
+            if self.is_ambiguous(plan, index) {
+                rule.flags |= RULE_VLAN_AMBIGUOUS;
+            }
+            if let Ok(xdp) = &mut self.xdp {
+                note(xdp.set_rule(key, &rule));
+            }
+            // The socket of an interface hears no other's adverts.
+            rule.flags = 0;
+            self.rules.insert(key, rule);
         }
     }
 
     /// Whether the same VRID is configured on an interface that stands on this one: the parent's program may see that
     /// one's adverts with their VLAN tag stripped.
     fn is_ambiguous(&self, plan: &InstancePlan, index: IfIndex) -> bool {
-        let above = self.ports.iter().filter(|port| port.link.is_some_and(|link| link.lower == Some(index)));
-        let mut others = above.flat_map(|port| &port.instances);
+        let above = self.above.get(&index).into_iter().flatten();
+        let mut others = above.flat_map(|id| &self.ports[id.index()].instances);
         others.any(|other| {
             let other = &self.setup.plan.instances[other.index()];
             (other.vrid, other.family) == (plan.vrid, plan.family)
@@ -261,7 +292,7 @@ impl Ports {
             let found = judge(packet, found, ingress, rules, &mut message);
             // Where a program is attached it has counted this frame, and passed it on.
             if matches!(port.path, Path::Socket(_)) {
-                counters[found.row as usize][found.reason as usize] += 1;
+                counters.entry(found.row).or_insert([0; REASON_SLOTS])[found.reason as usize] += 1;
             }
             if found.disposition == Disposition::Deliver {
                 let source = IpAddr::from(found.source);

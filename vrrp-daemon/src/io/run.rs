@@ -15,9 +15,10 @@ use vrrp_common::Priority;
 use super::control::Socket;
 use super::driver::{self, Driver, Message};
 use super::errands::{self, Errands};
+use super::files;
 use super::guard::Guard;
 use super::hands::Hands;
-use super::log::Loss;
+use super::log::{self, Loss};
 use super::netlink::links::Link;
 use super::netlink::{self, Command, Netlink};
 use super::pidfile::PidFile;
@@ -70,6 +71,8 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 pub struct Places {
     pub run_dir: PathBuf,
     pub config: PathBuf,
+    /// What `@id` lines compare with, if not the host's name.
+    pub config_id: Option<String>,
     pub pid_file: Option<PathBuf>,
     /// What the log lost, for the status.
     pub log: Option<Loss>,
@@ -105,7 +108,7 @@ pub fn run(mut setup: Setup, places: &Places) -> Result<(), Failure> {
     let tell = move |id, event, priority| notify.tell(id, event, priority);
     let protocol = start_protocol(&setup, urgency, links, &network, messages, tell)?;
     tracing::info!("Startup complete");
-    let outcome = wait_for_signals(&signals, &inbox).and_then(|()| join(protocol));
+    let outcome = wait_for_signals(&signals, &inbox, places).and_then(|()| join(protocol));
     errands.stop();
     let Netlink { commands, thread } = network;
     drop(commands);
@@ -216,18 +219,29 @@ fn demand(setup: &Setup, why: &str) -> Result<(), Failure> {
     }
 }
 
-fn wait_for_signals(signals: &SigSet, inbox: &mpsc::Sender<Message>) -> anyhow::Result<()> {
+fn wait_for_signals(signals: &SigSet, inbox: &mpsc::Sender<Message>, places: &Places) -> anyhow::Result<()> {
     loop {
         match signals.wait()? {
-            Signal::SIGHUP => {
-                tracing::warn!("SIGHUP: this version does not reload; restart it to apply a new configuration")
-            }
+            Signal::SIGHUP => review(places),
             _ => {
                 // Gone, if it is the protocol thread that ended.
                 let _ = inbox.blocking_send(Message::Stop);
                 return Ok(());
             }
         }
+    }
+}
+
+/// SIGHUP: says what the configuration of now is worth. It is not applied while the daemon runs.
+fn review(places: &Places) {
+    let checked = files::check(&places.config, places.config_id.as_deref());
+    log::findings(&checked);
+    let path = places.config.display();
+    match checked.is_readable() && !checked.has_errors() {
+        true => {
+            tracing::warn!("SIGHUP: {path} is in order, but this version does not reload: restart vrrpd to apply it")
+        }
+        false => tracing::warn!("SIGHUP: {path} has errors; the configuration read at the start goes on"),
     }
 }
 

@@ -34,10 +34,11 @@ const PROGRAM: &str = "vrrp";
 /// The first kernel with `bpf_xdp_load_bytes`.
 const KERNEL_FLOOR: KernelVersion = KernelVersion::new(5, 18, 0);
 
-/// Bounds of the ring, powers of two and multiples of every page size. Between them it holds two records of full
-/// length for each rule: one advert of every virtual router while the reader is busy with the one before.
-const RING_BYTES: (u32, u32) = (64 << 10, 4 << 20);
-const RING_BYTES_PER_RULE: u32 = 640;
+/// Bounds of the ring, powers of two and multiples of every page size. Between them it holds two records of one or two
+/// addresses for each rule: an advert of every virtual router while the reader is busy with the one before. What finds
+/// it full goes to the raw socket, so it need not hold the worst. It is mapped twice, so each octet counts double.
+const RING_BYTES: (u32, u32) = (64 << 10, 1 << 20);
+const RING_BYTES_PER_RULE: u32 = 128;
 
 /// Ifindex of every namespace's loopback device, on which the kernel runs a test frame.
 pub const TEST_IFINDEX: u32 = 1;
@@ -297,8 +298,8 @@ mod tests {
     #[test]
     fn the_ring_is_bounded() {
         assert_eq!(ring_bytes(0), 64 << 10);
-        assert_eq!(ring_bytes(1000), 1 << 20);
-        assert_eq!(ring_bytes(u32::MAX), 4 << 20);
+        assert_eq!(ring_bytes(1000), 128 << 10);
+        assert_eq!(ring_bytes(u32::MAX), 1 << 20);
     }
 
     #[test]
