@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use vrrp_common::abi::Expected;
 use vrrp_common::{Instant, Priority};
 
 use super::clock::{self, Deadline};
@@ -16,7 +15,7 @@ use super::hands::Hands;
 use super::netlink::Report;
 use super::netlink::links::Link;
 use super::observe::{Held, observe};
-use super::ports::Ports;
+use super::ports::{Ports, Unchanged};
 use super::readiness::Readiness;
 use super::xdp::Ring;
 use crate::config::setup::Setup;
@@ -51,7 +50,7 @@ struct Heard {
     at: Instant,
     input: Input,
     /// Of an advert that the kernel could absorb the next time.
-    expected: Option<Expected>,
+    advert: Option<Unchanged>,
 }
 
 pub struct Driver<T> {
@@ -167,18 +166,18 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
             let (ports, heard) = (&self.ports, &mut self.heard);
             let taken = ring.drain(TURN, |head, message| {
                 let recorded = ports.recorded(head, message);
-                heard.extend(recorded.map(|(at, input, advert)| Heard { at, input, expected: Some(advert) }));
+                heard.extend(recorded.map(|(at, input, advert)| Heard { at, input, advert: Some(advert) }));
             });
             self.more = taken == TURN;
         }
         let heard = &mut self.heard;
-        self.more |= self.ports.drain_sockets(|at, input| heard.push(Heard { at, input, expected: None }))?;
+        self.more |= self.ports.drain_sockets(|at, input| heard.push(Heard { at, input, advert: None }))?;
         let mut heard = std::mem::take(&mut self.heard);
-        for Heard { at, input, expected } in heard.drain(..) {
+        for Heard { at, input, advert } in heard.drain(..) {
             if let Input::Advert(id, _) = input {
                 self.see(id);
             }
-            self.decide(at, input, expected);
+            self.decide(at, input, advert);
         }
         self.heard = heard;
         self.see_waiting(now);
@@ -188,17 +187,22 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         Ok(())
     }
 
-    /// Lets the engine decide, and has the kernel absorb what it says need not be heard.
-    fn decide(&mut self, at: Instant, input: Input, expected: Option<Expected>) {
+    /// Lets the engine decide, and has the kernel absorb and limit what it says need not be heard.
+    fn decide(&mut self, at: Instant, input: Input, advert: Option<Unchanged>) {
         let from = self.actions.len();
         self.engine.handle(at, input, &mut self.actions);
         for index in from..self.actions.len() {
-            let Action::Absorb { id, on } = self.actions[index] else { continue };
-            let expected = expected.filter(|_| on);
-            if expected.is_some() || self.absorbing[id.index()] {
-                self.ports.absorb(id, expected);
-                self.see(id);
-                self.absorbing[id.index()] = expected.is_some();
+            match self.actions[index] {
+                Action::Absorb { id, on } => {
+                    let advert = advert.filter(|_| on);
+                    if advert.is_some() || self.absorbing[id.index()] {
+                        self.ports.absorb(id, advert);
+                        self.see(id);
+                        self.absorbing[id.index()] = advert.is_some();
+                    }
+                }
+                Action::Tell { id, .. } => self.ports.limit(id, self.engine.weaker_than(id)),
+                _ => {}
             }
         }
     }
@@ -235,7 +239,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
             Message::Network(Report::Link { id, link }) => {
                 let mut inputs = Vec::new();
                 self.ports.link_is(id, link, &mut inputs);
-                self.heard.extend(inputs.into_iter().map(|input| Heard { at: now, input, expected: None }));
+                self.heard.extend(inputs.into_iter().map(|input| Heard { at: now, input, advert: None }));
             }
             Message::Network(Report::Address { id, tenure, address, installed }) => {
                 self.hear(now, Input::Address { id, tenure, address, installed });
@@ -249,7 +253,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
     }
 
     fn hear(&mut self, at: Instant, input: Input) {
-        self.heard.push(Heard { at, input, expected: None });
+        self.heard.push(Heard { at, input, advert: None });
     }
 
     fn answer(&mut self, request: Request) {

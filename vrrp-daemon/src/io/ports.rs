@@ -6,12 +6,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use vrrp_common::abi::{
-    AUTH_NONE, AUTH_PASS, CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, Expected, RULE_VLAN_AMBIGUOUS,
-    RecordHead, Rule, RuleKey,
+    AUTH_NONE, AUTH_PASS, CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, RULE_VLAN_AMBIGUOUS, RecordHead,
+    Rule, RuleKey,
 };
 use vrrp_common::classify::{Ingress, Packet, judge};
-use vrrp_common::drop::{Disposition, REASON_SLOTS};
-use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, MESSAGE_MAX};
+use vrrp_common::drop::{Disposition, REASON_SLOTS, Reason};
+use vrrp_common::stance::{Bucket, Heed, Stance};
+use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, HEADER, MESSAGE_MAX};
 use vrrp_common::{IfIndex, Instant};
 
 use super::filter::RuleTable;
@@ -29,6 +30,13 @@ pub enum Path {
     Xdp(Attached),
     /// The raw socket alone, and why.
     Socket(String),
+}
+
+/// What an advert must be like to say nothing new.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unchanged {
+    source: [u8; 16],
+    header: [u8; HEADER],
 }
 
 /// One configured interface.
@@ -52,6 +60,9 @@ pub struct Ports {
     above: BTreeMap<IfIndex, BTreeSet<InterfaceId>>,
     /// By instance: the advertised IPv4 addresses.
     pub advertised: Vec<Vec<[u8; 4]>>,
+    /// By instance: what valid adverts are worth, as in the kernel; and the raw sockets' own limit.
+    stances: Vec<Stance>,
+    buckets: Vec<Bucket>,
     /// What the raw sockets' path counted, by rows as in the kernel; none for most.
     counters: BTreeMap<u32, CounterRow>,
 }
@@ -91,6 +102,8 @@ impl Ports {
             by_index: BTreeMap::new(),
             above: BTreeMap::new(),
             advertised: setup.instances.iter().map(advertised4).collect(),
+            stances: vec![Stance::default(); setup.instances.len()],
+            buckets: vec![Bucket::default(); setup.instances.len()],
             counters: BTreeMap::new(),
             setup,
         })
@@ -281,7 +294,7 @@ impl Ports {
 
     /// Hands every advert that the raw sockets have to `each`; whether there may be more.
     pub fn drain_sockets(&mut self, mut each: impl FnMut(Instant, Input)) -> std::io::Result<bool> {
-        let Self { setup, ports, sockets, rules, counters, advertised, .. } = self;
+        let Self { setup, ports, sockets, rules, stances, buckets, counters, advertised, .. } = self;
         let mut message = [0; MESSAGE_MAX];
         sockets.drain(|id, arrival, packet| {
             let port = &ports[id.index()];
@@ -290,33 +303,56 @@ impl Ports {
             let ingress = Ingress { ifindex: link.index.0, device };
             let Some(found) = Packet::without_link(packet) else { return };
             let found = judge(packet, found, ingress, rules, &mut message);
-            // Where a program is attached it has counted this frame, and passed it on.
-            if matches!(port.path, Path::Socket(_)) {
-                counters.entry(found.row).or_insert([0; REASON_SLOTS])[found.reason as usize] += 1;
-            }
-            if found.disposition == Disposition::Deliver {
-                let source = IpAddr::from(found.source);
-                let length = found.length;
-                if let Some(input) = input(setup, advertised, InstanceId(found.slot), source, &message[..length]) {
+            let message = &message[..found.length.min(MESSAGE_MAX)];
+            let slot = found.slot as usize;
+            let mut reason = found.reason;
+            if found.disposition == Disposition::Deliver
+                && let Some(header) = message.first_chunk()
+            {
+                let heed = stances[slot].heed(found.source, header, &mut buckets[slot], arrival.as_nanos());
+                if heed == Heed::Limit {
+                    reason = Reason::RateLimited;
+                } else if let Some(input) =
+                    input(setup, advertised, InstanceId(found.slot), found.source.into(), message)
+                {
                     each(arrival, input);
                 }
+            }
+            // Where a program is attached it has counted this frame, and passed it on.
+            if matches!(port.path, Path::Socket(_)) {
+                counters.entry(found.row).or_insert([0; REASON_SLOTS])[reason as usize] += 1;
             }
         })
     }
 
     /// What a record of the ring says to the engine, and what the kernel may absorb if the engine says so.
-    pub fn recorded(&self, head: &RecordHead, message: &[u8]) -> Option<(Instant, Input, Expected)> {
+    pub fn recorded(&self, head: &RecordHead, message: &[u8]) -> Option<(Instant, Input, Unchanged)> {
         let [a, b, c, d, ..] = head.source;
         let source = IpAddr::from([a, b, c, d]);
         let input = input(&self.setup, &self.advertised, InstanceId(head.slot), source, message)?;
-        let expected = Expected { source: head.source, header: *message.first_chunk()? };
-        Some((Instant::from_nanos(head.arrival), input, expected))
+        let unchanged = Unchanged { source: head.source, header: *message.first_chunk()? };
+        Some((Instant::from_nanos(head.arrival), input, unchanged))
     }
 
     /// Has the kernel absorb adverts equal to this one for an instance, or none.
-    pub fn absorb(&mut self, id: InstanceId, expected: Option<Expected>) {
-        if let Ok(xdp) = &mut self.xdp {
-            note(xdp.absorb(id.0, expected));
+    pub fn absorb(&mut self, id: InstanceId, advert: Option<Unchanged>) {
+        let Unchanged { source, header } = advert.unwrap_or_default();
+        self.set_stance(id, |stance| (stance.source, stance.header) = (source, header));
+    }
+
+    /// Limits adverts of a lower priority octet than this for an instance.
+    pub fn limit(&mut self, id: InstanceId, weaker_than: u8) {
+        self.set_stance(id, |stance| stance.weaker_than = weaker_than);
+    }
+
+    fn set_stance(&mut self, id: InstanceId, change: impl FnOnce(&mut Stance)) {
+        let stance = &mut self.stances[id.index()];
+        let before = *stance;
+        change(stance);
+        if *stance != before
+            && let Ok(xdp) = &mut self.xdp
+        {
+            note(xdp.set_stance(id.0, stance));
         }
     }
 
