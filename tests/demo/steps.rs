@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use vrrp_common::drop::Reason;
 use vrrp_tests::addresses;
 use vrrp_tests::client::Client;
-use vrrp_tests::conf::{Conf, ISSUE, VIP};
+use vrrp_tests::conf::{Conf, PAIR, PAIR_CHECK, VIP};
 use vrrp_tests::daemon::{Daemon, Program::Vrrpd};
 use vrrp_tests::forge;
 use vrrp_tests::frames::FrameSpec;
@@ -27,26 +27,26 @@ const ROUNDS: usize = 5;
 const FLOOD: u32 = 60_000;
 const FLOOD_RATE: u32 = 20_000;
 
-/// The issue's configuration for one router: its check looks for a file, its scripts are left out.
-fn issue(state: &str, priority: u8, healthy: &Path) -> String {
+/// The README's configuration for one router: its check looks for a file, its scripts are left out.
+fn pair(state: &str, priority: u8, healthy: &Path) -> String {
     let notify = |line: &&str| !line.trim_start().starts_with("notify");
-    let text: Vec<_> = ISSUE.lines().filter(notify).collect();
+    let text: Vec<_> = PAIR.lines().filter(notify).collect();
     text.join("\n")
-        .replace("/usr/bin/pgrep nginx", &format!("/usr/bin/test -e {}", healthy.display()))
+        .replace(PAIR_CHECK, &format!("/usr/bin/test -e {}", healthy.display()))
         .replace("state MASTER", &format!("state {state}"))
         .replace("priority 150", &format!("priority {priority}"))
 }
 
-/// VRRPv2, an advert each second: the configuration that the project was asked for.
+/// VRRPv2, an advert each second: the README's pair of web servers.
 pub fn by_the_second(lab: &Lab, show: &mut Show) -> Result<()> {
     show.chapter(
-        "The configuration of the issue: VRRPv2, VRID 51, an advert each second, a password, check_nginx with weight -50.\n\
+        "The README's pair of web servers: VRRPv2, VRID 51, an advert each second, a password, check_nginx with weight -50.\n\
          A has priority 150, B 120; the check looks for a file instead of nginx.",
     );
     let (a_healthy, b_healthy) = (lab.directory.join("A-is-healthy"), lab.directory.join("B-is-healthy"));
     std::fs::write(&a_healthy, "")?;
     std::fs::write(&b_healthy, "")?;
-    let texts = [issue("MASTER", 150, &a_healthy), issue("BACKUP", 120, &b_healthy)];
+    let texts = [pair("MASTER", 150, &a_healthy), pair("BACKUP", 120, &b_healthy)];
     let theory = [Conf::v2(150), Conf::v2(120)];
 
     let title = "Election";
