@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use vrrp_common::{Instant, Priority};
+use vrrp_common::{Instant, Priority, Version};
 
 use super::clock::{self, Deadline};
 use super::control::Request;
@@ -21,6 +21,7 @@ use super::xdp::Ring;
 use crate::config::setup::Setup;
 use crate::engine::event::Event;
 use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};
+use crate::engine::snapshot::StateName;
 use crate::engine::{Action, Engine, Input};
 
 /// Messages that wait for the protocol thread, at most.
@@ -29,6 +30,9 @@ pub const INBOX: usize = 1024;
 const TURN: usize = 4096;
 /// How long a stopping daemon waits for its last address to go; the guard takes what is left.
 const STOP_TIME: Duration = Duration::from_secs(5);
+/// How long one that was master stays, at most, after it said that it leaves. Taking its programs off their devices holds
+/// the kernel's network lock, and a successor in another namespace of this host would wait for it with its addresses.
+const LINGER: Duration = Duration::from_millis(500);
 
 /// What other threads say.
 #[derive(Debug)]
@@ -70,6 +74,7 @@ pub struct Driver<T> {
     /// A turn ended before everything was heard.
     more: bool,
     stop_by: Option<Instant>,
+    linger_until: Instant,
 }
 
 impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
@@ -106,6 +111,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
             absorbing: vec![false; instances],
             more: false,
             stop_by: None,
+            linger_until: Instant::default(),
         })
     }
 
@@ -140,17 +146,25 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
                 None => {}
             }
             self.turn()?;
-            if self.stop_by.is_some_and(|by| self.hands.is_settled() || by <= clock::now()) {
+            if self.is_over() {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether the stop is done.
+    fn is_over(&self) -> bool {
+        let now = clock::now();
+        self.stop_by.is_some_and(|by| by <= now || (self.hands.is_settled() && self.linger_until <= now))
     }
 
     fn next_due(&self) -> Option<Instant> {
         if self.more || self.hands.has_announcements() {
             return Some(clock::now());
         }
-        [self.engine.deadline().map(|(due, _)| due), self.stop_by].into_iter().flatten().min()
+        // Stopped, the engine has no deadline.
+        let stop = self.stop_by.map(|by| if self.hands.is_settled() { by.min(self.linger_until) } else { by });
+        [self.engine.deadline().map(|(due, _)| due), stop].into_iter().flatten().min()
     }
 
     /// Hears everything received so far, then lets time pass, then acts.
@@ -238,7 +252,11 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         match message {
             Message::Network(Report::Link { id, link }) => {
                 let mut inputs = Vec::new();
+                let before = self.ports.program_link(id);
                 self.ports.link_is(id, link, &mut inputs);
+                if let Some(now) = self.ports.program_link(id).filter(|&now| before != Some(now)) {
+                    self.hands.keep(now);
+                }
                 self.heard.extend(inputs.into_iter().map(|input| Heard { at: now, input, advert: None }));
             }
             Message::Network(Report::Address { id, tenure, address, installed }) => {
@@ -272,10 +290,23 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         }
     }
 
+    /// How long it takes until others serve what we serve: their skew, at most one interval, of v2 one second.
+    fn succession(&self) -> Duration {
+        let ids = (0..self.setup.instances.len() as u32).map(InstanceId);
+        let served = ids.filter(|&id| self.engine.snapshot(id).state == StateName::Master);
+        let skews = served.map(|id| match &self.setup.plan.instances[id.index()] {
+            plan if plan.version == Version::V2 => Duration::from_secs(1),
+            plan => plan.advert_int.duration(),
+        });
+        // And as long again for the addresses.
+        skews.max().unwrap_or_default() * 2
+    }
+
     fn stop(&mut self) {
         if self.stop_by.is_none() {
             let now = clock::now();
             self.stop_by = Some(now + STOP_TIME);
+            self.linger_until = now + self.succession().min(LINGER);
             self.hear(now, Input::Shutdown);
         }
     }

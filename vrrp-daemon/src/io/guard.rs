@@ -1,6 +1,9 @@
 //! The guard: a process beside the daemon that removes its addresses when it dies, however it dies.
 //!
 //! It reads from a pipe which addresses the daemon holds. When the pipe ends, what is still held goes.
+//!
+//! It also holds the XDP programs on their devices until then: taking one off may keep the kernel's network lock for long,
+//! with some drivers for seconds, and the addresses would wait for it.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -16,6 +19,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use vrrp_common::IfIndex;
 
 use super::netlink::addresses::{BATCH, Outcome, Request, Requests};
+use super::xdp::link;
 
 /// The hidden first argument that makes `vrrpd` a guard.
 pub const ARGUMENT: &str = "--guard";
@@ -56,6 +60,12 @@ impl Guard {
     /// Tells that an address was removed.
     pub fn released(&mut self, index: IfIndex, address: IpAddr, prefix: u8) {
         self.tell('-', index, address, prefix);
+    }
+
+    /// Has it hold a program on its device, by the number of its link.
+    pub fn keeps(&mut self, program_link: u32) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.untold, "x {program_link}");
     }
 
     fn tell(&mut self, sign: char, index: IfIndex, address: IpAddr, prefix: u8) {
@@ -111,7 +121,9 @@ fn run() -> anyhow::Result<()> {
         // SAFETY: ignoring a signal installs no handler.
         unsafe { signal(ignored, SigHandler::SigIgn) }.context("cannot ignore signals")?;
     }
-    let held = read(BufReader::new(io::stdin().lock()));
+    let mut programs = Vec::new();
+    // Without CAP_SYS_ADMIN they cannot be held, and leave first.
+    let held = read(BufReader::new(io::stdin().lock()), |id| programs.extend(link::open(id)));
     if held.is_empty() {
         return Ok(());
     }
@@ -129,11 +141,15 @@ fn run() -> anyhow::Result<()> {
 }
 
 /// What is held when the input ends. A line cut short by the daemon's death counts for nothing.
-fn read(input: impl BufRead) -> BTreeSet<Record> {
+fn read(input: impl BufRead, mut keep: impl FnMut(u32)) -> BTreeSet<Record> {
     let mut held = BTreeSet::new();
     for line in input.lines().map_while(Result::ok) {
         let mut words = line.split(' ');
         let sign = words.next();
+        if sign == Some("x") {
+            words.next().and_then(|id| id.parse().ok()).into_iter().for_each(&mut keep);
+            continue;
+        }
         let Some(record) = record(words) else { continue };
         match sign {
             Some("+") => held.insert(record),
@@ -153,7 +169,12 @@ mod tests {
 
     #[test]
     fn what_was_not_released_is_held() {
-        let held = read("+ 2 10.0.0.1 32\n+ 2 10.0.0.2 32\n- 2 10.0.0.1 32\n+ 3 10.0.0.1 24\n+ 3 10.".as_bytes());
+        let mut kept = Vec::new();
+        let held = read(
+            "+ 2 10.0.0.1 32\n+ 2 10.0.0.2 32\n- 2 10.0.0.1 32\nx 77\n+ 3 10.0.0.1 24\n+ 3 10.".as_bytes(),
+            |id| kept.push(id),
+        );
+        assert_eq!(kept, [77]);
         let expected = [(2, "10.0.0.2".parse().unwrap(), 32), (3, "10.0.0.1".parse().unwrap(), 24)];
         assert_eq!(held, expected.into());
     }

@@ -117,6 +117,11 @@ impl Ports {
         &self.ports[id.index()].path
     }
 
+    /// The link of the program on an interface.
+    pub fn program_link(&self, id: InterfaceId) -> Option<u32> {
+        self.xdp.as_ref().ok()?.link(self.link(id)?.index.0)
+    }
+
     /// Why an interface in use has no XDP program, if one has none.
     pub fn without_xdp(&self) -> Option<&str> {
         let mut used = self.ports.iter().filter(|port| !port.instances.is_empty());

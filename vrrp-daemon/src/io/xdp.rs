@@ -4,6 +4,7 @@
 //! [`vrrp_common::classify`], on both sides.
 
 mod attach;
+pub mod link;
 mod seen;
 
 use std::collections::BTreeMap;

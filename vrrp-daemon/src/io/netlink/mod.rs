@@ -37,6 +37,10 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 pub enum Command {
     /// Remove what an earlier daemon left behind.
     Tidy,
+    /// Have the guard hold an XDP program on its device.
+    Keep {
+        program_link: u32,
+    },
     Install {
         id: InstanceId,
         tenure: Tenure,
@@ -80,7 +84,7 @@ pub fn start(
     urgency: Urgency,
     reports: impl AsyncFn(Report) + Send + 'static,
 ) -> anyhow::Result<(Netlink, Vec<Option<Link>>)> {
-    let (commands, inbox) = mpsc::channel(setup.instances.len() + 1);
+    let (commands, inbox) = mpsc::channel(1 + setup.instances.len() + setup.interfaces.len());
     let (ready, started) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("netlink".into()).spawn(move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().build() {
@@ -206,6 +210,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         for command in commands {
             match command {
                 Command::Tidy => self.find_leftovers(&mut jobs),
+                Command::Keep { program_link } => self.guard.keeps(program_link),
                 Command::Install { id, tenure } => {
                     let numbers = 0..self.setup.instances[id.index()].addresses.len();
                     jobs.extend(numbers.map(|number| Job::Set { id, number, tenure }));
@@ -219,6 +224,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                 }
             }
         }
+        self.guard.flush();
         for batch in jobs.chunks(BATCH) {
             self.work(batch).await;
         }
