@@ -169,14 +169,25 @@ fn a_program_above_is_told() {
     });
 }
 
+/// Set for the process that [`a_killed_process_leaves_no_program`] starts of this same test, in its namespace, to kill it.
+const TO_BE_KILLED: &str = "VRRP_TO_BE_KILLED";
+
 #[test]
 fn a_killed_process_leaves_no_program() {
+    if env::var_os(TO_BE_KILLED).is_some() {
+        let mut xdp = Xdp::load(1, 1, 1).unwrap();
+        xdp.attach(if_nametoindex("one").unwrap(), Mode::Native).unwrap();
+        println!("ATTACHED");
+        thread::sleep(Duration::from_secs(30));
+        panic!("nobody killed this process");
+    }
     in_namespace(|| {
         if loaded(1, 1).is_none() {
             return;
         }
         let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "attach::the_process_to_kill", "--ignored", "--nocapture"])
+            .args(["--exact", "attach::a_killed_process_leaves_no_program", "--nocapture"])
+            .env(TO_BE_KILLED, "1")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -188,14 +199,4 @@ fn a_killed_process_leaves_no_program() {
         assert!(attached && before.contains("prog/xdp id"), "{before}");
         wait_free("one");
     });
-}
-
-/// Not a test: what [`a_killed_process_leaves_no_program`] starts, in its namespace.
-#[test]
-#[ignore = "started by another test"]
-fn the_process_to_kill() {
-    let mut xdp = Xdp::load(1, 1, 1).unwrap();
-    xdp.attach(if_nametoindex("one").unwrap(), Mode::Native).unwrap();
-    println!("ATTACHED");
-    thread::sleep(Duration::from_secs(30));
 }
