@@ -17,6 +17,7 @@ use super::netlink::links::Link;
 use super::observe::{Held, observe};
 use super::ports::{Ports, Unchanged};
 use super::readiness::Readiness;
+use super::rx;
 use super::xdp::Ring;
 use crate::config::setup::Setup;
 use crate::engine::event::Event;
@@ -28,6 +29,12 @@ use crate::engine::{Action, Engine, Input};
 pub const INBOX: usize = 1024;
 /// Records and messages taken in one turn.
 const TURN: usize = 4096;
+/// Packets of the raw sockets in one turn that make a flood,
+const CROWD: usize = 64;
+/// and how long they then wait for the next: one wake-up for many, and time for others.
+const PAUSE: Duration = Duration::from_millis(1);
+/// Work without a pause, at most.
+const UNBROKEN: Duration = Duration::from_millis(100);
 /// How long a stopping daemon waits for its last address to go; the guard takes what is left.
 const STOP_TIME: Duration = Duration::from_secs(5);
 /// How long one that was master stays, at most, after it said that it leaves. Taking its programs off their devices holds
@@ -73,6 +80,9 @@ pub struct Driver<T> {
     absorbing: Vec<bool>,
     /// A turn ended before everything was heard.
     more: bool,
+    /// The raw sockets had more packets than adverts come: they are not listened to for a moment.
+    crowded: bool,
+    rested_at: Instant,
     stop_by: Option<Instant>,
     linger_until: Instant,
 }
@@ -110,6 +120,8 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
             actions,
             absorbing: vec![false; instances],
             more: false,
+            crowded: false,
+            rested_at: Instant::default(),
             stop_by: None,
             linger_until: Instant::default(),
         })
@@ -132,11 +144,13 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
     pub async fn run(mut self) -> anyhow::Result<()> {
         self.turn()?;
         loop {
-            self.deadline.set(self.next_due())?;
+            let due = self.next_due();
+            self.rest(due);
+            self.deadline.set(due)?;
             let message = tokio::select! {
                 result = self.deadline.reached() => { result?; None }
                 result = readable(&self.ring) => { result?; None }
-                result = self.ports.sockets.readable() => { result?; None }
+                result = self.ports.sockets.readable(), if !self.crowded => { result?; None }
                 message = self.inbox.recv() => Some(message),
             };
             match message {
@@ -152,6 +166,20 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         }
     }
 
+    /// Sleeps for an instant when there was no time to for long: a thread with real-time priority that does not is ended
+    /// by the kernel (`privilege.rs`), and on a machine that cannot keep up there is always something due.
+    fn rest(&mut self, due: Option<Instant>) {
+        let now = clock::now();
+        let busy = due.is_some_and(|due| due <= now);
+        if busy && now.since(self.rested_at) < UNBROKEN {
+            return;
+        }
+        if busy {
+            std::thread::sleep(Duration::from_micros(1));
+        }
+        self.rested_at = now;
+    }
+
     /// Whether the stop is done.
     fn is_over(&self) -> bool {
         let now = clock::now();
@@ -164,7 +192,8 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         }
         // Stopped, the engine has no deadline.
         let stop = self.stop_by.map(|by| if self.hands.is_settled() { by.min(self.linger_until) } else { by });
-        [self.engine.deadline().map(|(due, _)| due), stop].into_iter().flatten().min()
+        let pause = self.crowded.then(|| clock::now() + PAUSE);
+        [self.engine.deadline().map(|(due, _)| due), stop, pause].into_iter().flatten().min()
     }
 
     /// Hears everything received so far, then lets time pass, then acts.
@@ -185,7 +214,9 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
             self.more = taken == TURN;
         }
         let heard = &mut self.heard;
-        self.more |= self.ports.drain_sockets(|at, input| heard.push(Heard { at, input, advert: None }))?;
+        let packets = self.ports.drain_sockets(|at, input| heard.push(Heard { at, input, advert: None }))?;
+        self.more |= packets >= rx::PACKETS;
+        self.crowded = packets > CROWD;
         let mut heard = std::mem::take(&mut self.heard);
         for Heard { at, input, advert } in heard.drain(..) {
             if let Input::Advert(id, _) = input {

@@ -297,8 +297,8 @@ impl Ports {
         })
     }
 
-    /// Hands every advert that the raw sockets have to `each`; whether there may be more.
-    pub fn drain_sockets(&mut self, mut each: impl FnMut(Instant, Input)) -> std::io::Result<bool> {
+    /// Hands every advert that the raw sockets have to `each`; returns how many packets they had.
+    pub fn drain_sockets(&mut self, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
         let Self { setup, ports, sockets, rules, stances, buckets, counters, advertised, .. } = self;
         let mut message = [0; MESSAGE_MAX];
         sockets.drain(|id, arrival, packet| {

@@ -17,8 +17,10 @@ use crate::engine::plan::InterfaceId;
 
 /// Octets of the longest packet with VRRP: 60 of IPv4 header and the message.
 const PACKET_MAX: usize = 60 + MESSAGE_MAX;
-/// Packets read from one socket before the others have their turn, and how many turns make a drain.
+/// Packets read from one socket before the others have their turn.
 const TURN: usize = 64;
+/// Packets read before the deadlines have theirs: more than one socket's buffer holds.
+pub const PACKETS: usize = 4096;
 
 /// All raw sockets behind one descriptor, so that waiting for thousands costs what waiting for one does.
 pub struct Sockets {
@@ -58,13 +60,15 @@ impl Sockets {
         self.ready.wait().await
     }
 
-    /// Hands every packet received so far to `each`, with its arrival time; whether there may be more.
-    pub fn drain(&mut self, mut each: impl FnMut(InterfaceId, Instant, &[u8])) -> io::Result<bool> {
+    /// Hands every packet received so far to `each`, with its arrival time; returns how many there were. From
+    /// [`PACKETS`] on there may be more.
+    pub fn drain(&mut self, mut each: impl FnMut(InterfaceId, Instant, &[u8])) -> io::Result<usize> {
         let mut events = [EpollEvent::empty(); 64];
+        let mut packets = 0;
         // Level triggered: a socket that is not empty after its turn comes again, up to a bound that a flood cannot move.
-        for _ in 0..TURN {
+        while packets < PACKETS {
             let count = match self.epoll.wait(&mut events, EpollTimeout::ZERO) {
-                Ok(0) => return Ok(false),
+                Ok(0) => break,
                 Ok(count) => count,
                 Err(Errno::EINTR) => continue,
                 Err(error) => return Err(error.into()),
@@ -72,19 +76,19 @@ impl Sockets {
             for event in &events[..count] {
                 let id = InterfaceId(event.data() as u32);
                 if let Some(socket) = self.by_interface.get(&id) {
-                    read(socket, &mut self.control, |arrival, packet| each(id, arrival, packet));
+                    packets += read(socket, &mut self.control, |arrival, packet| each(id, arrival, packet));
                 }
             }
         }
-        Ok(true)
+        Ok(packets)
     }
 }
 
-/// Reads up to [`TURN`] packets. Errors of the link (ENETDOWN) come back as interface events; here they end the turn.
-fn read(socket: &Socket, control: &mut Vec<u8>, mut each: impl FnMut(Instant, &[u8])) {
+/// Reads up to [`TURN`] packets; how many. Errors of the link (ENETDOWN) come back as interface events; here they end the turn.
+fn read(socket: &Socket, control: &mut Vec<u8>, mut each: impl FnMut(Instant, &[u8])) -> usize {
     let offset = clock::realtime_offset();
     let mut packet = [0; PACKET_MAX];
-    for _ in 0..TURN {
+    for read in 0..TURN {
         control.clear();
         let (length, stamp) = {
             let mut parts = [IoSliceMut::new(&mut packet)];
@@ -92,7 +96,7 @@ fn read(socket: &Socket, control: &mut Vec<u8>, mut each: impl FnMut(Instant, &[
             match received {
                 Ok(message) => (message.bytes, message.cmsgs().ok().and_then(|mut all| all.find_map(stamp))),
                 Err(Errno::EINTR) => continue,
-                Err(_) => return,
+                Err(_) => return read,
             }
         };
         let arrival = match stamp {
@@ -101,6 +105,7 @@ fn read(socket: &Socket, control: &mut Vec<u8>, mut each: impl FnMut(Instant, &[
         };
         each(arrival.min(clock::now()), &packet[..length]);
     }
+    TURN
 }
 
 /// The kernel's time stamp, CLOCK_REALTIME nanoseconds.

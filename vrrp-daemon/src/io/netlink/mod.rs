@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt};
@@ -27,6 +28,8 @@ use crate::engine::plan::{InstanceId, InterfaceId};
 use addresses::{BATCH, Outcome, Place, Request, Requests};
 use links::{Link, Links};
 
+/// Batches between two moments of sleep: a tenth of a second of the kernel's work.
+const UNBROKEN: usize = 64;
 /// Commands taken together.
 const COMMANDS: usize = 256;
 /// Kernel buffer for link and address events: tens of thousands of them.
@@ -225,7 +228,11 @@ impl<F: AsyncFn(Report)> Network<F> {
             }
         }
         self.guard.flush();
-        for batch in jobs.chunks(BATCH) {
+        for (number, batch) in jobs.chunks(BATCH).enumerate() {
+            // A thread with real-time priority must sleep now and then, or the kernel ends it (`privilege.rs`).
+            if number % UNBROKEN == UNBROKEN - 1 {
+                std::thread::sleep(Duration::from_micros(1));
+            }
             self.work(batch).await;
         }
     }
