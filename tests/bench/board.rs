@@ -68,6 +68,8 @@ impl Line {
 pub struct Board {
     pub lines: Vec<Line>,
     samples: Vec<(String, Subject, Vec<f64>)>,
+    /// The same of windows in which the machine stood still.
+    spoilt: Vec<(String, Subject, Vec<f64>)>,
     /// Measurements dropped because the machine stood still, by row.
     pub dropped: Vec<(&'static str, u64, u64)>,
     /// What could not be measured, and why.
@@ -81,10 +83,12 @@ impl Board {
 
     pub fn add(&mut self, samples: &str, subject: Subject, value: f64) {
         debug_assert!(self.lines.iter().any(|line| line.samples == samples), "nobody shows {samples}");
-        match self.samples.iter_mut().find(|entry| entry.0 == samples && entry.1 == subject) {
-            Some(entry) => entry.2.push(value),
-            None => self.samples.push((samples.to_owned(), subject, vec![value])),
-        }
+        push(&mut self.samples, samples, subject, value);
+    }
+
+    /// Of a window in which the machine stood still: shown, marked and not judged, when there is nothing better.
+    pub fn add_spoilt(&mut self, samples: &str, subject: Subject, value: f64) {
+        push(&mut self.spoilt, samples, subject, value);
     }
 
     /// A window was measured; `kept` says whether the machine ran all the time.
@@ -102,6 +106,12 @@ impl Board {
         self.samples.iter().find(|entry| entry.0 == samples && entry.1 == subject).map_or(&[], |entry| &entry.2)
     }
 
+    fn spoilt(&self, line: &Line, subject: Subject) -> Option<f64> {
+        let spoilt = self.spoilt.iter().find(|entry| entry.0 == line.samples && entry.1 == subject)?;
+        summary(&spoilt.2, line.of)
+    }
+
+    /// Without what the machine spoilt.
     pub fn value(&self, line: &Line, subject: Subject) -> Option<f64> {
         summary(self.samples(&line.samples, subject), line.of)
     }
@@ -126,14 +136,18 @@ impl Board {
 
     /// The lines of which anything was measured, each as its cells; `published` leaves out what is private.
     pub fn cells(&self, published: bool) -> Vec<[String; 9]> {
-        let measured = self.lines.iter().filter(|line| Subject::ALL.iter().any(|&s| self.value(line, s).is_some()));
+        let measured = self.lines.iter().filter(|line| {
+            Subject::ALL.iter().any(|&subject| self.value(line, subject).or(self.spoilt(line, subject)).is_some())
+        });
         measured
             .map(|line| {
                 let show = |subject| {
                     let hidden = published && line.private && subject != Subject::Vrrpd;
-                    self.value(line, subject)
-                        .filter(|_| !hidden)
-                        .map_or_else(|| "–".to_owned(), |value| figure(value, line.unit))
+                    match (self.value(line, subject), self.spoilt(line, subject)) {
+                        (Some(value), _) if !hidden => figure(value, line.unit),
+                        (None, Some(value)) if !hidden => format!("~{}", figure(value, line.unit)),
+                        _ => "–".to_owned(),
+                    }
                 };
                 let ratio = self.ratio(line).filter(|_| !(published && line.private));
                 [
@@ -158,6 +172,13 @@ impl Board {
     /// Lines that a noisy machine does not excuse and that do not hold.
     pub fn broken(&self) -> impl Iterator<Item = &Line> {
         self.lines.iter().filter(|line| line.robust && self.held(line) == Some(false))
+    }
+}
+
+fn push(list: &mut Vec<(String, Subject, Vec<f64>)>, samples: &str, subject: Subject, value: f64) {
+    match list.iter_mut().find(|entry| entry.0 == samples && entry.1 == subject) {
+        Some(entry) => entry.2.push(value),
+        None => list.push((samples.to_owned(), subject, vec![value])),
     }
 }
 

@@ -62,10 +62,8 @@ fn measure(bench: &mut Bench, subject: Subject) -> Result<()> {
     let announced: Vec<_> = announced.into_values().collect();
     let (first, once) = (announced.iter().min().context("none")?, announced.iter().max().context("none")?);
     let last = ours.iter().filter(|sight| sight.announces().is_some()).map(|sight| sight.at).max().context("none")?;
-    if bench.keep("addresses", advert, last) {
-        bench.board.add("addresses.first", subject, millis_between(*first, advert));
-        bench.board.add("addresses.once", subject, millis_between(*once, advert));
-        bench.board.add("addresses.last", subject, millis_between(last, advert));
+    for (what, at) in [("first", *first), ("once", *once), ("last", last)] {
+        bench.add("addresses", (advert, last), &format!("addresses.{what}"), subject, millis_between(at, advert));
     }
     Ok(())
 }
@@ -77,8 +75,6 @@ fn bare(bench: &mut Bench) -> Result<()> {
     let (from, until) = floor::set_addresses(&rig, A, &addresses)?;
     let shown = rig.routers[A].ip("-4 -o address show dev eth0")?.lines().count();
     ensure!(shown == COUNT + 1, "{shown} addresses are set");
-    if bench.keep("addresses", from, until) {
-        bench.board.add("addresses.once", Subject::Floor, millis(until - from));
-    }
+    bench.add("addresses", (from, until), "addresses.once", Subject::Floor, millis(until - from));
     Ok(())
 }

@@ -97,6 +97,7 @@ fn measure(bench: &mut Bench, subject: Subject, kinds: &[Kind], ways: &[Way]) ->
     let Some(first) = kinds.first() else { return Ok(()) };
     let roster = Roster { globals, ..first.roster() };
     let rig = Rig::new(1)?;
+    rig.let_attacker_in()?;
     let capture = Capture::start(&rig, A)?;
     let mut pair = Pair::start(&rig, &capture, subject, &roster)?;
     for &way in ways {

@@ -18,6 +18,8 @@ use crate::roster::Roster;
 use crate::stall::Stalls;
 use crate::subject::{Running, Subject};
 
+/// When a new master of keepalived's kind announces its addresses again (`garp_master_delay`), and that done.
+const SECOND_ROUND: Duration = Duration::from_millis(5500);
 /// How long a daemon may take to be master of everything, beyond its down interval.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -34,6 +36,18 @@ pub struct Bench {
 impl Bench {
     pub fn wants(&self, row: &str) -> bool {
         self.rows.is_empty() || self.rows.iter().any(|wanted| wanted == row)
+    }
+
+    /// Adds what was measured in a window of a row; what the machine's standing still may have spoilt counts only if
+    /// there is nothing else.
+    pub fn add(&mut self, row: &'static str, window: (Stamp, Stamp), samples: &str, subject: Subject, value: f64) {
+        let kept = !self.stalls.within(window.0, window.1);
+        self.board.window(row, kept);
+        if kept {
+            self.board.add(samples, subject, value);
+        } else {
+            self.board.add_spoilt(samples, subject, value);
+        }
     }
 
     /// `quick` in a quick run, else `full`.
@@ -59,13 +73,6 @@ impl Bench {
         }
     }
 
-    /// Counts a window of a row, and says whether it may be used.
-    pub fn keep(&mut self, row: &'static str, from: Stamp, until: Stamp) -> bool {
-        let kept = !self.stalls.within(from, until);
-        self.board.window(row, kept);
-        kept
-    }
-
     /// Adds how late each advert came after the one before it, and returns the mean interval of those kept, in
     /// milliseconds. The interval that a stall lengthens and the one that makes up for it are left out.
     pub fn lateness(
@@ -80,7 +87,8 @@ impl Bench {
         let (mut sum, mut count, mut after_stall) = (0.0, 0, false);
         let due = millis(due);
         for pair in adverts.windows(2) {
-            let kept = self.keep(row, pair[0], pair[1]);
+            let kept = !self.stalls.within(pair[0], pair[1]);
+            self.board.window(row, kept);
             if kept && !after_stall {
                 let interval = millis(pair[1] - pair[0]);
                 let off = interval - due;
@@ -112,6 +120,11 @@ impl Pair {
         let b = Running::start(rig, B, subject, roster)?;
         std::thread::sleep(roster.down(B) + Duration::from_millis(700 + roster.count as u64 / 2));
         Ok(Self { a, b, took, until })
+    }
+
+    /// Waits until nothing but adverts is sent.
+    pub fn calm(&self) {
+        std::thread::sleep(SECOND_ROUND.saturating_sub(self.until.elapsed()));
     }
 }
 

@@ -99,9 +99,8 @@ fn take_over(
         .into_iter()
         .rfind(|at| *at < first)
         .context("no advert of the master")?;
-    if bench.keep("takeover", last, first) {
-        bench.board.add(&format!("takeover.{load}"), subject, millis_between(first, last + roster.down(B)));
-    }
+    let excess = millis_between(first, last + roster.down(B));
+    bench.add("takeover", (last, first), &format!("takeover.{load}"), subject, excess);
     // What cleans up after the daemon has time to.
     std::thread::sleep(Duration::from_millis(100));
     if subject != Subject::Frr {

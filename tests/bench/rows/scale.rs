@@ -113,14 +113,14 @@ fn measure(bench: &mut Bench, subject: Subject, spec: (usize, usize, u16)) -> Re
     let capture = Capture::start(&rig, A)?;
     let mut pair = Pair::start(&rig, &capture, subject, &roster)?;
     let is_mass = SPECS[1..].contains(&spec);
-    if is_mass && bench.keep("mass", pair.a.started_at, pair.until) {
-        bench.board.add(&format!("mass.{count}.start"), subject, millis(pair.took) - millis(roster.down(A)));
-    }
     if is_mass {
+        let excess = millis(pair.took) - millis(roster.down(A));
+        bench.add("mass", (pair.a.started_at, pair.until), &format!("mass.{count}.start"), subject, excess);
         bench.board.add(&format!("rss.{count}"), subject, account::rss(&pair.a.processes()) as f64 / 1024.0);
     }
     // A capture is paid by whoever sends: the kernel's own counters must do for this row.
     drop(capture);
+    pair.calm();
     if bench.wants("cpu") {
         steady(bench, subject, count, &rig, &roster, &pair)?;
     }
@@ -140,12 +140,10 @@ fn steady(bench: &mut Bench, subject: Subject, count: usize, rig: &Rig, roster: 
         let before = look()?;
         std::thread::sleep(WINDOW);
         let after = look()?;
-        if !bench.keep("cpu", before.0, after.0) {
-            continue;
-        }
         let (took, sent) = ((after.0 - before.0).as_secs_f64(), (after.3 - before.3) as f64);
         let share = |nanos: u64| nanos as f64 / 1e7 / took;
-        let mut add = |what: &str, value| bench.board.add(&format!("cpu.{count}.{what}"), subject, value);
+        let window = (before.0, after.0);
+        let mut add = |what: &str, value| bench.add("cpu", window, &format!("cpu.{count}.{what}"), subject, value);
         add("master", share(after.1 - before.1));
         add("backup", share(after.2 - before.2));
         add("sent", sent / took / roster.rate() * 100.0);
@@ -159,11 +157,10 @@ fn bare(bench: &mut Bench, spec: (usize, usize, u16)) -> Result<()> {
     let (count, interfaces, centiseconds) = spec;
     let (rig, roster) = (Rig::new(interfaces)?, Roster::new(count, interfaces, centiseconds));
     let sent = floor::send(&rig, &roster, WINDOW)?;
-    if bench.keep("cpu", sent.from, sent.until) {
-        let took = (sent.until - sent.from).as_secs_f64();
-        bench.board.add(&format!("cpu.{count}.master"), Subject::Floor, sent.cpu as f64 / 1e7 / took);
-        bench.board.add(&format!("cpu.{count}.each"), Subject::Floor, sent.cpu as f64 / 1e3 / sent.count as f64);
-    }
+    let (window, took) = ((sent.from, sent.until), (sent.until - sent.from).as_secs_f64());
+    let mut add = |what: &str, value| bench.add("cpu", window, &format!("cpu.{count}.{what}"), Subject::Floor, value);
+    add("master", sent.cpu as f64 / 1e7 / took);
+    add("each", sent.cpu as f64 / 1e3 / sent.count as f64);
     Ok(())
 }
 
@@ -208,9 +205,10 @@ fn fail_over(
         .max()
         .context("no address was set")?;
     let last = *announced.values().max().context("nothing was announced")?;
-    if bench.keep("mass", heard, last) {
-        bench.board.add(&format!("mass.{count}.vip"), subject, millis_between(set, due));
-        bench.board.add(&format!("mass.{count}.garp"), subject, millis_between(last, due));
-    }
+    let mut add = |what: &str, at| {
+        bench.add("mass", (heard, last), &format!("mass.{count}.{what}"), subject, millis_between(at, due));
+    };
+    add("vip", set);
+    add("garp", last);
     Ok(())
 }

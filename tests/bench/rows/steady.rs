@@ -63,6 +63,7 @@ fn measure(bench: &mut Bench, subject: Subject, kind: &str, global: Option<&str>
     let capture = Capture::start(&rig, A)?;
     let mut pair = Pair::start(&rig, &capture, subject, &roster)?;
     drop(capture);
+    pair.calm();
     let capture = Capture::start(&rig, B)?;
     for _ in 0..bench.of(5, 60) {
         let (from, mark, sent) = (Stamp::now(), capture.mark(), rig.sent(A)?);
@@ -70,11 +71,12 @@ fn measure(bench: &mut Bench, subject: Subject, kind: &str, global: Option<&str>
         let (until, sent) = (Stamp::now(), rig.sent(A)? - sent);
         let spoke = capture.since(mark).iter().filter(|sight| sight.claims().is_some()).count();
         let before = Stamp(from.0 - EXCUSE.as_nanos() as u64);
-        if bench.keep("steadiness", before, until) {
-            bench.board.add(&format!("steady.{kind}.flaps"), subject, spoke as f64);
-            let due = roster.rate() * (until - from).as_secs_f64();
-            bench.board.add(&format!("steady.{kind}.sent"), subject, sent as f64 / due * 100.0);
-        }
+        let due = roster.rate() * (until - from).as_secs_f64();
+        let mut add = |what: &str, value| {
+            bench.add("steadiness", (before, until), &format!("steady.{kind}.{what}"), subject, value);
+        };
+        add("flaps", spoke as f64);
+        add("sent", sent as f64 / due * 100.0);
     }
     ensure!(!pair.a.has_ended() && !pair.b.has_ended(), "a daemon ended: {}", pair.a.log_tail());
     capture.check()
