@@ -27,7 +27,7 @@ const METHODS: &[(&str, &str)] = &[
     (
         "cpu",
         "Processor time of all processes of a daemon by their own clocks (`clock_getcpuclockid`), in windows of one \
-      second, median; 100 % is one core. On veth the sender also pays for the bridge and for the receiver's softirq. No \
+      second, median; 100 % is one core. No \
       capture runs meanwhile: packets are counted by the interfaces. *Floor*: the same packets to the same switch by a \
       program that calls `sendmmsg`, sleeps an interval, and does nothing else.",
     ),
@@ -137,8 +137,10 @@ fn page(bench: &Bench, context: &Context) -> String {
         "# Benchmarks\n\nWritten by `cargo xtask bench`; every number is of one run. To repeat it: the same command, as root, on \
          a quiet machine.\n\n- Machine: {} CPUs ({}), Linux {}. Both routers, the switch and the attacker share it.\n\
          - Daemons: {}; keepalived with `-G -P`, so that no syslog and no checker slows it. Rounds: {}, in alternating order.\n\
-         - A real-time thread for each CPU notes when the machine itself stands still: {}. What such a stall touches is \
-         dropped: {}.\n",
+         - A real-time thread for each CPU notes when the machine itself stands still: {}. What \
+         such stalls make up more than a hundredth of is dropped: {}. Where nothing else is left the figure is marked \
+         with ~ and not judged.\n- The switch is a bridge on veth, without br_netfilter's hooks. A sender pays there for the switch and for \
+         the receiver's softirq.\n",
         context.cpus,
         context.model,
         context.kernel,

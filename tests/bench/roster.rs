@@ -21,14 +21,15 @@ pub struct Roster {
     pub addresses: usize,
     /// v2 with this password, else v3.
     pub password: Option<&'static str>,
-    /// Lines of `global_defs`; ours alone.
+    /// Lines of `global_defs` of both daemons, and of ours alone.
+    pub shared: Vec<String>,
     pub globals: Vec<String>,
 }
 
 impl Roster {
     pub fn new(count: usize, interfaces: usize, centiseconds: u16) -> Self {
         let interval = Centis::new(centiseconds).expect("an interval is not 0");
-        Self { count, interfaces, interval, addresses: 1, password: None, globals: Vec::new() }
+        Self { count, interfaces, interval, addresses: 1, password: None, shared: Vec::new(), globals: Vec::new() }
     }
 
     pub fn version(&self) -> Version {
@@ -62,7 +63,7 @@ impl Roster {
     /// As keepalived reads it, and we.
     pub fn keepalived(&self, router: usize, ours: bool) -> String {
         let mut text = format!("global_defs {{\n    vrrp_version {}\n", self.version() as u8);
-        for line in self.globals.iter().filter(|_| ours) {
+        for line in self.shared.iter().chain(self.globals.iter().filter(|_| ours)) {
             let _ = writeln!(text, "    {line}");
         }
         text.push_str("}\n");

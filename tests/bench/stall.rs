@@ -54,9 +54,15 @@ impl Stalls {
         Self { found, end, threads }
     }
 
-    /// Whether the machine stood still at any time between these.
-    pub fn within(&self, from: Stamp, until: Stamp) -> bool {
-        self.list().iter().any(|stall| stall.from < until && stall.until > from)
+    /// How long the machine stood still between these.
+    pub fn between(&self, from: Stamp, until: Stamp) -> Duration {
+        let list = self.list();
+        list.iter().map(|stall| stall.until.min(until) - stall.from.max(from)).sum()
+    }
+
+    /// Whether that spoils what was measured meanwhile: more than a hundredth of it.
+    pub fn spoil(&self, from: Stamp, until: Stamp) -> bool {
+        self.between(from, until) > (until - from) / 100
     }
 
     pub fn list(&self) -> Vec<Stall> {

@@ -18,8 +18,10 @@ use crate::roster::Roster;
 use crate::stall::Stalls;
 use crate::subject::{Running, Subject};
 
-/// When a new master of keepalived's kind announces its addresses again (`garp_master_delay`), and that done.
+/// When a new master announces its addresses again (`garp_master_delay`, 5 s), and that done.
 const SECOND_ROUND: Duration = Duration::from_millis(5500);
+/// The same where it was told to do so after one.
+const SECOND_ROUND_SOON: (&str, Duration) = ("vrrp_garp_master_delay 1", Duration::from_millis(1700));
 /// How long a daemon may take to be master of everything, beyond its down interval.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -41,7 +43,7 @@ impl Bench {
     /// Adds what was measured in a window of a row; what the machine's standing still may have spoilt counts only if
     /// there is nothing else.
     pub fn add(&mut self, row: &'static str, window: (Stamp, Stamp), samples: &str, subject: Subject, value: f64) {
-        let kept = !self.stalls.within(window.0, window.1);
+        let kept = !self.stalls.spoil(window.0, window.1);
         self.board.window(row, kept);
         if kept {
             self.board.add(samples, subject, value);
@@ -53,6 +55,17 @@ impl Bench {
     /// `quick` in a quick run, else `full`.
     pub fn of<T>(&self, quick: T, full: T) -> T {
         if self.quick { quick } else { full }
+    }
+
+    /// A quick run does not wait for the second round of announcements that a default configuration has.
+    fn hurry(&self, roster: Roster) -> Roster {
+        let shared = self.of(vec![SECOND_ROUND_SOON.0.to_owned()], Vec::new());
+        Roster { shared, ..roster }
+    }
+
+    /// Waits until nothing but adverts is sent.
+    fn calm(&self, pair: &Pair) {
+        std::thread::sleep(self.of(SECOND_ROUND_SOON.1, SECOND_ROUND).saturating_sub(pair.until.elapsed()));
     }
 
     /// These daemons, as far as they are installed, in another order each round: who is first has the cold caches.
@@ -87,7 +100,7 @@ impl Bench {
         let (mut sum, mut count, mut after_stall) = (0.0, 0, false);
         let due = millis(due);
         for pair in adverts.windows(2) {
-            let kept = !self.stalls.within(pair[0], pair[1]);
+            let kept = !self.stalls.spoil(pair[0], pair[1]);
             self.board.window(row, kept);
             if kept && !after_stall {
                 let interval = millis(pair[1] - pair[0]);
@@ -120,11 +133,6 @@ impl Pair {
         let b = Running::start(rig, B, subject, roster)?;
         std::thread::sleep(roster.down(B) + Duration::from_millis(700 + roster.count as u64 / 2));
         Ok(Self { a, b, took, until })
-    }
-
-    /// Waits until nothing but adverts is sent.
-    pub fn calm(&self) {
-        std::thread::sleep(SECOND_ROUND.saturating_sub(self.until.elapsed()));
     }
 }
 

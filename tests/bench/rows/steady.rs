@@ -59,11 +59,11 @@ pub fn run(bench: &mut Bench) {
 
 fn measure(bench: &mut Bench, subject: Subject, kind: &str, global: Option<&str>) -> Result<()> {
     let globals = global.into_iter().map(str::to_owned).collect();
-    let (rig, roster) = (Rig::new(4)?, Roster { globals, ..Roster::new(1020, 4, 1) });
+    let (rig, roster) = (Rig::new(4)?, Roster { globals, ..bench.hurry(Roster::new(1020, 4, 1)) });
     let capture = Capture::start(&rig, A)?;
     let mut pair = Pair::start(&rig, &capture, subject, &roster)?;
     drop(capture);
-    pair.calm();
+    bench.calm(&pair);
     let capture = Capture::start(&rig, B)?;
     for _ in 0..bench.of(5, 60) {
         let (from, mark, sent) = (Stamp::now(), capture.mark(), rig.sent(A)?);
