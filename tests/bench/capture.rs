@@ -206,7 +206,7 @@ impl Ring {
             let base = self.memory.add(block * BLOCK);
             let header = &raw mut (*base.cast::<libc::tpacket_block_desc>()).hdr.bh1;
             let status = AtomicU32::from_ptr(&raw mut (*header).block_status);
-            if status.load(Ordering::Acquire) & libc::TP_STATUS_USER as u32 == 0 {
+            if status.load(Ordering::Acquire) & libc::TP_STATUS_USER == 0 {
                 return false;
             }
             let mut frame = base.add((*header).offset_to_first_pkt as usize);
@@ -219,7 +219,7 @@ impl Ring {
                 into.extend(sight(at, link.sll_ifindex as u32, octets));
                 frame = frame.add(head.tp_next_offset as usize);
             }
-            status.store(libc::TP_STATUS_KERNEL as u32, Ordering::Release);
+            status.store(libc::TP_STATUS_KERNEL, Ordering::Release);
         }
         true
     }

@@ -28,6 +28,9 @@ use stall::Stalls;
 const ROWS: [&str; 8] = ["takeover", "cadence", "cpu", "mass", "rss", "addresses", "steadiness", "floods"];
 const USAGE: &str = "bench [--quick] [--rows NAME,..] [--reps N] [--write]";
 
+/// Rows that are measured in the same worlds, and what does it.
+type Group = (&'static [&'static str], fn(&mut Bench));
+
 fn main() -> ExitCode {
     match perform() {
         Ok(true) => ExitCode::SUCCESS,
@@ -85,7 +88,7 @@ fn perform() -> Result<bool> {
         board: Board::new(lines),
         rows: asked.rows.clone(),
     };
-    let groups: [(&[&str], fn(&mut Bench)); 5] = [
+    let groups: [Group; 5] = [
         (&["takeover", "cadence"], pair::run),
         (&["cpu", "mass", "rss"], scale::run),
         (&["addresses"], addresses::run),
