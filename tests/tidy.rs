@@ -95,6 +95,9 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("vrrp-daemon/src/io/privilege.rs", "unsafe {", "sched_setscheduler(2) and mlockall(2) are not wrapped"),
     ("vrrp-daemon/src/io/readiness.rs", "unsafe {", "AsyncFd's registration"),
     ("vrrp-daemon/src/io/socket.rs", "unsafe {", "sendmmsg(2) and socket addresses are not wrapped"),
+    ("vrrp-daemon/src/io/xdp/link.rs", "unsafe {", "bpf(2) is not wrapped"),
+    ("vrrp-daemon/src/io/xdp/seen.rs", "unsafe impl", "a mapping may be read from any thread"),
+    ("vrrp-daemon/src/io/xdp/seen.rs", "unsafe {", "mmap(2)"),
     (
         "vrrp-daemon/src/track/run/image.rs",
         "unsafe {",

@@ -36,6 +36,8 @@ impl Expected {
     fn text(self) -> String {
         if self.most.is_zero() {
             "none".into()
+        } else if self.least.is_zero() {
+            format!("at most {}", Millis(self.most))
         } else if self.most - self.least < Duration::from_millis(1) {
             Millis(self.most).to_string()
         } else {

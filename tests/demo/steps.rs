@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use vrrp_common::drop::Reason;
 use vrrp_tests::addresses;
 use vrrp_tests::client::Client;
-use vrrp_tests::conf::{Conf, ISSUE, VIP};
+use vrrp_tests::conf::{Conf, PAIR, PAIR_CHECK, VIP};
 use vrrp_tests::daemon::{Daemon, Program::Vrrpd};
 use vrrp_tests::forge;
 use vrrp_tests::frames::FrameSpec;
@@ -21,30 +21,32 @@ use crate::show::{Expected, Show};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What a busy machine may add to the theory before a step counts as failed.
 const LATENESS: Duration = Duration::from_millis(500);
+/// Crashes at 10 ms.
+const ROUNDS: usize = 5;
 /// Forged adverts in the flood, and of them each second.
 const FLOOD: u32 = 60_000;
 const FLOOD_RATE: u32 = 20_000;
 
-/// The issue's configuration for one router: its check looks for a file, its scripts are left out.
-fn issue(state: &str, priority: u8, healthy: &Path) -> String {
+/// The README's configuration for one router: its check looks for a file, its scripts are left out.
+fn pair(state: &str, priority: u8, healthy: &Path) -> String {
     let notify = |line: &&str| !line.trim_start().starts_with("notify");
-    let text: Vec<_> = ISSUE.lines().filter(notify).collect();
+    let text: Vec<_> = PAIR.lines().filter(notify).collect();
     text.join("\n")
-        .replace("/usr/bin/pgrep nginx", &format!("/usr/bin/test -e {}", healthy.display()))
+        .replace(PAIR_CHECK, &format!("/usr/bin/test -e {}", healthy.display()))
         .replace("state MASTER", &format!("state {state}"))
         .replace("priority 150", &format!("priority {priority}"))
 }
 
-/// VRRPv2, an advert each second: the configuration that the project was asked for.
+/// VRRPv2, an advert each second: the README's pair of web servers.
 pub fn by_the_second(lab: &Lab, show: &mut Show) -> Result<()> {
     show.chapter(
-        "The configuration of the issue: VRRPv2, VRID 51, an advert each second, a password, check_nginx with weight -50.\n\
+        "The README's pair of web servers: VRRPv2, VRID 51, an advert each second, a password, check_nginx with weight -50.\n\
          A has priority 150, B 120; the check looks for a file instead of nginx.",
     );
     let (a_healthy, b_healthy) = (lab.directory.join("A-is-healthy"), lab.directory.join("B-is-healthy"));
     std::fs::write(&a_healthy, "")?;
     std::fs::write(&b_healthy, "")?;
-    let texts = [issue("MASTER", 150, &a_healthy), issue("BACKUP", 120, &b_healthy)];
+    let texts = [pair("MASTER", 150, &a_healthy), pair("BACKUP", 120, &b_healthy)];
     let theory = [Conf::v2(150), Conf::v2(120)];
 
     let title = "Election";
@@ -62,18 +64,12 @@ pub fn by_the_second(lab: &Lab, show: &mut Show) -> Result<()> {
 
     let title = "The master dies";
     show.step(title, "SIGKILL: no word of farewell; B misses three adverts; a guard process removes A's address");
-    let at = routers[A].0.kill()?;
-    let expected = after_a_crash(&theory[B]);
-    takeover(lab, show, &client, B, at)?;
-    let gone = lab.watch.record().changed(A, VIP, false, at).context("A's address stayed")?;
-    show.note(&format!("the dead router's address was gone after {}", Millis(gone - at)));
-    show.measured(
-        title,
-        "the client waits",
-        "B's down interval, less the time since A's last advert",
-        expected,
-        outage(&client, at),
-    );
+    let (wait, silence) = crash(lab, show, &client, &mut routers)?;
+    let why = "B's down interval, less the time since A's last advert";
+    show.measured(title, "the client waits", why, at_most(theory[B].down_interval()), wait);
+    let title = "... and B waits as it should";
+    show.step(title, "from A's last advert to B's first, by the switch's clock: three adverts and B's skew");
+    show.measured(title, "silence", "B's down interval", exactly(theory[B].down_interval()), silence);
 
     let title = "It returns";
     show.step(title, "A starts again, hears a weaker master, and takes the address back");
@@ -86,8 +82,7 @@ pub fn by_the_second(lab: &Lab, show: &mut Show) -> Result<()> {
     let at = routers[A].0.stop()?;
     takeover(lab, show, &client, B, at)?;
     let skew = theory[B].skew();
-    let expected = Expected { least: skew, most: skew, lateness: LATENESS };
-    show.measured(title, "the client waits", "B's skew: 136/256 of a second", expected, outage(&client, at));
+    show.measured(title, "the client waits", "B's skew: 136/256 of a second", exactly(skew), outage(&client, at));
 
     let at = come_back(lab, &mut routers, &texts)?;
     lab.watch.wait_holder(A, VIP, PATIENCE)?;
@@ -125,23 +120,27 @@ pub fn by_the_centisecond(lab: &Lab, show: &mut Show) -> Result<()> {
     client.wait_answer(Stamp::now(), PATIENCE)?;
 
     let title = "The master dies, at 10 ms";
-    show.step(title, "SIGKILL again; each missed advert now costs a hundredth of what it did");
-    let at = routers[A].0.kill()?;
-    takeover(lab, show, &client, B, at)?;
-    show.measured(title, "the client waits", "B's down interval", after_a_crash(&confs[B]), outage(&client, at));
-
-    let at = come_back(lab, &mut routers, &texts)?;
-    lab.watch.wait_holder(A, VIP, PATIENCE)?;
-    client.wait_answer(Stamp::now(), PATIENCE)?;
-    show.note(&format!("(A is started again, and master after {})\n", Millis(at.elapsed())));
+    show.step(title, "SIGKILL, five times; each missed advert now costs a hundredth of what it did");
+    let mut worst = (Duration::ZERO, Duration::ZERO);
+    for _ in 0..ROUNDS {
+        let (wait, silence) = crash(lab, show, &client, &mut routers)?;
+        worst = (worst.0.max(wait), worst.1.max(silence));
+        show.note(&format!("the client waited {}\n", Millis(wait)));
+        come_back(lab, &mut routers, &texts)?;
+        lab.watch.wait_holder(A, VIP, PATIENCE)?;
+        client.wait_answer(Stamp::now(), PATIENCE)?;
+    }
+    show.measured(title, "the longest wait", "B's down interval", at_most(confs[B].down_interval()), worst.0);
+    let title = "... and B waits as it should";
+    show.step(title, "from A's last advert to B's first, at most");
+    show.measured(title, "silence", "B's down interval", exactly(confs[B].down_interval()), worst.1);
 
     let title = "Graceful stop, at 10 ms";
     show.step(title, "priority 0, then B's skew: 136/256 of an interval");
     let at = routers[A].0.stop()?;
     takeover(lab, show, &client, B, at)?;
     let skew = confs[B].skew();
-    let expected = Expected { least: Duration::ZERO, most: skew, lateness: LATENESS };
-    show.measured(title, "the client waits", "B's skew", expected, outage(&client, at));
+    show.measured(title, "the client waits", "B's skew", at_most(skew), outage(&client, at));
     routers[B].0.stop()?;
 
     let title = "Never two masters";
@@ -218,10 +217,22 @@ fn outage(client: &Client, since: Stamp) -> Duration {
     client.longest_outage(since).map_or(Duration::ZERO, |outage| outage.duration())
 }
 
-/// The backup's down interval, counted from the last advert: up to one interval before the crash.
-fn after_a_crash(backup: &Conf) -> Expected {
-    let most = backup.down_interval();
-    Expected { least: most - backup.advert_int.duration(), most, lateness: LATENESS }
+/// Kills A, waits for B, and starts nothing: how long the client waited, and how long nobody sent adverts.
+fn crash(lab: &Lab, show: &Show, client: &Client, routers: &mut [(Daemon, Stamp); 2]) -> Result<(Duration, Duration)> {
+    let at = routers[A].0.kill()?;
+    takeover(lab, show, client, B, at)?;
+    let record = lab.watch.record();
+    let last = record.adverts_of(A, Stamp::default()).last().context("A sent no advert")?.at;
+    let first = record.adverts_of(B, at).next().context("B sent no advert")?.at;
+    Ok((outage(client, at), first - last))
+}
+
+fn at_most(most: Duration) -> Expected {
+    Expected { least: Duration::ZERO, most, lateness: LATENESS }
+}
+
+fn exactly(time: Duration) -> Expected {
+    Expected { least: time, most: time, lateness: LATENESS }
 }
 
 fn nothing() -> Expected {

@@ -60,21 +60,26 @@ fn a_configuration_error_names_its_place() {
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
         ensure!(output.status.code() == Some(REMARKS), "exit code {:?}: {said}", output.status.code());
-        ensure!(said.contains(&format!("tested.conf: Line {line})")), "no place is named: {said}");
+        ensure!(said.contains(&format!("tested.conf:{line}:")), "no place is named: {said}");
         ensure!(said.contains("priorty"), "the word is not named: {said}");
         ensure!(host(lab)? == before, "a test of the configuration changed the host");
         Ok(())
     });
 }
 
+/// Without a value for it, and without the keyword: keepalived starts with neither.
 #[test]
 fn a_configuration_without_a_vrid_is_refused() {
     with_lab(|lab| {
         let before = host(lab)?;
-        let text = Conf::v3(100).text().replace("    virtual_router_id 51\n", "");
-        lab.announce_error("virtual_router_id");
-        let (code, log) = refused(&mut lab.start(A, Vrrpd, &text)?)?;
-        ensure!(code == CONFIGURATION && log.contains("virtual_router_id"), "exit code {code}: {log}");
+        let keyword = "    virtual_router_id 51\n";
+        for instead in ["    virtual_router_id\n", ""] {
+            let text = Conf::v3(100).text().replace(keyword, instead);
+            lab.announce_error("virtual_router_id");
+            lab.announce_error("no virtual router is left");
+            let (code, log) = refused(&mut lab.start(A, Vrrpd, &text)?)?;
+            ensure!(code == CONFIGURATION && log.contains("virtual_router_id"), "exit code {code}: {log}");
+        }
         ensure!(host(lab)? == before, "a refused configuration changed the host");
         Ok(())
     });
@@ -124,6 +129,7 @@ fn a_script_that_cannot_be_run_is_named() {
         let output = config_test(lab, &conf.text())?;
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         ensure!(said.contains("check.sh"), "the script is not named: {said}");
+        lab.announce_error("check.sh");
         let mut daemon = lab.start(A, Vrrpd, &conf.text())?;
         lab.watch.wait_holder(A, VIP, PATIENCE)?;
         ensure!(daemon.log().contains("check.sh"), "the script is not named: {}", daemon.log());

@@ -11,6 +11,23 @@ use vrrp_tests::stamp::Stamp;
 
 use crate::scenario::{self, PATIENCE, announced, elect, one_holder_at_a_time};
 
+/// Both start at once, the weaker one first: the stronger one becomes master, and stays it.
+#[test]
+fn the_stronger_wins_the_election() {
+    with_lab(|lab| {
+        let (a, b) = (Conf::v3(150), Conf::v3(100));
+        let start = Stamp::now();
+        let _b = lab.start(B, Vrrpd, &b.text())?;
+        let _a = lab.start(A, Vrrpd, &a.text())?;
+        lab.watch.wait_holder(A, VIP, PATIENCE)?;
+        announced(lab, A, &a, start)?;
+        // B may have been first, for a moment, on a machine that stalls.
+        std::thread::sleep(a.advert_int.duration());
+        one_holder_at_a_time(lab, start)?;
+        stays(lab, A, 4 * a.advert_int.duration())
+    });
+}
+
 #[test]
 fn crash_return_and_stop_v3() {
     with_lab(|lab| scenario::round(lab, [Vrrpd; 2], &Conf::v3(150), &Conf::v3(100)).map(drop));

@@ -74,7 +74,10 @@ fn forgeries(conf: &Conf) -> Vec<(Reason, FrameSpec)> {
 }
 
 /// A flood of everything at once leaves master and backup where they are.
-fn withstand(lab: &Lab, conf: fn(u8) -> Conf) -> Result<()> {
+///
+/// Raw sockets never see a frame from the host's own address: the kernel drops it before them (a martian source), so
+/// only XDP can count it.
+fn withstand(lab: &Lab, conf: fn(u8) -> Conf, counts_own_source: bool) -> Result<()> {
     let (a, b) = (conf(150), conf(100));
     let pair = scenario::elect(lab, [Vrrpd; 2], &a, &b)?;
     let forgeries = forgeries(&a);
@@ -89,7 +92,8 @@ fn withstand(lab: &Lab, conf: fn(u8) -> Conf) -> Result<()> {
     let own = FrameSpec { source: own_address(A).octets(), priority: a.priority, ..convincing(&a) }.build();
     let flood = forge::flood(&lab.attacker, &[own], COUNT, PER_SECOND)?;
     before.unmoved(lab, &a, flood)?;
-    before.counted(lab, &pair, A, &[Reason::SrcIsSelf])
+    let reasons = if counts_own_source { &[Reason::SrcIsSelf][..] } else { &[] };
+    before.counted(lab, &pair, A, reasons)
 }
 
 /// How things stood before a flood.
@@ -171,18 +175,18 @@ fn lost_on_the_cable(lab: &Lab, router: usize) -> Result<u64> {
 
 #[test]
 fn a_flood_moves_nothing_v2() {
-    with_lab(|lab| withstand(lab, Conf::v2));
+    with_lab(|lab| withstand(lab, Conf::v2, true));
 }
 
 #[test]
 fn a_flood_moves_nothing_v3() {
-    with_lab(|lab| withstand(lab, Conf::v3));
+    with_lab(|lab| withstand(lab, Conf::v3, true));
 }
 
 /// The raw sockets' path gives the same verdicts.
 #[test]
 fn a_flood_moves_nothing_without_bpf() {
-    with_lab(|lab| withstand(lab, |priority| Conf::v3(priority).global("xdp_mode off")));
+    with_lab(|lab| withstand(lab, |priority| Conf::v3(priority).global("xdp_mode off"), false));
 }
 
 /// A stronger router with the wrong password is no router, however long it tries.

@@ -1,11 +1,13 @@
 //! With Debian's keepalived as the peer, mastership moves both ways, and neither finds fault with the other's adverts.
 
 use anyhow::{Result, ensure};
+use vrrp_common::drop::Reason;
 use vrrp_tests::conf::{Conf, VIP};
 use vrrp_tests::daemon::Program::{self, Keepalived, Vrrpd};
 use vrrp_tests::keepalived;
 use vrrp_tests::lab::{A, B, Lab, with_lab};
 use vrrp_tests::stamp::Stamp;
+use vrrp_tests::vrrpd;
 
 use crate::scenario::{self, PATIENCE};
 
@@ -78,15 +80,18 @@ fn a_wrong_password_is_no_peer() {
     with_lab(|lab| {
         let ours = Conf { password: Some("secret12"), ..Conf::v2(100) };
         let theirs = Conf { password: Some("Secret12"), ..Conf::v2(200) };
-        let _b = lab.start(B, Keepalived, &theirs.text())?;
+        let b = lab.start(B, Keepalived, &theirs.text())?;
         lab.watch.wait_holder(B, VIP, PATIENCE)?;
-        let _a = lab.start(A, Vrrpd, &ours.text())?;
+        let a = lab.start(A, Vrrpd, &ours.text())?;
         lab.watch.wait("A to take its adverts for none", PATIENCE, |record| {
             (record.holders(VIP).contains(&A)).then_some(())
         })?;
         // And it stays master beside the stronger adverts.
         std::thread::sleep(ours.down_interval());
         ensure!(lab.watch.record().holders(VIP).contains(&A), "a wrong password took mastership away");
+        // And both say why, which shows that `nobody_complains` can fail.
+        ensure!(!Keepalived.complaints(&b.log()).is_empty(), "keepalived does not complain: {}", b.log());
+        ensure!(vrrpd::drops(&vrrpd::status(&a)?, Reason::AuthFailure) > 2, "vrrpd does not count it");
         Ok(())
     });
 }

@@ -26,14 +26,18 @@ pub struct Pair {
     pub b: Daemon,
 }
 
-/// Starts both and waits for the election.
+/// Starts the master, and its backup when there is one to hear: no stall of the machine makes the backup master first.
 pub fn elect(lab: &Lab, programs: [Program; 2], a: &Conf, b: &Conf) -> Result<Pair> {
     let start = Stamp::now();
+    let a_runs = lab.start(A, programs[A], &a.text())?;
+    announced(lab, A, a, start)?;
     let mut b_runs = lab.start(B, programs[B], &b.text())?;
     b_runs.wait_log("Entering BACKUP STATE", PATIENCE)?;
-    let a_runs = lab.start(A, programs[A], &a.text())?;
+    // Alone: what an earlier life of B left on its interface is gone now.
     lab.watch.wait_holder(A, VIP, PATIENCE)?;
-    announced(lab, A, a, start)?;
+    // The first one may come before B listens; with the second, B counts from A's adverts and not from its own start.
+    let since = Stamp::now();
+    lab.watch.wait("two adverts of A", PATIENCE, |record| record.adverts_of(A, since).nth(1))?;
     Ok(Pair { a: a_runs, b: b_runs })
 }
 

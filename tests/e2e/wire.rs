@@ -1,9 +1,13 @@
 //! tshark calls every frame of ours well-formed.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
+use vrrp_common::wire::checksum::ChecksumForm;
+use vrrp_tests::capture::Seen;
 use vrrp_tests::conf::Conf;
 use vrrp_tests::daemon::Program::Vrrpd;
+use vrrp_tests::frames::FrameSpec;
 use vrrp_tests::lab::{Lab, with_lab};
+use vrrp_tests::stamp::Stamp;
 use vrrp_tests::tshark;
 
 use crate::scenario;
@@ -33,11 +37,18 @@ fn tshark_is_content_with_v3() {
 #[test]
 fn tshark_sees_a_wrong_checksum() {
     with_lab(|lab| {
-        let mut wrong = vrrp_tests::frames::FrameSpec::v3();
-        wrong.checksum_error = 1;
-        let octets = wrong.build();
-        let seen = vrrp_tests::capture::Seen { at: Default::default(), router: 0, octets };
-        let faults = tshark::faults(&[seen], &lab.directory.join("wrong.pcap"), "vrrp")?;
-        faults.first().context("tshark did not see a wrong checksum").map(drop)
+        for right in [FrameSpec::v2_password(), FrameSpec::v3()] {
+            let wrong = FrameSpec { checksum_error: 1, ..right.clone() };
+            let message_only = FrameSpec { checksum_form: ChecksumForm::Message, ..right.clone() };
+            let judge = |frame: &FrameSpec| {
+                let seen = Seen { at: Stamp::now(), router: 0, octets: frame.build() };
+                tshark::faults(&[seen], &lab.directory.join("judged.pcap"), "vrrp")
+            };
+            ensure!(judge(&right)?.is_empty(), "tshark finds fault with a right frame");
+            ensure!(judge(&wrong)?.len() == 1, "tshark does not see a wrong checksum");
+            let is_v3 = right.version == 3;
+            ensure!(judge(&message_only)?.len() == usize::from(is_v3), "tshark judges the pseudo header's form of v3");
+        }
+        Ok(())
     });
 }

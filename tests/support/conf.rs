@@ -10,8 +10,11 @@ use vrrp_common::{Centis, Priority, Version, time};
 /// The virtual address of every configuration here.
 pub const VIP: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 100);
 
-/// The configuration that the project was asked for, as it stands in the file.
-pub const ISSUE: &str = include_str!("issue.conf");
+/// The README's pair of web servers: the configuration of the first, as it stands there.
+pub const PAIR: &str = include_str!("pair.conf");
+/// Its check and its notify script, for variants.
+pub const PAIR_CHECK: &str = "killall -0 nginx";
+pub const PAIR_SCRIPT: &str = "/usr/local/bin/ha_log.py";
 
 #[derive(Clone, Debug)]
 pub struct Conf {

@@ -27,6 +27,11 @@ use crate::stamp::Stamp;
 use crate::sweep;
 use crate::watch::{Watch, letter};
 
+/// Not /tmp: scripts must lie where only root may write (`enable_script_security`).
+pub(crate) const BASE: &str = "/run";
+/// Before the process id and a number.
+pub(crate) const PREFIX: &str = "vrrp-lab-";
+
 /// Laboratories at a time: more of them make each other late.
 const TURNS: usize = 3;
 
@@ -52,8 +57,7 @@ impl Lab {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let turn = Turn::take();
         let number = MADE.fetch_add(1, Ordering::Relaxed);
-        // Below /run and not /tmp: scripts must lie where only root may write (`enable_script_security`).
-        let directory = PathBuf::from(format!("/run/vrrp-lab-{}-{number}", std::process::id()));
+        let directory = Path::new(BASE).join(format!("{PREFIX}{}-{number}", std::process::id()));
         std::fs::create_dir(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
         sweep::directory_made(directory.clone());
 
@@ -160,7 +164,9 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        if std::env::var_os("VRRP_KEEP").is_none() {
+        if std::env::var_os("VRRP_KEEP").is_some() {
+            println!("kept: {}", self.directory.display());
+        } else {
             let _ = std::fs::remove_dir_all(&self.directory);
         }
         sweep::directory_removed(&self.directory);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::{IntoRawFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, Once};
 
@@ -49,6 +49,7 @@ fn change(how: impl FnOnce(&mut Left) -> bool) {
 fn watch_signals() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        remove_stale();
         let Ok((reader, writer)) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC) else { return };
         PIPE.store(writer.into_raw_fd(), Ordering::Relaxed);
         std::thread::spawn(move || {
@@ -64,6 +65,17 @@ fn watch_signals() {
             let _ = unsafe { sigaction(signal, &action) };
         }
     });
+}
+
+/// Directories of laboratories whose process was killed.
+fn remove_stale() {
+    for entry in std::fs::read_dir(crate::lab::BASE).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let maker = name.to_str().and_then(|name| name.strip_prefix(crate::lab::PREFIX)?.split('-').next());
+        if maker.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 extern "C" fn tell(signal: libc::c_int) {

@@ -19,7 +19,9 @@ pub fn faults(frames: &[Seen], file: &Path, filter: &str) -> Result<Vec<String>>
     let output = Command::new("tshark")
         .args(["-n", "-r"])
         .arg(file)
-        .args(["-o", "ip.check_checksum:TRUE", "-o", "vrrp.v3_checksum_as_in_v2:FALSE", "-Y", &not_content])
+        .args(["-o", "ip.check_checksum:TRUE", "-o", "vrrp.v3_checksum_as_in_v2:FALSE"])
+        // A virtual address moves from one MAC to another: that is what it is for.
+        .args(["-o", "arp.detect_duplicate_ips:FALSE", "-Y", &not_content])
         .args(["-T", "fields", "-e", "frame.number", "-e", "_ws.col.Info", "-e", "_ws.expert.message"])
         .output()
         .context("cannot run tshark")?;

@@ -70,18 +70,6 @@ pub const DEVICE_OBSERVE: u32 = 2;
 /// Frames by reason; one row per instance and per device, each per CPU.
 pub type CounterRow = [u64; REASON_SLOTS];
 
-/// An advert that says nothing new: equal to it is absorbed, only its time is kept. Map value, by slot.
-///
-/// The header's checksum stands for the addresses behind it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
-pub struct Expected {
-    /// Source address, IPv4 in the first four octets; all zero expects nothing.
-    pub source: [u8; 16],
-    /// The first eight octets of the message.
-    pub header: [u8; 8],
-}
-
 /// Head of a ring buffer record; `length` octets of VRRP follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
@@ -118,7 +106,6 @@ const _: () = {
     assert!(size_of::<RuleKey>() == 8);
     assert!(size_of::<Rule>() == 40);
     assert!(size_of::<Device>() == 8);
-    assert!(size_of::<Expected>() == 24);
     assert!(size_of::<RecordHead>() == 32);
     assert!(size_of::<Record>() == 288);
     assert!(size_of::<CounterRow>() == 512);

@@ -135,7 +135,7 @@ reasons! {
     33 Prio255FromNonOwner "prio_255_from_non_owner" Daemon Deliver;
     /// A lower priority than ours: discarded by the state machine (RFC 9568 section 6.4).
     34 LowerPrioDiscarded "lower_prio_discarded" Daemon Deliver;
-    /// More adverts than the token bucket of this source allows.
+    /// One of too many adverts that can change nothing, being of lower priority than this router.
     35 RateLimited "rate_limited" Frame Drop;
     /// Valid, but the ring buffer was full; left to the raw socket.
     36 RingFull "ring_full" Frame Pass;

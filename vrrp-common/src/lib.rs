@@ -12,6 +12,7 @@ pub mod abi;
 pub mod classify;
 pub mod drop;
 pub mod ids;
+pub mod stance;
 pub mod time;
 pub mod wire;
 

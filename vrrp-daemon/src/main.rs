@@ -3,10 +3,8 @@
 use std::process::ExitCode;
 
 use vrrp_daemon::cli::Cli;
-use vrrp_daemon::config::Checked;
 use vrrp_daemon::io::run::{self, Places};
 use vrrp_daemon::io::{files, guard, log};
-use vrrp_daemon::syntax::diagnostic::Severity;
 
 /// keepalived's exit code when there is no configuration.
 const NO_CONFIGURATION: u8 = 6;
@@ -33,31 +31,30 @@ fn main() -> ExitCode {
     };
     tracing::info!("Starting vrrpd {} with {}", env!("CARGO_PKG_VERSION"), cli.use_file.display());
     let checked = files::check(&cli.use_file, cli.config_id.as_deref());
-    tell(&checked);
+    log::findings(&checked);
     if !checked.is_readable() {
         return ExitCode::from(NO_CONFIGURATION);
     }
     if checked.exit_code() == UNUSABLE_CONFIGURATION {
         return ExitCode::from(UNUSABLE_CONFIGURATION);
     }
-    let places =
-        Places { pid_file: cli.pid_file().cloned(), run_dir: cli.run_dir, config: cli.use_file, log: Some(log.loss()) };
+    // Nothing but a daemon that looks well and serves nobody.
+    if checked.setup.instances.is_empty() && checked.has_errors() {
+        tracing::error!("no virtual router is left of {}", cli.use_file.display());
+        return ExitCode::from(UNUSABLE_CONFIGURATION);
+    }
+    let places = Places {
+        pid_file: cli.pid_file().cloned(),
+        run_dir: cli.run_dir,
+        config: cli.use_file,
+        config_id: cli.config_id,
+        log: Some(log.loss()),
+    };
     match run::run(checked.setup, &places) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             tracing::error!("{failure}");
             failure.exit_code()
-        }
-    }
-}
-
-/// Logs what was found in the configuration.
-fn tell(checked: &Checked) {
-    for (severity, line) in checked.lines() {
-        match severity {
-            Severity::Error => tracing::error!("{line}"),
-            Severity::Warning => tracing::warn!("{line}"),
-            Severity::Notice => tracing::info!("{line}"),
         }
     }
 }

@@ -3,9 +3,11 @@
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
-use vrrp_common::abi::{CounterRow, Device, Expected, Record, Rule, RuleKey};
+use vrrp_common::abi::{CounterRow, Device, Record, Rule, RuleKey};
 use vrrp_common::classify::Rules;
 use vrrp_common::drop::{REASON_SLOTS, Reason};
+use vrrp_common::stance::{Bucket, Heed, Stance};
+use vrrp_common::wire::advert::HEADER;
 
 #[map]
 static DEVICES: HashMap<u32, Device> = HashMap::with_max_entries(1, 0);
@@ -20,11 +22,15 @@ static COUNTERS: PerCpuArray<CounterRow> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static SCRATCH: PerCpuArray<Record> = PerCpuArray::with_max_entries(1, 0);
 
-/// By slot: the advert that is absorbed.
+/// By slot: what the instance's state makes of valid adverts.
 #[map]
-static EXPECTED: Array<Expected> = Array::with_max_entries(1, 0);
+static STANCES: Array<Stance> = Array::with_max_entries(1, 0);
 
-/// By slot: when it last came. The daemon has it in its memory.
+/// By slot: the limit on adverts that change nothing.
+#[map]
+static BUCKETS: Array<Bucket> = Array::with_max_entries(1, 0);
+
+/// By slot: when an advert was last absorbed. The daemon has it in its memory.
 #[map]
 static LAST_SEEN: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
@@ -50,13 +56,15 @@ impl Rules for RuleMap {
     }
 }
 
-/// What is absorbed for a slot.
+/// What the state of a slot's instance makes of an advert.
 #[inline(always)]
-pub fn expected(slot: u32) -> Option<&'static Expected> {
-    EXPECTED.get(slot)
+pub fn heed(slot: u32, source: [u8; 4], header: &[u8; HEADER], now: u64) -> Heed {
+    let (Some(stance), Some(bucket)) = (STANCES.get(slot), BUCKETS.get_ptr_mut(slot)) else { return Heed::Hear };
+    // SAFETY: a word of a map. Another CPU may take a token at the same time, and one of them be lost or given twice.
+    stance.heed(source, header, unsafe { &mut *bucket }, now)
 }
 
-/// Keeps when the expected advert came.
+/// Keeps when an advert was absorbed.
 #[inline(always)]
 pub fn saw(slot: u32, at: u64) {
     if let Some(last) = LAST_SEEN.get_ptr_mut(slot) {

@@ -5,7 +5,7 @@ use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use vrrp_common::abi::DEVICE_OBSERVE;
 use vrrp_common::classify::{self, Ingress};
-use vrrp_common::drop::{Disposition, Reason};
+use vrrp_common::drop::Disposition;
 
 use crate::packet::Packet;
 use crate::{maps, report};
@@ -23,10 +23,7 @@ pub fn vrrp(context: XdpContext) -> u32 {
         Disposition::Pass => (judgement.reason, XDP_PASS),
         Disposition::Drop => (judgement.reason, XDP_DROP),
         Disposition::Deliver if device.flags & DEVICE_OBSERVE != 0 => (judgement.reason, XDP_PASS),
-        Disposition::Deliver if report::absorb(record, &judgement) => (Reason::OkAbsorbed, XDP_DROP),
-        Disposition::Deliver if report::deliver(record, &judgement) => (judgement.reason, XDP_DROP),
-        // The raw socket hears it instead.
-        Disposition::Deliver => (Reason::RingFull, XDP_PASS),
+        Disposition::Deliver => report::hand_over(record, &judgement),
     };
     maps::count(judgement.row, reason);
     #[cfg(feature = "trace")]

@@ -1,42 +1,44 @@
-//! Delivery of an advert to the daemon, through the ring buffer.
+//! What becomes of a valid advert: absorbed, limited, or delivered to the daemon through the ring buffer.
 
 use aya_ebpf::bindings::BPF_RB_FORCE_WAKEUP;
+use aya_ebpf::bindings::xdp_action::{self, XDP_DROP, XDP_PASS};
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 #[cfg(feature = "trace")]
 use aya_ebpf::programs::XdpContext;
 use vrrp_common::abi::{MESSAGE_BUDGET, Record};
 use vrrp_common::classify::Judgement;
-#[cfg(feature = "trace")]
 use vrrp_common::drop::Reason;
 use vrrp_common::ids::Family;
+use vrrp_common::stance::Heed;
 use vrrp_common::wire::advert::HEADER;
 
 use crate::maps::{self, RECORDS};
 
-/// Whether the advert says nothing new; then its time is kept, and that is all.
+/// Absorbs, limits or delivers a valid advert; what is to be counted, and done with the frame.
 #[inline(always)]
-pub fn absorb(record: &Record, judgement: &Judgement) -> bool {
-    let Some(expected) = maps::expected(judgement.slot) else { return false };
-    let Some(header) = record.message.first_chunk::<HEADER>() else { return false };
-    let [a, b, c, d, ..] = expected.source;
-    if u32::from_ne_bytes([a, b, c, d]) != u32::from_ne_bytes(judgement.source)
-        || u64::from_ne_bytes(expected.header) != u64::from_ne_bytes(*header)
-    {
-        return false;
-    }
+pub fn hand_over(record: &mut Record, judgement: &Judgement) -> (Reason, xdp_action::Type) {
     // SAFETY: reads a clock.
-    maps::saw(judgement.slot, unsafe { bpf_ktime_get_ns() });
-    true
+    let now = unsafe { bpf_ktime_get_ns() };
+    let Some(header) = record.message.first_chunk::<HEADER>() else { return (Reason::Internal, XDP_PASS) };
+    match maps::heed(judgement.slot, judgement.source, header, now) {
+        Heed::Absorb => {
+            maps::saw(judgement.slot, now);
+            (Reason::OkAbsorbed, XDP_DROP)
+        }
+        Heed::Limit => (Reason::RateLimited, XDP_DROP),
+        Heed::Hear if deliver(record, judgement, now) => (judgement.reason, XDP_DROP),
+        // The raw socket hears it instead.
+        Heed::Hear => (Reason::RingFull, XDP_PASS),
+    }
 }
 
 /// Writes head and message to the ring; `false` when it is full.
 ///
 /// The wake-up is forced: every record here matters at once, and the adaptive one may be late after a discard.
 #[inline(always)]
-pub fn deliver(record: &mut Record, judgement: &Judgement) -> bool {
+fn deliver(record: &mut Record, judgement: &Judgement, now: u64) -> bool {
     let head = &mut record.head;
-    // SAFETY: reads a clock.
-    head.arrival = unsafe { bpf_ktime_get_ns() };
+    head.arrival = now;
     head.slot = judgement.slot;
     head.length = judgement.length as u16;
     head.checksum_form = judgement.checksum_form as u8;

@@ -164,6 +164,16 @@ impl Instance {
         }
     }
 
+    /// Adverts of a lower priority octet than this change nothing here, and need not all be heard.
+    pub fn weaker_than(&self) -> u8 {
+        match self.state {
+            State::Init | State::Fault | State::Stopped => u8::MAX,
+            // Whoever serves is followed.
+            State::Backup(_) if !self.plan.preempt && !self.effective.is_owner() => 0,
+            State::Backup(_) | State::Master(_) => self.effective.get(),
+        }
+    }
+
     /// The master's advert, unchanged, was last seen at `at` and not handed in.
     pub fn seen(&mut self, at: Instant) {
         if let State::Backup(backup) = &mut self.state

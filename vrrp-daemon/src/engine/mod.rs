@@ -177,6 +177,12 @@ impl Engine {
         });
     }
 
+    /// Adverts of a lower priority octet than this change nothing for an instance; they may be limited. It changes only
+    /// with something that is told.
+    pub fn weaker_than(&self, id: InstanceId) -> u8 {
+        self.instances[id.index()].weaker_than()
+    }
+
     pub fn snapshot(&self, id: InstanceId) -> Snapshot {
         self.instances[id.index()].snapshot()
     }

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use vrrp_common::abi::Expected;
-use vrrp_common::{Instant, Priority};
+use vrrp_common::{Instant, Priority, Version};
 
 use super::clock::{self, Deadline};
 use super::control::Request;
@@ -16,12 +15,13 @@ use super::hands::Hands;
 use super::netlink::Report;
 use super::netlink::links::Link;
 use super::observe::{Held, observe};
-use super::ports::Ports;
+use super::ports::{Ports, Unchanged};
 use super::readiness::Readiness;
 use super::xdp::Ring;
 use crate::config::setup::Setup;
 use crate::engine::event::Event;
 use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};
+use crate::engine::snapshot::StateName;
 use crate::engine::{Action, Engine, Input};
 
 /// Messages that wait for the protocol thread, at most.
@@ -30,6 +30,9 @@ pub const INBOX: usize = 1024;
 const TURN: usize = 4096;
 /// How long a stopping daemon waits for its last address to go; the guard takes what is left.
 const STOP_TIME: Duration = Duration::from_secs(5);
+/// How long one that was master stays, at most, after it said that it leaves. Taking its programs off their devices holds
+/// the kernel's network lock, and a successor in another namespace of this host would wait for it with its addresses.
+const LINGER: Duration = Duration::from_millis(500);
 
 /// What other threads say.
 #[derive(Debug)]
@@ -51,7 +54,7 @@ struct Heard {
     at: Instant,
     input: Input,
     /// Of an advert that the kernel could absorb the next time.
-    expected: Option<Expected>,
+    advert: Option<Unchanged>,
 }
 
 pub struct Driver<T> {
@@ -71,6 +74,7 @@ pub struct Driver<T> {
     /// A turn ended before everything was heard.
     more: bool,
     stop_by: Option<Instant>,
+    linger_until: Instant,
 }
 
 impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
@@ -107,6 +111,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
             absorbing: vec![false; instances],
             more: false,
             stop_by: None,
+            linger_until: Instant::default(),
         })
     }
 
@@ -141,17 +146,25 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
                 None => {}
             }
             self.turn()?;
-            if self.stop_by.is_some_and(|by| self.hands.is_settled() || by <= clock::now()) {
+            if self.is_over() {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether the stop is done.
+    fn is_over(&self) -> bool {
+        let now = clock::now();
+        self.stop_by.is_some_and(|by| by <= now || (self.hands.is_settled() && self.linger_until <= now))
     }
 
     fn next_due(&self) -> Option<Instant> {
         if self.more || self.hands.has_announcements() {
             return Some(clock::now());
         }
-        [self.engine.deadline().map(|(due, _)| due), self.stop_by].into_iter().flatten().min()
+        // Stopped, the engine has no deadline.
+        let stop = self.stop_by.map(|by| if self.hands.is_settled() { by.min(self.linger_until) } else { by });
+        [self.engine.deadline().map(|(due, _)| due), stop].into_iter().flatten().min()
     }
 
     /// Hears everything received so far, then lets time pass, then acts.
@@ -167,18 +180,18 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
             let (ports, heard) = (&self.ports, &mut self.heard);
             let taken = ring.drain(TURN, |head, message| {
                 let recorded = ports.recorded(head, message);
-                heard.extend(recorded.map(|(at, input, advert)| Heard { at, input, expected: Some(advert) }));
+                heard.extend(recorded.map(|(at, input, advert)| Heard { at, input, advert: Some(advert) }));
             });
             self.more = taken == TURN;
         }
         let heard = &mut self.heard;
-        self.more |= self.ports.drain_sockets(|at, input| heard.push(Heard { at, input, expected: None }))?;
+        self.more |= self.ports.drain_sockets(|at, input| heard.push(Heard { at, input, advert: None }))?;
         let mut heard = std::mem::take(&mut self.heard);
-        for Heard { at, input, expected } in heard.drain(..) {
+        for Heard { at, input, advert } in heard.drain(..) {
             if let Input::Advert(id, _) = input {
                 self.see(id);
             }
-            self.decide(at, input, expected);
+            self.decide(at, input, advert);
         }
         self.heard = heard;
         self.see_waiting(now);
@@ -188,17 +201,22 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         Ok(())
     }
 
-    /// Lets the engine decide, and has the kernel absorb what it says need not be heard.
-    fn decide(&mut self, at: Instant, input: Input, expected: Option<Expected>) {
+    /// Lets the engine decide, and has the kernel absorb and limit what it says need not be heard.
+    fn decide(&mut self, at: Instant, input: Input, advert: Option<Unchanged>) {
         let from = self.actions.len();
         self.engine.handle(at, input, &mut self.actions);
         for index in from..self.actions.len() {
-            let Action::Absorb { id, on } = self.actions[index] else { continue };
-            let expected = expected.filter(|_| on);
-            if expected.is_some() || self.absorbing[id.index()] {
-                self.ports.expect(id, expected);
-                self.see(id);
-                self.absorbing[id.index()] = expected.is_some();
+            match self.actions[index] {
+                Action::Absorb { id, on } => {
+                    let advert = advert.filter(|_| on);
+                    if advert.is_some() || self.absorbing[id.index()] {
+                        self.ports.absorb(id, advert);
+                        self.see(id);
+                        self.absorbing[id.index()] = advert.is_some();
+                    }
+                }
+                Action::Tell { id, .. } => self.ports.limit(id, self.engine.weaker_than(id)),
+                _ => {}
             }
         }
     }
@@ -234,8 +252,12 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         match message {
             Message::Network(Report::Link { id, link }) => {
                 let mut inputs = Vec::new();
+                let before = self.ports.program_link(id);
                 self.ports.link_is(id, link, &mut inputs);
-                self.heard.extend(inputs.into_iter().map(|input| Heard { at: now, input, expected: None }));
+                if let Some(now) = self.ports.program_link(id).filter(|&now| before != Some(now)) {
+                    self.hands.keep(now);
+                }
+                self.heard.extend(inputs.into_iter().map(|input| Heard { at: now, input, advert: None }));
             }
             Message::Network(Report::Address { id, tenure, address, installed }) => {
                 self.hear(now, Input::Address { id, tenure, address, installed });
@@ -249,7 +271,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
     }
 
     fn hear(&mut self, at: Instant, input: Input) {
-        self.heard.push(Heard { at, input, expected: None });
+        self.heard.push(Heard { at, input, advert: None });
     }
 
     fn answer(&mut self, request: Request) {
@@ -268,10 +290,23 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         }
     }
 
+    /// How long it takes until others serve what we serve: their skew, at most one interval, of v2 one second.
+    fn succession(&self) -> Duration {
+        let ids = (0..self.setup.instances.len() as u32).map(InstanceId);
+        let served = ids.filter(|&id| self.engine.snapshot(id).state == StateName::Master);
+        let skews = served.map(|id| match &self.setup.plan.instances[id.index()] {
+            plan if plan.version == Version::V2 => Duration::from_secs(1),
+            plan => plan.advert_int.duration(),
+        });
+        // And as long again for the addresses.
+        skews.max().unwrap_or_default() * 2
+    }
+
     fn stop(&mut self) {
         if self.stop_by.is_none() {
             let now = clock::now();
             self.stop_by = Some(now + STOP_TIME);
+            self.linger_until = now + self.succession().min(LINGER);
             self.hear(now, Input::Shutdown);
         }
     }

@@ -1,26 +1,39 @@
 //! The guard: a process beside the daemon that removes its addresses when it dies, however it dies.
 //!
 //! It reads from a pipe which addresses the daemon holds. When the pipe ends, what is still held goes.
+//!
+//! It also holds the XDP programs on their devices until then: taking one off may keep the kernel's network lock for long,
+//! with some drivers for seconds, and the addresses would wait for it.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufRead, BufReader, Write};
+use std::fmt::Write as _;
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::IpAddr;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 
 use anyhow::Context;
+use nix::fcntl::FcntlArg;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use vrrp_common::IfIndex;
 
-use super::netlink::addresses;
+use super::netlink::addresses::{BATCH, Outcome, Request, Requests};
+use super::xdp::link;
 
 /// The hidden first argument that makes `vrrpd` a guard.
 pub const ARGUMENT: &str = "--guard";
+
+/// The least number of the pipe's descriptor. Of a dead process the kernel releases the files in descending order, and
+/// takes tens of milliseconds for those with sockets and programs: longer than a backup waits at 10 ms.
+const LAST: i32 = 1000;
 
 /// The daemon's end.
 pub struct Guard {
     process: Child,
     pipe: Option<ChildStdin>,
+    /// Lines to write.
+    untold: String,
 }
 
 impl Guard {
@@ -35,8 +48,8 @@ impl Guard {
             .process_group(0)
             .spawn()
             .context("cannot start the guard process")?;
-        let pipe = process.stdin.take();
-        Ok(Self { process, pipe })
+        let pipe = process.stdin.take().map(released_first);
+        Ok(Self { process, pipe, untold: String::new() })
     }
 
     /// Tells that an address is about to be set.
@@ -49,14 +62,34 @@ impl Guard {
         self.tell('-', index, address, prefix);
     }
 
+    /// Has it hold a program on its device, by the number of its link.
+    pub fn keeps(&mut self, program_link: u32) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.untold, "x {program_link}");
+    }
+
     fn tell(&mut self, sign: char, index: IfIndex, address: IpAddr, prefix: u8) {
-        let Some(pipe) = &mut self.pipe else { return };
-        // One write for one line, so that the guard never reads half of one.
-        let line = format!("{sign} {} {address} {prefix}\n", index.0);
-        if let Err(error) = pipe.write_all(line.as_bytes()) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.untold, "{sign} {} {address} {prefix}", index.0);
+    }
+
+    /// Hands over what was told: before the first of it is done.
+    pub fn flush(&mut self) {
+        let Some(pipe) = self.pipe.as_mut().filter(|_| !self.untold.is_empty()) else { return };
+        if let Err(error) = pipe.write_all(self.untold.as_bytes()) {
             tracing::error!(%error, "the guard process is gone: addresses would stay if this daemon were killed");
             self.pipe = None;
         }
+        self.untold.clear();
+    }
+}
+
+/// The same pipe by a descriptor of a high number; by its own where so many are not allowed.
+fn released_first(pipe: ChildStdin) -> ChildStdin {
+    match nix::fcntl::fcntl(&pipe, FcntlArg::F_DUPFD_CLOEXEC(LAST)) {
+        // SAFETY: the descriptor was made a line above, and nobody else knows of it.
+        Ok(raw) => ChildStdin::from(unsafe { OwnedFd::from_raw_fd(raw) }),
+        Err(_) => pipe,
     }
 }
 
@@ -88,29 +121,35 @@ fn run() -> anyhow::Result<()> {
         // SAFETY: ignoring a signal installs no handler.
         unsafe { signal(ignored, SigHandler::SigIgn) }.context("cannot ignore signals")?;
     }
-    let held = read(BufReader::new(io::stdin().lock()));
+    let mut programs = Vec::new();
+    // Without CAP_SYS_ADMIN they cannot be held, and leave first.
+    let held = read(BufReader::new(io::stdin().lock()), |id| programs.extend(link::open(id)));
     if held.is_empty() {
         return Ok(());
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    runtime.block_on(async {
-        let (connection, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
-        tokio::spawn(connection);
-        for (index, address, prefix) in held {
-            if let Err(error) = addresses::remove(&handle, IfIndex(index), address, prefix).await {
+    let mut requests = Requests::open().context("cannot open a netlink socket")?;
+    let places: Vec<_> = held.into_iter().map(|(index, address, prefix)| (IfIndex(index), address, prefix)).collect();
+    for batch in places.chunks(BATCH) {
+        let removals: Vec<_> = batch.iter().copied().map(Request::Remove).collect();
+        for ((_, address, prefix), outcome) in batch.iter().zip(requests.make(&removals)?) {
+            if let Outcome::Failed(error) = outcome {
                 eprintln!("vrrpd: cannot remove {address}/{prefix} after the daemon died: {error}");
             }
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 /// What is held when the input ends. A line cut short by the daemon's death counts for nothing.
-fn read(input: impl BufRead) -> BTreeSet<Record> {
+fn read(input: impl BufRead, mut keep: impl FnMut(u32)) -> BTreeSet<Record> {
     let mut held = BTreeSet::new();
     for line in input.lines().map_while(Result::ok) {
         let mut words = line.split(' ');
         let sign = words.next();
+        if sign == Some("x") {
+            words.next().and_then(|id| id.parse().ok()).into_iter().for_each(&mut keep);
+            continue;
+        }
         let Some(record) = record(words) else { continue };
         match sign {
             Some("+") => held.insert(record),
@@ -130,7 +169,12 @@ mod tests {
 
     #[test]
     fn what_was_not_released_is_held() {
-        let held = read("+ 2 10.0.0.1 32\n+ 2 10.0.0.2 32\n- 2 10.0.0.1 32\n+ 3 10.0.0.1 24\n+ 3 10.".as_bytes());
+        let mut kept = Vec::new();
+        let held = read(
+            "+ 2 10.0.0.1 32\n+ 2 10.0.0.2 32\n- 2 10.0.0.1 32\nx 77\n+ 3 10.0.0.1 24\n+ 3 10.".as_bytes(),
+            |id| kept.push(id),
+        );
+        assert_eq!(kept, [77]);
         let expected = [(2, "10.0.0.2".parse().unwrap(), 32), (3, "10.0.0.1".parse().unwrap(), 24)];
         assert_eq!(held, expected.into());
     }

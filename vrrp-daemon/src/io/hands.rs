@@ -129,6 +129,12 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
         }
     }
 
+    /// Has the guard hold a program on its device for as long as there may be addresses to remove.
+    pub fn keep(&self, program_link: u32) {
+        // No room: the program leaves a little sooner when we are killed.
+        let _ = self.commands.try_send(Command::Keep { program_link });
+    }
+
     fn wish(&mut self, id: InstanceId, wish: Option<Tenure>) -> anyhow::Result<()> {
         let hold = &mut self.holds[id.index()];
         let before = hold.is_unsettled();

@@ -17,7 +17,9 @@ use tracing_subscriber::registry::LookupSpan;
 use vrrp_common::Priority;
 
 use super::utc;
+use crate::config::Checked;
 use crate::engine::event;
+use crate::syntax::diagnostic::Severity;
 
 /// Lines that may wait for a slow stderr. At a hundred octets each this is under a megabyte.
 const QUEUE: usize = 8192;
@@ -108,6 +110,17 @@ impl Loss {
         warn!("{} log lines were lost: they came faster than they could be written", lost - told);
         if self.lost.dropped_lines() == lost {
             self.told.store(lost, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Logs what was found in a configuration, a line each.
+pub fn findings(checked: &Checked) {
+    for (severity, line) in checked.lines() {
+        match severity {
+            Severity::Error => error!("{line}"),
+            Severity::Warning => warn!("{line}"),
+            Severity::Notice => info!("{line}"),
         }
     }
 }

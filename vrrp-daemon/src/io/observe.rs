@@ -51,10 +51,12 @@ pub fn observe(setup: &Arc<Setup>, engine: &Engine, ports: &Ports, held: &Held) 
             drops: drops(&ports.device_counters(id)),
         }
     });
-    let instances = (0..setup.instances.len() as u32).map(InstanceId).map(|id| ObservedInstance {
-        snapshot: engine.snapshot(id),
-        held: held.0[id.index()].iter().copied().collect(),
-        drops: drops(&ports.instance_counters(id)),
+    let instances = (0..setup.instances.len() as u32).map(InstanceId).map(|id| {
+        let (mut snapshot, counters) = (engine.snapshot(id), ports.instance_counters(id));
+        // The engine does not hear of those that the kernel absorbed; they were received all the same.
+        snapshot.stats.advert_rcvd += counters[Reason::OkAbsorbed as usize];
+        let held = held.0[id.index()].iter().copied().collect();
+        ObservedInstance { snapshot, held, drops: drops(&counters) }
     });
     Observed {
         setup: Arc::clone(setup),
@@ -65,5 +67,6 @@ pub fn observe(setup: &Arc<Setup>, engine: &Engine, ports: &Ports, held: &Held) 
 }
 
 fn drops(row: &CounterRow) -> Vec<(Reason, u64)> {
-    Reason::ALL.iter().map(|&reason| (reason, row[reason as usize])).filter(|&(_, count)| count > 0).collect()
+    let all = Reason::ALL.iter().filter(|reason| !matches!(reason, Reason::OkPassed | Reason::OkAbsorbed));
+    all.map(|&reason| (reason, row[reason as usize])).filter(|&(_, count)| count > 0).collect()
 }

@@ -1,16 +1,18 @@
 //! The configured interfaces as the protocol sees them: socket, XDP program, rules and source addresses, kept in step
 //! with what the kernel reports.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use vrrp_common::abi::{
-    AUTH_NONE, AUTH_PASS, CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, Expected, RULE_VLAN_AMBIGUOUS,
-    RecordHead, Rule, RuleKey,
+    AUTH_NONE, AUTH_PASS, CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, RULE_VLAN_AMBIGUOUS, RecordHead,
+    Rule, RuleKey,
 };
 use vrrp_common::classify::{Ingress, Packet, judge};
-use vrrp_common::drop::{Disposition, REASON_SLOTS};
-use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, MESSAGE_MAX};
+use vrrp_common::drop::{Disposition, REASON_SLOTS, Reason};
+use vrrp_common::stance::{Bucket, Heed, Stance};
+use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, HEADER, MESSAGE_MAX};
 use vrrp_common::{IfIndex, Instant};
 
 use super::filter::RuleTable;
@@ -30,6 +32,13 @@ pub enum Path {
     Socket(String),
 }
 
+/// What an advert must be like to say nothing new.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unchanged {
+    source: [u8; 16],
+    header: [u8; HEADER],
+}
+
 /// One configured interface.
 struct Port {
     link: Option<Link>,
@@ -46,10 +55,16 @@ pub struct Ports {
     rules: RuleTable,
     /// By instance: what it sends from.
     sources: Vec<Option<IpAddr>>,
+    by_index: BTreeMap<IfIndex, InterfaceId>,
+    /// By an interface: those that stand on it.
+    above: BTreeMap<IfIndex, BTreeSet<InterfaceId>>,
     /// By instance: the advertised IPv4 addresses.
     pub advertised: Vec<Vec<[u8; 4]>>,
-    /// What the raw sockets' path counted; rows as in the kernel.
-    counters: Vec<CounterRow>,
+    /// By instance: what valid adverts are worth, as in the kernel; and the raw sockets' own limit.
+    stances: Vec<Stance>,
+    buckets: Vec<Bucket>,
+    /// What the raw sockets' path counted, by rows as in the kernel; none for most.
+    counters: BTreeMap<u32, CounterRow>,
 }
 
 /// The row of counters for frames of no instance, and that for an instance's.
@@ -84,8 +99,12 @@ impl Ports {
             xdp,
             rules: RuleTable::default(),
             sources: vec![None; setup.instances.len()],
+            by_index: BTreeMap::new(),
+            above: BTreeMap::new(),
             advertised: setup.instances.iter().map(advertised4).collect(),
-            counters: vec![[0; REASON_SLOTS]; rows(&setup) as usize],
+            stances: vec![Stance::default(); setup.instances.len()],
+            buckets: vec![Bucket::default(); setup.instances.len()],
+            counters: BTreeMap::new(),
             setup,
         })
     }
@@ -96,6 +115,11 @@ impl Ports {
 
     pub fn path(&self, id: InterfaceId) -> &Path {
         &self.ports[id.index()].path
+    }
+
+    /// The link of the program on an interface.
+    pub fn program_link(&self, id: InterfaceId) -> Option<u32> {
+        self.xdp.as_ref().ok()?.link(self.link(id)?.index.0)
     }
 
     /// Why an interface in use has no XDP program, if one has none.
@@ -124,7 +148,7 @@ impl Ports {
     }
 
     fn counters(&self, row: u32) -> CounterRow {
-        let mut sum = self.counters[row as usize];
+        let mut sum = self.counters.get(&row).copied().unwrap_or([0; REASON_SLOTS]);
         if let Ok(xdp) = &self.xdp
             && let Ok(kernel) = xdp.counters(row)
         {
@@ -140,6 +164,7 @@ impl Ports {
         if old != new {
             self.close(id, old);
             if let Some(index) = new {
+                self.by_index.insert(index, id);
                 self.open(id, index);
             }
         }
@@ -150,12 +175,29 @@ impl Ports {
         for instance in self.ports[id.index()].instances.clone() {
             let source = self.setup.instances[instance.index()].source.or(primary);
             self.sources[instance.index()] = source;
-            if let Some(index) = new {
-                self.set_rule(instance, index);
-            }
             inputs.push(Input::Source { id: instance, address: source });
         }
+        self.set_rules(id);
+        self.stands_on(id, before.and_then(|link| link.lower), link.and_then(|link| link.lower));
         inputs.push(Input::Interface { id, up: link.is_some_and(|link| link.up) });
+    }
+
+    /// An interface stands on another than before: what those two see by their own rules may be its.
+    fn stands_on(&mut self, id: InterfaceId, before: Option<IfIndex>, now: Option<IfIndex>) {
+        if before == now {
+            return;
+        }
+        if let Some(others) = before.and_then(|index| self.above.get_mut(&index)) {
+            others.remove(&id);
+        }
+        if let Some(index) = now {
+            self.above.entry(index).or_default().insert(id);
+        }
+        for index in [before, now].into_iter().flatten() {
+            if let Some(&lower) = self.by_index.get(&index) {
+                self.set_rules(lower);
+            }
+        }
     }
 
     fn open(&mut self, id: InterfaceId, index: IfIndex) {
@@ -192,6 +234,7 @@ impl Ports {
         self.sockets.remove(id);
         self.ports[id.index()].path = Path::Socket("the interface does not exist".into());
         let Some(index) = index else { return };
+        self.by_index.remove(&index);
         for instance in self.ports[id.index()].instances.clone() {
             let key = key(&self.setup.plan.instances[instance.index()], index);
             self.rules.remove(key);
@@ -224,24 +267,30 @@ impl Ports {
         Device { row: device_row(id), flags }
     }
 
-    fn set_rule(&mut self, id: InstanceId, index: IfIndex) {
-        let plan = &self.setup.plan.instances[id.index()];
-        let key = key(plan, index);
-        let mut rule = rule(&self.setup, id, self.sources[id.index()]);
-        self.rules.insert(key, rule);
-        if self.is_ambiguous(plan, index) {
-            rule.flags |= RULE_VLAN_AMBIGUOUS;
-        }
-        if let Ok(xdp) = &mut self.xdp {
-            note(xdp.set_rule(key, &rule));
+    /// Writes the rules of an interface's instances, here and in the kernel.
+    fn set_rules(&mut self, id: InterfaceId) {
+        let Some(Link { index, .. }) = self.ports[id.index()].link else { return };
+        for instance in self.ports[id.index()].instances.clone() {
+            let plan = &self.setup.plan.instances[instance.index()];
+            let key = key(plan, index);
+            let mut rule = rule(&self.setup, instance, self.sources[instance.index()]);
+            if self.is_ambiguous(plan, index) {
+                rule.flags |= RULE_VLAN_AMBIGUOUS;
+            }
+            if let Ok(xdp) = &mut self.xdp {
+                note(xdp.set_rule(key, &rule));
+            }
+            // The socket of an interface hears no other's adverts.
+            rule.flags = 0;
+            self.rules.insert(key, rule);
         }
     }
 
     /// Whether the same VRID is configured on an interface that stands on this one: the parent's program may see that
     /// one's adverts with their VLAN tag stripped.
     fn is_ambiguous(&self, plan: &InstancePlan, index: IfIndex) -> bool {
-        let above = self.ports.iter().filter(|port| port.link.is_some_and(|link| link.lower == Some(index)));
-        let mut others = above.flat_map(|port| &port.instances);
+        let above = self.above.get(&index).into_iter().flatten();
+        let mut others = above.flat_map(|id| &self.ports[id.index()].instances);
         others.any(|other| {
             let other = &self.setup.plan.instances[other.index()];
             (other.vrid, other.family) == (plan.vrid, plan.family)
@@ -250,7 +299,7 @@ impl Ports {
 
     /// Hands every advert that the raw sockets have to `each`; whether there may be more.
     pub fn drain_sockets(&mut self, mut each: impl FnMut(Instant, Input)) -> std::io::Result<bool> {
-        let Self { setup, ports, sockets, rules, counters, advertised, .. } = self;
+        let Self { setup, ports, sockets, rules, stances, buckets, counters, advertised, .. } = self;
         let mut message = [0; MESSAGE_MAX];
         sockets.drain(|id, arrival, packet| {
             let port = &ports[id.index()];
@@ -259,33 +308,56 @@ impl Ports {
             let ingress = Ingress { ifindex: link.index.0, device };
             let Some(found) = Packet::without_link(packet) else { return };
             let found = judge(packet, found, ingress, rules, &mut message);
-            // Where a program is attached it has counted this frame, and passed it on.
-            if matches!(port.path, Path::Socket(_)) {
-                counters[found.row as usize][found.reason as usize] += 1;
-            }
-            if found.disposition == Disposition::Deliver {
-                let source = IpAddr::from(found.source);
-                let length = found.length;
-                if let Some(input) = input(setup, advertised, InstanceId(found.slot), source, &message[..length]) {
+            let message = &message[..found.length.min(MESSAGE_MAX)];
+            let slot = found.slot as usize;
+            let mut reason = found.reason;
+            if found.disposition == Disposition::Deliver
+                && let Some(header) = message.first_chunk()
+            {
+                let heed = stances[slot].heed(found.source, header, &mut buckets[slot], arrival.as_nanos());
+                if heed == Heed::Limit {
+                    reason = Reason::RateLimited;
+                } else if let Some(input) =
+                    input(setup, advertised, InstanceId(found.slot), found.source.into(), message)
+                {
                     each(arrival, input);
                 }
+            }
+            // Where a program is attached it has counted this frame, and passed it on.
+            if matches!(port.path, Path::Socket(_)) {
+                counters.entry(found.row).or_insert([0; REASON_SLOTS])[reason as usize] += 1;
             }
         })
     }
 
     /// What a record of the ring says to the engine, and what the kernel may absorb if the engine says so.
-    pub fn recorded(&self, head: &RecordHead, message: &[u8]) -> Option<(Instant, Input, Expected)> {
+    pub fn recorded(&self, head: &RecordHead, message: &[u8]) -> Option<(Instant, Input, Unchanged)> {
         let [a, b, c, d, ..] = head.source;
         let source = IpAddr::from([a, b, c, d]);
         let input = input(&self.setup, &self.advertised, InstanceId(head.slot), source, message)?;
-        let expected = Expected { source: head.source, header: *message.first_chunk()? };
-        Some((Instant::from_nanos(head.arrival), input, expected))
+        let unchanged = Unchanged { source: head.source, header: *message.first_chunk()? };
+        Some((Instant::from_nanos(head.arrival), input, unchanged))
     }
 
     /// Has the kernel absorb adverts equal to this one for an instance, or none.
-    pub fn expect(&mut self, id: InstanceId, expected: Option<Expected>) {
-        if let Ok(xdp) = &mut self.xdp {
-            note(xdp.expect(id.0, expected));
+    pub fn absorb(&mut self, id: InstanceId, advert: Option<Unchanged>) {
+        let Unchanged { source, header } = advert.unwrap_or_default();
+        self.set_stance(id, |stance| (stance.source, stance.header) = (source, header));
+    }
+
+    /// Limits adverts of a lower priority octet than this for an instance.
+    pub fn limit(&mut self, id: InstanceId, weaker_than: u8) {
+        self.set_stance(id, |stance| stance.weaker_than = weaker_than);
+    }
+
+    fn set_stance(&mut self, id: InstanceId, change: impl FnOnce(&mut Stance)) {
+        let stance = &mut self.stances[id.index()];
+        let before = *stance;
+        change(stance);
+        if *stance != before
+            && let Ok(xdp) = &mut self.xdp
+        {
+            note(xdp.set_stance(id.0, stance));
         }
     }
 

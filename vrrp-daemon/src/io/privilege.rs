@@ -39,8 +39,8 @@ impl Urgency {
         }
     }
 
-    /// Applies it to the calling thread. What the kernel refuses is logged; the protocol runs all the same.
-    pub fn apply(self) {
+    /// For the whole process, before its threads start. What the kernel refuses is logged; the protocol runs all the same.
+    pub fn prepare(&mut self) {
         if self.lock_memory {
             // Only what is in use: pages never touched cost nothing.
             // SAFETY: it changes no memory that we can see.
@@ -49,20 +49,31 @@ impl Urgency {
                 tracing::warn!(%error, "cannot lock memory; a page fault may delay an advert (CAP_IPC_LOCK)");
             }
         }
-        let Some(priority) = self.priority else { return };
         let micros = RUNAWAY.as_micros() as u64;
-        if let Err(error) = setrlimit(Resource::RLIMIT_RTTIME, micros, micros) {
+        if self.priority.is_some()
+            && let Err(error) = setrlimit(Resource::RLIMIT_RTTIME, micros, micros)
+        {
             tracing::warn!(%error, "cannot limit real-time work; running without real-time priority");
-            return;
+            self.priority = None;
         }
+    }
+
+    /// Gives the calling thread its priority, or one so much `below` it.
+    pub fn apply(self, below: u8) {
+        let Some(priority) = self.priority else { return };
+        let priority = priority.saturating_sub(below).max(1);
         let parameters = libc::sched_param { sched_priority: i32::from(priority) };
         // SAFETY: the kernel only reads the parameters; 0 is the calling thread.
         let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &parameters) };
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or_default();
         match result {
-            0 => tracing::info!(priority, "the protocol thread runs with real-time priority"),
+            0 => tracing::info!("thread {name} runs with real-time priority {priority}"),
             _ => {
                 let error = std::io::Error::last_os_error();
-                tracing::warn!(%error, "no real-time priority; a busy machine may delay adverts (CAP_SYS_NICE)");
+                tracing::warn!(
+                    "no real-time priority for thread {name}: {error}; a busy machine may delay it (CAP_SYS_NICE)"
+                );
             }
         }
     }

@@ -15,9 +15,10 @@ use vrrp_common::Priority;
 use super::control::Socket;
 use super::driver::{self, Driver, Message};
 use super::errands::{self, Errands};
+use super::files;
 use super::guard::Guard;
 use super::hands::Hands;
-use super::log::Loss;
+use super::log::{self, Loss};
 use super::netlink::links::Link;
 use super::netlink::{self, Command, Netlink};
 use super::pidfile::PidFile;
@@ -70,6 +71,8 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 pub struct Places {
     pub run_dir: PathBuf,
     pub config: PathBuf,
+    /// What `@id` lines compare with, if not the host's name.
+    pub config_id: Option<String>,
     pub pid_file: Option<PathBuf>,
     /// What the log lost, for the status.
     pub log: Option<Loss>,
@@ -77,6 +80,10 @@ pub struct Places {
 
 /// Runs until a signal says otherwise.
 pub fn run(mut setup: Setup, places: &Places) -> Result<(), Failure> {
+    if setup.instances.is_empty() {
+        let text = "the configuration has no virtual router that could run; `vrrpd -t` says why";
+        return Err(Failure::Configuration(text.into()));
+    }
     privilege::check().map_err(Failure::Permission)?;
     // Before any thread starts, so that all inherit it: signals are for `wait_for_signals` alone.
     let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
@@ -90,16 +97,18 @@ pub fn run(mut setup: Setup, places: &Places) -> Result<(), Failure> {
     let (inbox, messages) = mpsc::channel(driver::INBOX);
     let reports = inbox.clone();
     let report = async move |report| drop(reports.send(Message::Network(report)).await);
-    let (network, links) = netlink::start(Arc::clone(&setup), Guard::start()?, report)?;
+    let mut urgency = Urgency::of(&setup);
+    urgency.prepare();
+    let (network, links) = netlink::start(Arc::clone(&setup), Guard::start()?, urgency, report)?;
     check_interfaces(&setup, &links)?;
 
     network.commands.try_send(Command::Tidy)?;
     let errands = start_errands(&setup, places, socket, &inbox)?;
     let notify = errands.notify();
     let tell = move |id, event, priority| notify.tell(id, event, priority);
-    let protocol = start_protocol(&setup, load_xdp(&setup), links, &network, messages, tell)?;
+    let protocol = start_protocol(&setup, urgency, links, &network, messages, tell)?;
     tracing::info!("Startup complete");
-    let outcome = wait_for_signals(&signals, &inbox).and_then(|()| join(protocol));
+    let outcome = wait_for_signals(&signals, &inbox, places).and_then(|()| join(protocol));
     errands.stop();
     let Netlink { commands, thread } = network;
     drop(commands);
@@ -126,8 +135,11 @@ fn start_errands(
     Ok(errands::start(Arc::clone(setup), socket, process, inbox.clone(), report)?)
 }
 
-/// Every interface must exist; keepalived, too, refuses to start without.
+/// Every interface must exist, unless it may come later; keepalived, too, refuses to start without.
 fn check_interfaces(setup: &Setup, links: &[Option<Link>]) -> Result<(), Failure> {
+    if setup.daemon.dynamic_interfaces {
+        return Ok(());
+    }
     let missing: Vec<_> = setup.interfaces.iter().zip(links).filter(|(_, link)| link.is_none()).collect();
     let Some((first, _)) = missing.first() else { return Ok(()) };
     let users = setup.plan.instances.iter().zip(&setup.instances);
@@ -152,12 +164,13 @@ type Protocol = JoinHandle<anyhow::Result<()>>;
 /// Starts the protocol thread with what is known of the interfaces.
 fn start_protocol(
     setup: &Arc<Setup>,
-    xdp: Result<Xdp, String>,
+    urgency: Urgency,
     links: Vec<Option<Link>>,
     network: &Netlink,
     messages: mpsc::Receiver<Message>,
     tell: impl FnMut(InstanceId, Event, Priority) + Send + 'static,
 ) -> Result<Protocol, Failure> {
+    let xdp = load_xdp(setup);
     if let Err(why) = &xdp {
         tracing::info!("no XDP program: {why}; adverts are judged on raw sockets");
         demand(setup, why)?;
@@ -180,7 +193,7 @@ fn start_protocol(
         match outcome {
             Ok((runtime, driver)) => {
                 let _ = ready.send(Ok(()));
-                Urgency::of(&setup).apply();
+                urgency.apply(0);
                 let result = runtime.block_on(driver.run());
                 // The main thread waits for a signal; however this ended, it is over.
                 let _ = kill(Pid::this(), Signal::SIGTERM);
@@ -206,18 +219,29 @@ fn demand(setup: &Setup, why: &str) -> Result<(), Failure> {
     }
 }
 
-fn wait_for_signals(signals: &SigSet, inbox: &mpsc::Sender<Message>) -> anyhow::Result<()> {
+fn wait_for_signals(signals: &SigSet, inbox: &mpsc::Sender<Message>, places: &Places) -> anyhow::Result<()> {
     loop {
         match signals.wait()? {
-            Signal::SIGHUP => {
-                tracing::warn!("SIGHUP: this version does not reload; restart it to apply a new configuration")
-            }
+            Signal::SIGHUP => review(places),
             _ => {
                 // Gone, if it is the protocol thread that ended.
                 let _ = inbox.blocking_send(Message::Stop);
                 return Ok(());
             }
         }
+    }
+}
+
+/// SIGHUP: says what the configuration of now is worth. It is not applied while the daemon runs.
+fn review(places: &Places) {
+    let checked = files::check(&places.config, places.config_id.as_deref());
+    log::findings(&checked);
+    let path = places.config.display();
+    match checked.is_readable() && !checked.has_errors() {
+        true => {
+            tracing::warn!("SIGHUP: {path} is in order, but this version does not reload: restart vrrpd to apply it")
+        }
+        false => tracing::warn!("SIGHUP: {path} has errors; the configuration read at the start goes on"),
     }
 }
 

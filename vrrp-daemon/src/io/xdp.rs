@@ -4,6 +4,7 @@
 //! [`vrrp_common::classify`], on both sides.
 
 mod attach;
+pub mod link;
 mod seen;
 
 use std::collections::BTreeMap;
@@ -19,8 +20,9 @@ use aya::util::{KernelVersion, nr_cpus};
 use aya::{Ebpf, EbpfError, EbpfLoader, TestRun, TestRunOptions, include_bytes_aligned};
 use aya_log::EbpfLogger;
 use vrrp_common::Instant;
-use vrrp_common::abi::{CounterRow, Device, Expected, RecordHead, Rule, RuleKey};
+use vrrp_common::abi::{CounterRow, Device, RecordHead, Rule, RuleKey};
 use vrrp_common::drop::REASON_SLOTS;
+use vrrp_common::stance::Stance;
 
 pub use attach::{Attached, Mode, Refused};
 use seen::LastSeen;
@@ -34,10 +36,11 @@ const PROGRAM: &str = "vrrp";
 /// The first kernel with `bpf_xdp_load_bytes`.
 const KERNEL_FLOOR: KernelVersion = KernelVersion::new(5, 18, 0);
 
-/// Bounds of the ring, powers of two and multiples of every page size. Between them it holds two records of full
-/// length for each rule: one advert of every virtual router while the reader is busy with the one before.
-const RING_BYTES: (u32, u32) = (64 << 10, 4 << 20);
-const RING_BYTES_PER_RULE: u32 = 640;
+/// Bounds of the ring, powers of two and multiples of every page size. Between them it holds two records of one or two
+/// addresses for each rule: an advert of every virtual router while the reader is busy with the one before. What finds
+/// it full goes to the raw socket, so it need not hold the worst. It is mapped twice, so each octet counts double.
+const RING_BYTES: (u32, u32) = (64 << 10, 1 << 20);
+const RING_BYTES_PER_RULE: u32 = 128;
 
 /// Ifindex of every namespace's loopback device, on which the kernel runs a test frame.
 pub const TEST_IFINDEX: u32 = 1;
@@ -51,7 +54,7 @@ pub struct Xdp {
     devices: HashMap<MapData, u32, [u8; size_of::<Device>()]>,
     rules: HashMap<MapData, [u8; size_of::<RuleKey>()], [u8; size_of::<Rule>()]>,
     counters: PerCpuArray<MapData, CounterRow>,
-    expected: Array<MapData, [u8; size_of::<Expected>()]>,
+    stances: Array<MapData, [u8; size_of::<Stance>()]>,
     last_seen: LastSeen,
     ring: Option<Ring>,
     attached: BTreeMap<u32, attach::Attachment>,
@@ -78,7 +81,8 @@ impl Xdp {
             .map_max_entries("DEVICES", devices.max(1))
             .map_max_entries("RULES", rules.max(1))
             .map_max_entries("COUNTERS", rows.max(1))
-            .map_max_entries("EXPECTED", rules.max(1))
+            .map_max_entries("STANCES", rules.max(1))
+            .map_max_entries("BUCKETS", rules.max(1))
             .map_max_entries("LAST_SEEN", rules.max(1))
             .map_max_entries("RECORDS", ring_bytes(rules))
             .load(object)
@@ -89,7 +93,7 @@ impl Xdp {
             devices: map("DEVICES")?.try_into()?,
             rules: map("RULES")?.try_into()?,
             counters: map("COUNTERS")?.try_into()?,
-            expected: map("EXPECTED")?.try_into()?,
+            stances: map("STANCES")?.try_into()?,
             last_seen: LastSeen::map(data(&map("LAST_SEEN")?)?.fd(), rules.max(1))?,
             ring: Some(Ring(map("RECORDS")?.try_into()?)),
             attached: BTreeMap::new(),
@@ -133,13 +137,12 @@ impl Xdp {
         self.counters.set(row, zero, 0).with_context(|| format!("XDP counters, row {row}"))
     }
 
-    /// Absorbs adverts equal to this one for a slot, or with `None` delivers all.
-    pub fn expect(&mut self, slot: u32, expected: Option<Expected>) -> Result<()> {
-        let expected = expected.unwrap_or_default();
-        self.expected.set(slot, bytemuck::cast::<_, [u8; _]>(expected), 0).context("XDP map of expected adverts")
+    /// What valid adverts for a slot are worth from now on.
+    pub fn set_stance(&mut self, slot: u32, stance: &Stance) -> Result<()> {
+        self.stances.set(slot, bytemuck::cast::<_, [u8; _]>(*stance), 0).context("XDP map of stances")
     }
 
-    /// When an expected advert last came for a slot.
+    /// When an advert for a slot was last absorbed.
     pub fn last_seen(&self, slot: u32) -> Option<Instant> {
         self.last_seen.get(slot)
     }
@@ -297,8 +300,8 @@ mod tests {
     #[test]
     fn the_ring_is_bounded() {
         assert_eq!(ring_bytes(0), 64 << 10);
-        assert_eq!(ring_bytes(1000), 1 << 20);
-        assert_eq!(ring_bytes(u32::MAX), 4 << 20);
+        assert_eq!(ring_bytes(1000), 128 << 10);
+        assert_eq!(ring_bytes(u32::MAX), 1 << 20);
     }
 
     #[test]

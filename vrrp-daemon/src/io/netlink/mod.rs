@@ -20,12 +20,15 @@ use tokio::sync::mpsc;
 use vrrp_common::IfIndex;
 
 use super::guard::Guard;
+use super::privilege::Urgency;
 use crate::config::setup::{Setup, VirtualAddress};
 use crate::engine::Tenure;
 use crate::engine::plan::{InstanceId, InterfaceId};
-use addresses::Outcome;
+use addresses::{BATCH, Outcome, Place, Request, Requests};
 use links::{Link, Links};
 
+/// Commands taken together.
+const COMMANDS: usize = 256;
 /// Kernel buffer for link and address events: tens of thousands of them.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
@@ -34,6 +37,10 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 pub enum Command {
     /// Remove what an earlier daemon left behind.
     Tidy,
+    /// Have the guard hold an XDP program on its device.
+    Keep {
+        program_link: u32,
+    },
     Install {
         id: InstanceId,
         tenure: Tenure,
@@ -74,9 +81,10 @@ pub struct Netlink {
 pub fn start(
     setup: Arc<Setup>,
     guard: Guard,
+    urgency: Urgency,
     reports: impl AsyncFn(Report) + Send + 'static,
 ) -> anyhow::Result<(Netlink, Vec<Option<Link>>)> {
-    let (commands, inbox) = mpsc::channel(setup.instances.len() + 1);
+    let (commands, inbox) = mpsc::channel(1 + setup.instances.len() + setup.interfaces.len());
     let (ready, started) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("netlink".into()).spawn(move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().build() {
@@ -87,6 +95,8 @@ pub fn start(
             match Network::open(setup, guard, reports).await {
                 Ok((network, events)) => {
                     let _ = ready.send(Ok(network.shown.clone()));
+                    // An address that comes late is as bad as an advert; but the advert goes first.
+                    urgency.apply(1);
                     network.run(events, inbox).await;
                 }
                 Err(error) => drop(ready.send(Err(error))),
@@ -100,7 +110,8 @@ pub fn start(
 type Events = futures_util::stream::BoxStream<'static, NetlinkMessage<Route>>;
 
 struct Network<F> {
-    handle: Handle,
+    /// For what changes addresses.
+    requests: Requests,
     setup: Arc<Setup>,
     links: Links,
     guard: Guard,
@@ -116,8 +127,33 @@ struct Network<F> {
     ours: BTreeMap<Place, (InstanceId, usize)>,
 }
 
-/// Where an address is set: interface, address, prefix length.
-type Place = (IfIndex, IpAddr, u8);
+/// A step of a command.
+#[derive(Clone, Copy, Debug)]
+enum Job {
+    Set {
+        id: InstanceId,
+        number: usize,
+        tenure: Tenure,
+    },
+    Clear {
+        id: InstanceId,
+        number: usize,
+    },
+    Settle {
+        id: InstanceId,
+    },
+    /// Set what somebody else removed.
+    Restore {
+        id: InstanceId,
+        number: usize,
+    },
+    /// Remove what an earlier daemon left.
+    Tidy {
+        id: InstanceId,
+        number: usize,
+        index: IfIndex,
+    },
+}
 
 impl<F: AsyncFn(Report)> Network<F> {
     async fn open(setup: Arc<Setup>, guard: Guard, reports: F) -> anyhow::Result<(Self, Events)> {
@@ -134,128 +170,227 @@ impl<F: AsyncFn(Report)> Network<F> {
         let (shown, by_index, ours) = Default::default();
         let ids = (0..).map(InterfaceId);
         let by_name = setup.interfaces.iter().cloned().zip(ids).collect();
-        let mut network = Self { handle, links, guard, reports, shown, by_name, by_index, held, ours, setup };
-        network.read_all().await?;
+        let requests = Requests::open().context("cannot open a netlink socket")?;
+        let mut network = Self { requests, links, guard, reports, shown, by_name, by_index, held, ours, setup };
+        network.read_all(&handle).await?;
         network.shown = network.setup.interfaces.iter().map(|name| network.links.link(name)).collect();
         let found = network.shown.iter().zip((0..).map(InterfaceId));
         network.by_index = found.filter_map(|(link, id)| Some(((*link)?.index, id))).collect();
         Ok((network, events.map(|(message, _)| message).boxed()))
     }
 
-    async fn read_all(&mut self) -> anyhow::Result<()> {
-        let mut links = self.handle.link().get().execute();
+    async fn read_all(&mut self, handle: &Handle) -> anyhow::Result<()> {
+        let mut links = handle.link().get().execute();
         while let Some(message) = links.try_next().await.context("cannot list the interfaces")? {
             self.links.link_is(&message);
         }
-        let mut addresses = self.handle.address().get().execute();
+        let mut addresses = handle.address().get().execute();
         while let Some(message) = addresses.try_next().await.context("cannot list the addresses")? {
             self.links.address_is(&message);
         }
         Ok(())
     }
 
-    /// Configured addresses that are set already were left by a daemon that died. An owner's are its own.
-    async fn remove_leftovers(&mut self) {
-        let setup = Arc::clone(&self.setup);
-        for (instance, plan) in setup.instances.iter().zip(&setup.plan.instances) {
-            if plan.priority.is_owner() {
-                continue;
-            }
-            for virtual_address in &instance.addresses {
-                let VirtualAddress { address, prefix, interface, .. } = *virtual_address;
-                let Some(link) = self.links.link(&setup.interfaces[interface.index()]) else { continue };
-                let there = self.links.addresses(link.index).iter();
-                if there.clone().any(|held| (held.address, held.prefix) == (address, prefix)) {
-                    match addresses::remove(&self.handle, link.index, address, prefix).await {
-                        Ok(()) => tracing::info!("({}) removed left-over address {address}/{prefix}", instance.name),
-                        Err(error) => {
-                            tracing::error!(
-                                "({}) cannot remove left-over address {address}/{prefix}: {error}",
-                                instance.name
-                            );
-                        }
-                    }
-                }
-            }
-        }
-    }
-
     async fn run(mut self, mut events: Events, mut inbox: mpsc::Receiver<Command>) {
+        let mut commands = Vec::new();
         loop {
             tokio::select! {
-                command = inbox.recv() => match command {
-                    Some(Command::Tidy) => self.remove_leftovers().await,
-                    Some(Command::Install { id, tenure }) => self.install(id, tenure).await,
-                    Some(Command::Release { id }) => self.release(id).await,
-                    None => return,
+                received = inbox.recv_many(&mut commands, COMMANDS) => match received {
+                    0 => return,
+                    _ => self.obey(commands.drain(..)).await,
                 },
                 Some(event) = events.next() => self.event(event).await,
             }
         }
     }
 
-    async fn install(&mut self, id: InstanceId, tenure: Tenure) {
-        let setup = Arc::clone(&self.setup);
-        let instance = &setup.instances[id.index()];
-        for (number, address) in instance.addresses.iter().enumerate() {
-            let installed = self.set(id, number, address).await;
-            (self.reports)(Report::Address { id, tenure, address: number as u32, installed }).await;
+    /// Does what was commanded, in order, together.
+    async fn obey(&mut self, commands: impl Iterator<Item = Command>) {
+        let mut jobs = Vec::new();
+        for command in commands {
+            match command {
+                Command::Tidy => self.find_leftovers(&mut jobs),
+                Command::Keep { program_link } => self.guard.keeps(program_link),
+                Command::Install { id, tenure } => {
+                    let numbers = 0..self.setup.instances[id.index()].addresses.len();
+                    jobs.extend(numbers.map(|number| Job::Set { id, number, tenure }));
+                    jobs.push(Job::Settle { id });
+                }
+                Command::Release { id } => {
+                    let numbers = 0..self.setup.instances[id.index()].addresses.len();
+                    let ours = numbers.filter(|&number| self.held[id.index()][number].is_some());
+                    jobs.extend(ours.map(|number| Job::Clear { id, number }));
+                    jobs.push(Job::Settle { id });
+                }
+            }
         }
-        (self.reports)(Report::Settled { id }).await;
+        self.guard.flush();
+        for batch in jobs.chunks(BATCH) {
+            self.work(batch).await;
+        }
     }
 
-    /// Sets one address; whether it is there afterwards.
-    async fn set(&mut self, id: InstanceId, number: usize, address: &VirtualAddress) -> bool {
-        let name = &self.setup.instances[id.index()].name;
-        let interface = &self.setup.interfaces[address.interface.index()];
-        let VirtualAddress { address: ip, prefix, .. } = *address;
-        let Some(link) = self.links.link(interface) else {
+    /// Configured addresses that are set already were left by a daemon that died. An owner's are its own.
+    fn find_leftovers(&self, jobs: &mut Vec<Job>) {
+        for ((id, instance), plan) in self.setup.instances.iter().enumerate().zip(&self.setup.plan.instances) {
+            if plan.priority.is_owner() {
+                continue;
+            }
+            for (number, virtual_address) in instance.addresses.iter().enumerate() {
+                let VirtualAddress { address, prefix, interface, .. } = *virtual_address;
+                let Some(link) = self.links.link(&self.setup.interfaces[interface.index()]) else { continue };
+                let mut there = self.links.addresses(link.index).iter();
+                if there.any(|held| (held.address, held.prefix) == (address, prefix)) {
+                    jobs.push(Job::Tidy { id: InstanceId(id as u32), number, index: link.index });
+                }
+            }
+        }
+    }
+
+    /// One batch: the guard hears of what will be set, the kernel does it all, then each job learns what came of its part.
+    async fn work(&mut self, jobs: &[Job]) {
+        let setup = Arc::clone(&self.setup);
+        let mut requests = Vec::new();
+        let mut asked = Vec::new();
+        for &job in jobs {
+            match self.request(&setup, job) {
+                Some(request) => {
+                    if let Request::Add(index, address) = &request {
+                        self.guard.holds(*index, address.address, address.prefix);
+                    }
+                    requests.push(request);
+                    asked.push(true);
+                }
+                None => asked.push(false),
+            }
+        }
+        self.guard.flush();
+        let mut outcomes = match self.requests.make(&requests) {
+            Ok(outcomes) => outcomes.into_iter(),
+            Err(error) => {
+                tracing::error!("the kernel does not take netlink requests: {error}");
+                Vec::new().into_iter()
+            }
+        };
+        let mut requests = requests.into_iter();
+        for (&job, asked) in jobs.iter().zip(asked) {
+            let answered = if asked { requests.next().zip(outcomes.next()) } else { None };
+            let report = self.conclude(&setup, job, answered);
+            if let Some(report) = report {
+                (self.reports)(report).await;
+            }
+        }
+        self.guard.flush();
+    }
+
+    /// What to ask of the kernel for a job; `None` when nothing can or must be.
+    fn request<'a>(&self, setup: &'a Setup, job: Job) -> Option<Request<'a>> {
+        let address = |id: InstanceId, number: usize| &setup.instances[id.index()].addresses[number];
+        match job {
+            Job::Set { id, number, .. } => {
+                let address = address(id, number);
+                let interface = &setup.interfaces[address.interface.index()];
+                Some(Request::Add(self.links.link(interface)?.index, address))
+            }
+            Job::Restore { id, number } => Some(Request::Add(self.held[id.index()][number]?, address(id, number))),
+            Job::Clear { id, number } => {
+                let VirtualAddress { address, prefix, .. } = *address(id, number);
+                Some(Request::Remove((self.held[id.index()][number]?, address, prefix)))
+            }
+            Job::Tidy { id, number, index } => {
+                let VirtualAddress { address, prefix, .. } = *address(id, number);
+                Some(Request::Remove((index, address, prefix)))
+            }
+            Job::Settle { .. } => None,
+        }
+    }
+
+    /// Takes in what came of a job, and says what to report of it.
+    fn conclude(&mut self, setup: &Setup, job: Job, answered: Option<(Request, Outcome)>) -> Option<Report> {
+        match job {
+            Job::Set { id, number, tenure } => {
+                let installed = self.was_set(setup, id, number, answered);
+                return Some(Report::Address { id, tenure, address: number as u32, installed });
+            }
+            Job::Settle { id } => return Some(Report::Settled { id }),
+            Job::Restore { id, number } => {
+                // There already: what was told of is the removal of an earlier tenure's.
+                if let Some((Request::Add(_, address), Outcome::Done)) = answered {
+                    let VirtualAddress { address, prefix, .. } = address;
+                    let name = &setup.instances[id.index()].name;
+                    tracing::warn!("({name}) {address}/{prefix} was removed by somebody else; set again");
+                    debug_assert!(self.held[id.index()][number].is_some());
+                }
+            }
+            Job::Clear { id, number } => {
+                self.forget(id, number);
+                match answered {
+                    Some((Request::Remove((index, address, prefix)), Outcome::Done | Outcome::Already)) => {
+                        self.guard.released(index, address, prefix);
+                    }
+                    // The guard still knows of it, and tries once more at the end.
+                    Some((Request::Remove((_, address, prefix)), Outcome::Failed(error))) => {
+                        tracing::error!(
+                            "({}) cannot remove {address}/{prefix}: {error}",
+                            setup.instances[id.index()].name
+                        );
+                    }
+                    _ => {}
+                }
+            }
+            Job::Tidy { id, .. } => {
+                let name = &setup.instances[id.index()].name;
+                match answered {
+                    Some((Request::Remove((_, address, prefix)), Outcome::Done)) => {
+                        tracing::info!("({name}) removed left-over address {address}/{prefix}");
+                    }
+                    Some((Request::Remove((_, address, prefix)), Outcome::Failed(error))) => {
+                        tracing::error!("({name}) cannot remove left-over address {address}/{prefix}: {error}");
+                    }
+                    _ => {}
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether an address is there after it was asked for.
+    fn was_set(&mut self, setup: &Setup, id: InstanceId, number: usize, answered: Option<(Request, Outcome)>) -> bool {
+        let instance = &setup.instances[id.index()];
+        let name = &instance.name;
+        let VirtualAddress { address: ip, prefix, interface, .. } = instance.addresses[number];
+        let interface = &setup.interfaces[interface.index()];
+        let Some((Request::Add(index, _), outcome)) = answered else {
             tracing::error!("({name}) cannot set {ip}/{prefix}: interface {interface} does not exist");
             return false;
         };
-        self.guard.holds(link.index, ip, prefix);
-        match addresses::add(&self.handle, link.index, address).await {
-            Outcome::Set => {
-                self.held[id.index()][number] = Some(link.index);
-                self.ours.insert((link.index, ip, prefix), (id, number));
+        match outcome {
+            Outcome::Done => {
+                self.held[id.index()][number] = Some(index);
+                self.ours.insert((index, ip, prefix), (id, number));
                 true
             }
-            Outcome::Present => {
-                if self.held[id.index()][number] != Some(link.index) {
-                    self.guard.released(link.index, ip, prefix);
+            Outcome::Already => {
+                if self.held[id.index()][number] != Some(index) {
+                    self.guard.released(index, ip, prefix);
                     tracing::info!("({name}) {ip}/{prefix} was on {interface} already, and stays there");
                 }
                 true
             }
             Outcome::Failed(error) => {
-                self.guard.released(link.index, ip, prefix);
+                self.guard.released(index, ip, prefix);
                 tracing::error!("({name}) cannot set {ip}/{prefix} on {interface}: {error}");
                 false
             }
         }
     }
 
-    async fn release(&mut self, id: InstanceId) {
-        let setup = Arc::clone(&self.setup);
-        let instance = &setup.instances[id.index()];
-        for (number, address) in instance.addresses.iter().enumerate() {
-            let Some(index) = self.forget(id, number) else { continue };
-            let VirtualAddress { address: ip, prefix, .. } = *address;
-            match addresses::remove(&self.handle, index, ip, prefix).await {
-                Ok(()) => self.guard.released(index, ip, prefix),
-                // The guard still knows of it, and tries once more at the end.
-                Err(error) => tracing::error!("({}) cannot remove {ip}/{prefix}: {error}", instance.name),
-            }
+    /// From now on this address is not ours.
+    fn forget(&mut self, id: InstanceId, number: usize) {
+        if let Some(index) = self.held[id.index()][number].take() {
+            let VirtualAddress { address, prefix, .. } = self.setup.instances[id.index()].addresses[number];
+            self.ours.remove(&(index, address, prefix));
         }
-        (self.reports)(Report::Settled { id }).await;
-    }
-
-    /// Where an address of ours was set; from now on it is not.
-    fn forget(&mut self, id: InstanceId, number: usize) -> Option<IfIndex> {
-        let index = self.held[id.index()][number].take()?;
-        let VirtualAddress { address, prefix, .. } = self.setup.instances[id.index()].addresses[number];
-        self.ours.remove(&(index, address, prefix));
-        Some(index)
     }
 
     async fn event(&mut self, event: NetlinkMessage<Route>) {
@@ -286,12 +421,8 @@ impl<F: AsyncFn(Report)> Network<F> {
 
     /// Sets an address again that somebody else removed while its instance is master.
     async fn restore(&mut self, place: Place) {
-        let Some(&(id, number)) = self.ours.get(&place) else { return };
-        self.forget(id, number);
-        let setup = Arc::clone(&self.setup);
-        let instance = &setup.instances[id.index()];
-        if self.set(id, number, &instance.addresses[number]).await {
-            tracing::warn!("({}) {}/{} was removed by somebody else; set again", instance.name, place.1, place.2);
+        if let Some(&(id, number)) = self.ours.get(&place) {
+            self.work(&[Job::Restore { id, number }]).await;
         }
     }
 

@@ -57,7 +57,7 @@ impl Error for Refused {}
 /// The program on one device; dropped, it leaves. The kernel does the same for a process that was killed.
 pub(super) struct Attachment {
     attached: Attached,
-    _link: FdLink,
+    link: FdLink,
 }
 
 impl Xdp {
@@ -78,6 +78,11 @@ impl Xdp {
         attempt.map_err(|error| refused(ifindex, &*error))
     }
 
+    /// The number of the link that holds the program on a device.
+    pub fn link(&self, ifindex: u32) -> Option<u32> {
+        Some(self.attached.get(&ifindex)?.link.info().ok()?.id())
+    }
+
     /// Takes the program off a device. A child between fork and exec may keep it there for that instant.
     pub fn detach(&mut self, ifindex: u32) {
         self.attached.remove(&ifindex);
@@ -92,7 +97,7 @@ impl Xdp {
         let id = program.attach_to_if_index(ifindex, mode)?;
         // An attachment by netlink would outlive a killed process, so it is none.
         let link = FdLink::try_from(program.take_link(id)?)?;
-        self.attached.insert(ifindex, Attachment { attached, _link: link });
+        self.attached.insert(ifindex, Attachment { attached, link });
         Ok(attached)
     }
 }

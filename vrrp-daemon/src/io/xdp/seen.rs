@@ -29,7 +29,7 @@ impl LastSeen {
         Ok(Self { times: memory.cast(), slots })
     }
 
-    /// When the advert that is expected for a slot last came; `None` when it never did.
+    /// When an advert for a slot was last absorbed; `None` when none was.
     pub fn get(&self, slot: u32) -> Option<Instant> {
         let slot = slot as usize;
         if slot >= self.slots {
