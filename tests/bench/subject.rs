@@ -126,7 +126,14 @@ impl Running {
         self.daemons.iter_mut().any(Daemon::has_ended)
     }
 
-    pub fn log_tail(&self) -> String {
+    /// How it ended, if it did, and what it said last.
+    pub fn last_words(&mut self) -> String {
+        let ended = self.daemons[0].wait_exit(Duration::ZERO);
+        let ended = ended.map_or_else(|_| "it runs".to_owned(), |status| status.to_string());
+        format!("{ended}; {}", self.log_tail())
+    }
+
+    fn log_tail(&self) -> String {
         let log = self.daemons[0].log();
         let lines: Vec<_> = log.lines().rev().take(3).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join(" | ")

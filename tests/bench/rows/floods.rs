@@ -109,7 +109,7 @@ fn measure(bench: &mut Bench, subject: Subject, kinds: &[Kind], ways: &[Way]) ->
             std::thread::sleep(roster.down(B) + Duration::from_millis(300));
         }
     }
-    ensure!(!pair.a.has_ended() && !pair.b.has_ended(), "a daemon ended: {}", pair.a.log_tail());
+    ensure!(!pair.a.has_ended() && !pair.b.has_ended(), "a daemon ended: {}", pair.a.last_words());
     capture.check()
 }
 

@@ -154,8 +154,8 @@ pub fn all_masters(
     });
     match (done, running.has_ended()) {
         (true, _) => Ok(last),
-        (_, true) => bail!("the daemon ended: {}", running.log_tail()),
-        _ => bail!("{} of {} never became master: {}", waiting.len(), roster.count, running.log_tail()),
+        (_, true) => bail!("the daemon ended: {}", running.last_words()),
+        _ => bail!("{} of {} never became master: {}", waiting.len(), roster.count, running.last_words()),
     }
 }
 

@@ -131,7 +131,7 @@ fn measure(bench: &mut Bench, subject: Subject, spec: (usize, usize, u16)) -> Re
     if is_mass && bench.wants("mass") {
         fail_over(bench, subject, count, &rig, &roster, &mut pair)?;
     }
-    ensure!(!pair.b.has_ended(), "the backup ended: {}", pair.b.log_tail());
+    ensure!(!pair.b.has_ended(), "the backup ended: {}", pair.b.last_words());
     Ok(())
 }
 

@@ -78,6 +78,6 @@ fn measure(bench: &mut Bench, subject: Subject, kind: &str, global: Option<&str>
         add("flaps", spoke as f64);
         add("sent", sent as f64 / due * 100.0);
     }
-    ensure!(!pair.a.has_ended() && !pair.b.has_ended(), "a daemon ended: {}", pair.a.log_tail());
+    ensure!(!pair.a.has_ended() && !pair.b.has_ended(), "a daemon ended: {}", pair.a.last_words());
     capture.check()
 }
