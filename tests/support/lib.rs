@@ -15,7 +15,7 @@ pub mod quiet;
 pub mod rng;
 mod skip;
 pub mod stamp;
-mod sweep;
+pub mod sweep;
 pub mod tshark;
 pub mod vrrpd;
 pub mod watch;

@@ -28,6 +28,9 @@ pub const TESTS: &[Need] = &[
 /// What the demonstration runs.
 pub const DEMO: &[Need] = &[("ip", "iproute2"), ("ping", "iputils-ping"), ("sysctl", "procps")];
 
+/// What the benchmark runs.
+pub const BENCH: &[Need] = &[("ip", "iproute2"), ("keepalived", "keepalived"), ("/usr/lib/frr/vrrpd", "frr")];
+
 /// Packages may not start what they install: a keepalived or FRR of its own would disturb the tests and the host. The
 /// shell owns the policy file, so that it goes even when this program is interrupted. `--no-remove`: a developer's
 /// conflicting package is theirs to remove.

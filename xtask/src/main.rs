@@ -1,5 +1,6 @@
-//! `cargo xtask`: builds the XDP object, runs the tests and starts the daemon. Each command has a file of its own.
+//! `cargo xtask`: builds the XDP object, runs the tests and the benchmark, and starts the daemon. Each command has a file of its own.
 
+mod bench;
 mod ebpf;
 mod install;
 mod libtest;
@@ -29,6 +30,8 @@ enum Command {
     Run(run::Args),
     /// Install what the tests need, then lint, build and test everything
     Test(test::Args),
+    /// Measure vrrpd, keepalived and FRR side by side; in full, write docs/benchmarks.md
+    Bench(bench::Args),
     /// Build the XDP object, or check the committed one
     Ebpf(ebpf::Args),
 }
@@ -49,6 +52,7 @@ fn command(command: Command) -> Result<()> {
     match command {
         Command::Run(args) => run::run(&tree, &args),
         Command::Test(args) => test::test(&tree, &args),
+        Command::Bench(args) => bench::bench(&tree, &args),
         Command::Ebpf(args) => ebpf::ebpf(&tree, &args),
     }
 }

@@ -1,0 +1,102 @@
+//! Frames: what `classify` takes to accept one or to refuse it, by reason, and what reading and writing an advert takes.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use vrrp_common::abi::{AUTH_NONE, AUTH_PASS, Device, MESSAGE_BUDGET, Rule, RuleKey};
+use vrrp_common::classify::{Ingress, Rules, classify};
+use vrrp_common::drop::Reason;
+use vrrp_common::wire::advert::{Advert, MESSAGE_MAX, Outgoing};
+use vrrp_common::wire::checksum::ChecksumForm;
+use vrrp_common::{Centis, Claim, Version, Vrid};
+use vrrp_tests::frames::{FrameSpec, OWN, PASSWORD, PEER, V2_PASSWORD_VRID, V2_VRID, V3_VRID, earned_by_frames, spoil};
+
+const INGRESS: Ingress = Ingress { ifindex: 2, device: Device { row: 0, flags: 0 } };
+
+/// The least table that finds a rule: what a map costs is not `classify`'s.
+struct Table([(u8, Rule); 3]);
+
+impl Rules for Table {
+    fn rule(&self, key: RuleKey) -> Option<&Rule> {
+        self.0.iter().find(|entry| entry.0 == key.vrid).map(|entry| &entry.1)
+    }
+}
+
+fn table() -> Table {
+    let mut source = [0; 16];
+    source[..4].copy_from_slice(&OWN);
+    let rule = |version: u8, auth_type: u8| Rule {
+        slot: 0,
+        row: 1,
+        source,
+        auth_pass: if auth_type == AUTH_PASS { PASSWORD } else { [0; 8] },
+        interval: 100,
+        version,
+        auth_type,
+        flags: 0,
+    };
+    Table([(V3_VRID, rule(3, AUTH_NONE)), (V2_VRID, rule(2, AUTH_NONE)), (V2_PASSWORD_VRID, rule(2, AUTH_PASS))])
+}
+
+fn judged(criterion: &mut Criterion) {
+    let table = table();
+    let mut group = criterion.benchmark_group("classify");
+    let mut bench = |name: &str, reason: Reason, frame: &FrameSpec| {
+        let frame = frame.build();
+        let mut message = [0; MESSAGE_BUDGET];
+        assert_eq!(classify(&frame[..], INGRESS, &table, &mut message).reason, reason, "{name}");
+        group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
+            bencher.iter(|| black_box(classify(black_box(&frame[..]), INGRESS, &table, &mut message)));
+        });
+    };
+    let twenty = (0..20).map(|number| [192, 0, 2, 100 + number]).collect();
+    bench("valid v3", Reason::OkPassed, &FrameSpec::v3());
+    bench("valid v3 with 20 addresses", Reason::OkPassed, &FrameSpec { addresses: twenty, ..FrameSpec::v3() });
+    bench("valid v2", Reason::OkPassed, &FrameSpec::v2());
+    bench("valid v2 with a password", Reason::OkPassed, &FrameSpec::v2_password());
+    for reason in earned_by_frames() {
+        let mut frame = FrameSpec::v3();
+        if spoil(reason, &mut frame).is_ok() && ![Reason::OkPassed, Reason::VlanAmbiguous].contains(&reason) {
+            bench(reason.label(), reason, &frame);
+        }
+    }
+    group.finish();
+}
+
+fn codec(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("codec");
+    for count in [1u8, 20, 255] {
+        let addresses: Vec<_> = (0..count).map(|number| [10, 0, 0, number]).collect();
+        let outgoing = Outgoing {
+            version: Version::V3,
+            vrid: Vrid::new(V3_VRID).expect("a VRID is not 0"),
+            claim: Claim::from_octet(150),
+            interval: Centis::SECOND,
+            addresses: &addresses,
+            auth_pass: None,
+            checksum_form: ChecksumForm::PseudoHeader,
+            source: PEER,
+            destination: [224, 0, 0, 18],
+        };
+        let mut message = [0; MESSAGE_MAX];
+        group.bench_function(BenchmarkId::new("write, addresses", count), |bencher| {
+            bencher.iter(|| black_box(black_box(&outgoing).write(&mut message)));
+        });
+        let length = outgoing.write(&mut message);
+        group.bench_function(BenchmarkId::new("read, addresses", count), |bencher| {
+            bencher.iter(|| black_box(Advert::parse(black_box(&message[..length]))));
+        });
+    }
+    group.finish();
+}
+
+fn quick() -> Criterion {
+    Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(100))
+        .measurement_time(Duration::from_millis(400))
+}
+
+criterion_group! { name = frames; config = quick(); targets = judged, codec }
+criterion_main!(frames);
