@@ -33,18 +33,21 @@ struct Slot {
 /// Announcements not sent yet: of each instance at most each address once, and one entry for rounds of all.
 #[derive(Debug)]
 pub struct Announcements {
-    queue: VecDeque<Pending>,
+    /// Single addresses, just set: before anything is said twice.
+    firsts: VecDeque<Pending>,
+    /// Rounds of all of an instance.
+    rounds: VecDeque<Pending>,
     /// By instance.
     slots: Vec<Slot>,
 }
 
 impl Announcements {
     pub fn new(instances: usize) -> Self {
-        Self { queue: VecDeque::new(), slots: vec![Slot::default(); instances] }
+        Self { firsts: VecDeque::new(), rounds: VecDeque::new(), slots: vec![Slot::default(); instances] }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.firsts.is_empty() && self.rounds.is_empty()
     }
 
     /// Adds `rounds` announcements of each address meant; each address once before any comes again. Rounds of all
@@ -59,7 +62,8 @@ impl Announcements {
         if first < end {
             let all = addresses == Announced::All;
             slot.all_waiting |= all;
-            self.queue.push_back(Pending { id, serial: slot.serial, first, next: first, end, all, rounds });
+            let queue = if all { &mut self.rounds } else { &mut self.firsts };
+            queue.push_back(Pending { id, serial: slot.serial, first, next: first, end, all, rounds });
         }
     }
 
@@ -72,7 +76,8 @@ impl Announcements {
     /// Takes the next addresses to announce, at most [`BATCH`].
     pub fn take(&mut self, mut each: impl FnMut(InstanceId, u32)) {
         for _ in 0..BATCH {
-            let Some(pending) = self.queue.front_mut() else { return };
+            let queue = if self.firsts.is_empty() { &mut self.rounds } else { &mut self.firsts };
+            let Some(pending) = queue.front_mut() else { return };
             let slot = &mut self.slots[pending.id.index()];
             if pending.serial == slot.serial {
                 each(pending.id, pending.next);
@@ -87,7 +92,7 @@ impl Announcements {
                 }
                 slot.all_waiting &= !pending.all;
             }
-            self.queue.pop_front();
+            queue.pop_front();
         }
     }
 }
@@ -112,6 +117,15 @@ mod tests {
         announcements.add(InstanceId(7), Announced::One(2), 3, 1);
         announcements.add(InstanceId(7), Announced::All, 3, 2);
         assert_eq!(taken(&mut announcements), [(7, 2), (7, 0), (7, 1), (7, 2), (7, 0), (7, 1), (7, 2)]);
+    }
+
+    #[test]
+    fn what_was_just_set_comes_before_what_was_said() {
+        let mut announcements = Announcements::new(8);
+        announcements.add(InstanceId(1), Announced::One(0), 1, 1);
+        announcements.add(InstanceId(1), Announced::All, 1, 2);
+        announcements.add(InstanceId(2), Announced::One(0), 1, 1);
+        assert_eq!(taken(&mut announcements), [(1, 0), (2, 0), (1, 0), (1, 0)]);
     }
 
     #[test]
