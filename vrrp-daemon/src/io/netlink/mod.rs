@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
-use rtnetlink::packet_route::RouteNetlinkMessage as Route;
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage as Route};
 use rtnetlink::sys::AsyncSocket;
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::mpsc;
@@ -396,6 +396,12 @@ impl<F: AsyncFn(Report)> Network<F> {
     async fn event(&mut self, event: NetlinkMessage<Route>) {
         let NetlinkPayload::InnerMessage(message) = event.payload else { return };
         let index = match &message {
+            // What a bridge says of its ports: one that leaves it is not gone.
+            Route::NewLink(message) | Route::DelLink(message)
+                if message.header.interface_family == AddressFamily::Bridge =>
+            {
+                return;
+            }
             Route::NewLink(message) | Route::DelLink(message) => message.header.index,
             Route::NewAddress(message) | Route::DelAddress(message) => message.header.index,
             _ => return,
@@ -430,7 +436,8 @@ impl<F: AsyncFn(Report)> Network<F> {
     async fn show(&mut self, index: u32) {
         let named = self.links.place(index).0.and_then(|name| self.by_name.get(name)).copied();
         let known = self.by_index.get(&IfIndex(index)).copied();
-        for id in [named, known.filter(|_| known != named)].into_iter().flatten() {
+        // Who had it lets go of it before another takes it up, as when interfaces are renamed in a circle.
+        for id in [known.filter(|_| known != named), named].into_iter().flatten() {
             let link = self.links.link(&self.setup.interfaces[id.index()]);
             let before = std::mem::replace(&mut self.shown[id.index()], link);
             if before == link {
