@@ -41,6 +41,10 @@ pub enum Command {
     Keep {
         program_link: u32,
     },
+    /// Have the guard let go of one.
+    LetGo {
+        program_link: u32,
+    },
     Install {
         id: InstanceId,
         tenure: Tenure,
@@ -211,6 +215,7 @@ impl<F: AsyncFn(Report)> Network<F> {
             match command {
                 Command::Tidy => self.find_leftovers(&mut jobs),
                 Command::Keep { program_link } => self.guard.keeps(program_link),
+                Command::LetGo { program_link } => self.guard.lets_go(program_link),
                 Command::Install { id, tenure } => {
                     let numbers = 0..self.setup.instances[id.index()].addresses.len();
                     jobs.extend(numbers.map(|number| Job::Set { id, number, tenure }));
