@@ -285,6 +285,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
                 let mut inputs = Vec::new();
                 let before = self.ports.program_link(id);
                 self.ports.link_is(id, link, &mut inputs);
+                self.ports.detached.drain(..).for_each(|program_link| self.hands.let_go(program_link));
                 if let Some(now) = self.ports.program_link(id).filter(|&now| before != Some(now)) {
                     self.hands.keep(now);
                 }

@@ -5,7 +5,7 @@
 //! It also holds the XDP programs on their devices until then: taking one off may keep the kernel's network lock for long,
 //! with some drivers for seconds, and the addresses would wait for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::IpAddr;
@@ -68,6 +68,12 @@ impl Guard {
         let _ = writeln!(self.untold, "x {program_link}");
     }
 
+    /// Has it let go of a program that is off its device.
+    pub fn lets_go(&mut self, program_link: u32) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.untold, "y {program_link}");
+    }
+
     fn tell(&mut self, sign: char, index: IfIndex, address: IpAddr, prefix: u8) {
         // Writing to a String cannot fail.
         let _ = writeln!(self.untold, "{sign} {} {address} {prefix}", index.0);
@@ -121,9 +127,12 @@ fn run() -> anyhow::Result<()> {
         // SAFETY: ignoring a signal installs no handler.
         unsafe { signal(ignored, SigHandler::SigIgn) }.context("cannot ignore signals")?;
     }
-    let mut programs = Vec::new();
+    let mut programs = BTreeMap::new();
     // Without CAP_SYS_ADMIN they cannot be held, and leave first.
-    let held = read(BufReader::new(io::stdin().lock()), |id| programs.extend(link::open(id)));
+    let held = read(BufReader::new(io::stdin().lock()), |id, keep| {
+        programs.remove(&id);
+        programs.extend(keep.then(|| link::open(id).ok()).flatten().map(|program| (id, program)));
+    });
     if held.is_empty() {
         return Ok(());
     }
@@ -141,13 +150,14 @@ fn run() -> anyhow::Result<()> {
 }
 
 /// What is held when the input ends. A line cut short by the daemon's death counts for nothing.
-fn read(input: impl BufRead, mut keep: impl FnMut(u32)) -> BTreeSet<Record> {
+/// `program` hears of each program to be held, or no longer.
+fn read(input: impl BufRead, mut program: impl FnMut(u32, bool)) -> BTreeSet<Record> {
     let mut held = BTreeSet::new();
     for line in input.lines().map_while(Result::ok) {
         let mut words = line.split(' ');
         let sign = words.next();
-        if sign == Some("x") {
-            words.next().and_then(|id| id.parse().ok()).into_iter().for_each(&mut keep);
+        if let Some(sign @ ("x" | "y")) = sign {
+            words.next().and_then(|id| id.parse().ok()).into_iter().for_each(|id| program(id, sign == "x"));
             continue;
         }
         let Some(record) = record(words) else { continue };
@@ -171,10 +181,10 @@ mod tests {
     fn what_was_not_released_is_held() {
         let mut kept = Vec::new();
         let held = read(
-            "+ 2 10.0.0.1 32\n+ 2 10.0.0.2 32\n- 2 10.0.0.1 32\nx 77\n+ 3 10.0.0.1 24\n+ 3 10.".as_bytes(),
-            |id| kept.push(id),
+            "+ 2 10.0.0.1 32\n+ 2 10.0.0.2 32\n- 2 10.0.0.1 32\nx 77\ny 77\n+ 3 10.0.0.1 24\n+ 3 10.".as_bytes(),
+            |id, keep| kept.push((id, keep)),
         );
-        assert_eq!(kept, [77]);
+        assert_eq!(kept, [(77, true), (77, false)]);
         let expected = [(2, "10.0.0.2".parse().unwrap(), 32), (3, "10.0.0.1".parse().unwrap(), 24)];
         assert_eq!(held, expected.into());
     }

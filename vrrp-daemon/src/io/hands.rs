@@ -132,7 +132,20 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
     /// Has the guard hold a program on its device for as long as there may be addresses to remove.
     pub fn keep(&self, program_link: u32) {
         // No room: the program leaves a little sooner when we are killed.
-        let _ = self.commands.try_send(Command::Keep { program_link });
+        self.mention(Command::Keep { program_link });
+    }
+
+    /// Has the guard let go of a program that is off its device.
+    pub fn let_go(&self, program_link: u32) {
+        // No room: it holds a program that runs nowhere.
+        self.mention(Command::LetGo { program_link });
+    }
+
+    /// A command that nobody waits for; it leaves the instances their room.
+    fn mention(&self, command: Command) {
+        if self.commands.capacity() > self.holds.len() {
+            let _ = self.commands.try_send(command);
+        }
     }
 
     fn wish(&mut self, id: InstanceId, wish: Option<Tenure>) -> anyhow::Result<()> {

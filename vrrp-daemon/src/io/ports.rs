@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use nix::net::if_::if_indextoname;
 use vrrp_common::abi::{
     AUTH_NONE, AUTH_PASS, CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, RULE_VLAN_AMBIGUOUS, RecordHead,
     Rule, RuleKey,
@@ -52,6 +53,8 @@ pub struct Ports {
     ports: Vec<Port>,
     pub sockets: Sockets,
     xdp: Result<Xdp, String>,
+    /// Links of programs that were taken off their devices, until somebody takes note.
+    pub detached: Vec<u32>,
     rules: RuleTable,
     /// By instance: what it sends from.
     sources: Vec<Option<IpAddr>>,
@@ -97,6 +100,7 @@ impl Ports {
             ports,
             sockets: Sockets::new()?,
             xdp,
+            detached: Vec::new(),
             rules: RuleTable::default(),
             sources: vec![None; setup.instances.len()],
             by_index: BTreeMap::new(),
@@ -243,8 +247,13 @@ impl Ports {
             }
         }
         if let Ok(xdp) = &mut self.xdp {
-            xdp.detach(index.0);
             note(xdp.remove_device(index.0));
+            // One that only has another name now keeps the program: without an entry that passes everything, and the
+            // name may come to be one of ours again.
+            if if_indextoname(index.0).is_err() {
+                self.detached.extend(xdp.link(index.0));
+                xdp.detach(index.0);
+            }
         }
     }
 

@@ -31,7 +31,7 @@ struct Entry {
     up: bool,
     /// Port of a bridge or bond.
     enslaved: bool,
-    /// The interface that this one stands on.
+    /// The interface that this one stands on, or a veth's other end.
     lower: Option<u32>,
 }
 
@@ -48,7 +48,7 @@ pub struct Held {
 pub struct Links {
     entries: BTreeMap<u32, Entry>,
     by_name: BTreeMap<String, u32>,
-    /// How many interfaces stand on one.
+    /// How many interfaces name one as the one they stand on, or as their other end.
     carried: BTreeMap<u32, u32>,
     addresses: BTreeMap<u32, Vec<Held>>,
     /// Addresses that are never a source: the virtual ones of instances that do not own them.
@@ -64,15 +64,21 @@ impl Links {
     pub fn link(&self, name: &str) -> Option<Link> {
         let &index = self.by_name.get(name)?;
         let Entry { name: _, mac, up, enslaved, lower } = self.entries.get(&index)?;
-        let carries_others = *enslaved || self.carried.get(&index).is_some_and(|&count| count > 0);
-        let (lower, primary4) = (lower.map(IfIndex), self.primary4(index));
+        // Two ends of a veth in one namespace name each other; neither stands on the other.
+        let is_pair = lower.is_some_and(|lower| self.names(lower) == Some(index));
+        let named = self.carried.get(&index).copied().unwrap_or_default();
+        let carries_others = *enslaved || named > u32::from(is_pair);
+        let (lower, primary4) = (lower.filter(|_| !is_pair).map(IfIndex), self.primary4(index));
         Some(Link { index: IfIndex(index), mac: *mac, up: *up, carries_others, lower, primary4 })
     }
 
-    /// The name of the interface of this number, and the number of the one it stands on.
+    /// The name of the interface of this number, and the number of the one it stands on or is the other end of.
     pub fn place(&self, index: u32) -> (Option<&str>, Option<u32>) {
-        let entry = self.entries.get(&index);
-        (entry.map(|entry| entry.name.as_str()), entry.and_then(|entry| entry.lower))
+        (self.entries.get(&index).map(|entry| entry.name.as_str()), self.names(index))
+    }
+
+    fn names(&self, index: u32) -> Option<u32> {
+        self.entries.get(&index)?.lower
     }
 
     pub fn addresses(&self, index: IfIndex) -> &[Held] {
@@ -114,7 +120,7 @@ impl Links {
                 _ => {}
             }
         }
-        if foreign_lower || self.is_pair(index, entry.lower) {
+        if foreign_lower {
             entry.lower = None;
         }
         self.link_gone(index);
@@ -123,18 +129,6 @@ impl Links {
         }
         self.by_name.insert(entry.name.clone(), index);
         self.entries.insert(index, entry);
-    }
-
-    /// Two ends of a veth in one namespace name each other; neither stands on the other.
-    fn is_pair(&mut self, index: u32, lower: Option<u32>) -> bool {
-        let Some(lower) = lower else { return false };
-        let Some(other) = self.entries.get_mut(&lower) else { return false };
-        let pair = other.lower == Some(index);
-        if pair {
-            other.lower = None;
-            self.carried.remove(&index);
-        }
-        pair
     }
 
     /// Forgets an interface, not its addresses: the kernel tells of those itself.
@@ -239,6 +233,13 @@ mod tests {
         links.link_is(&link(6, "veth6", &[LinkAttribute::Link(5)]));
         links.link_is(&link(7, "veth7", &[LinkAttribute::Link(2), LinkAttribute::LinkNetNsId(0)]));
         assert!(!carries(&links, "veth5") && !carries(&links, "veth6"));
+        // Told of once more, as when it goes up or down, a veth is no more than before; and what stands on it counts.
+        links.link_is(&link(5, "veth5", &[LinkAttribute::Link(6)]));
+        assert!(!carries(&links, "veth5") && !carries(&links, "veth6"));
+        assert_eq!(links.link("veth5").unwrap().lower, None);
+        links.link_is(&link(8, "veth6.10", &[LinkAttribute::Link(6)]));
+        links.link_is(&link(6, "veth6", &[LinkAttribute::Link(5)]));
+        assert!(!carries(&links, "veth5") && carries(&links, "veth6"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
-use rtnetlink::packet_route::RouteNetlinkMessage as Route;
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage as Route};
 use rtnetlink::sys::AsyncSocket;
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::mpsc;
@@ -42,6 +42,10 @@ pub enum Command {
     Tidy,
     /// Have the guard hold an XDP program on its device.
     Keep {
+        program_link: u32,
+    },
+    /// Have the guard let go of one.
+    LetGo {
         program_link: u32,
     },
     Install {
@@ -214,6 +218,7 @@ impl<F: AsyncFn(Report)> Network<F> {
             match command {
                 Command::Tidy => self.find_leftovers(&mut jobs),
                 Command::Keep { program_link } => self.guard.keeps(program_link),
+                Command::LetGo { program_link } => self.guard.lets_go(program_link),
                 Command::Install { id, tenure } => {
                     let numbers = 0..self.setup.instances[id.index()].addresses.len();
                     jobs.extend(numbers.map(|number| Job::Set { id, number, tenure }));
@@ -403,6 +408,12 @@ impl<F: AsyncFn(Report)> Network<F> {
     async fn event(&mut self, event: NetlinkMessage<Route>) {
         let NetlinkPayload::InnerMessage(message) = event.payload else { return };
         let index = match &message {
+            // What a bridge says of its ports: one that leaves it is not gone.
+            Route::NewLink(message) | Route::DelLink(message)
+                if message.header.interface_family == AddressFamily::Bridge =>
+            {
+                return;
+            }
             Route::NewLink(message) | Route::DelLink(message) => message.header.index,
             Route::NewAddress(message) | Route::DelAddress(message) => message.header.index,
             _ => return,
@@ -437,7 +448,8 @@ impl<F: AsyncFn(Report)> Network<F> {
     async fn show(&mut self, index: u32) {
         let named = self.links.place(index).0.and_then(|name| self.by_name.get(name)).copied();
         let known = self.by_index.get(&IfIndex(index)).copied();
-        for id in [named, known.filter(|_| known != named)].into_iter().flatten() {
+        // Who had it lets go of it before another takes it up, as when interfaces are renamed in a circle.
+        for id in [known.filter(|_| known != named), named].into_iter().flatten() {
             let link = self.links.link(&self.setup.interfaces[id.index()]);
             let before = std::mem::replace(&mut self.shown[id.index()], link);
             if before == link {
