@@ -56,6 +56,10 @@ impl Requests {
 
     /// Makes at most [`BATCH`] requests; their outcomes in the same order.
     pub fn make(&mut self, requests: &[Request]) -> io::Result<Vec<Outcome>> {
+        if requests.is_empty() {
+            // The kernel refuses a message of nothing.
+            return Ok(Vec::new());
+        }
         let first = self.sequence;
         self.buffer.clear();
         for request in requests {
@@ -145,5 +149,19 @@ const fn family(address: IpAddr) -> AddressFamily {
     match address {
         IpAddr::V4(_) => AddressFamily::Inet,
         IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_asked_is_nothing_answered() {
+        let mut requests = Requests::open().unwrap();
+        assert!(requests.make(&[]).unwrap().is_empty());
+        let stranger = (IfIndex(i32::MAX as u32), IpAddr::from([192, 0, 2, 1]), 32);
+        let outcomes = requests.make(&[Request::Remove(stranger)]).unwrap();
+        assert!(matches!(outcomes[..], [Outcome::Already | Outcome::Failed(_)]));
     }
 }

@@ -3,6 +3,7 @@
 //! The protocol thread never waits for it. Of each instance at most one command is under way.
 
 pub mod addresses;
+mod holdings;
 pub mod links;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt};
+use nix::sys::socket::{setsockopt, sockopt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage as Route};
 use rtnetlink::sys::AsyncSocket;
@@ -26,6 +28,7 @@ use crate::config::setup::{Setup, VirtualAddress};
 use crate::engine::Tenure;
 use crate::engine::plan::{InstanceId, InterfaceId};
 use addresses::{BATCH, Outcome, Place, Request, Requests};
+use holdings::{Holder, Holdings};
 use links::{Link, Links};
 
 /// Batches between two moments of sleep: a tenth of a second of the kernel's work.
@@ -128,10 +131,12 @@ struct Network<F> {
     /// The configured interfaces by name, and by the index they had when last reported.
     by_name: BTreeMap<String, InterfaceId>,
     by_index: BTreeMap<IfIndex, InterfaceId>,
-    /// By instance and address: where we set it, so that we remove only what is ours.
-    held: Vec<Vec<Option<IfIndex>>>,
-    /// The same, to be found by what the kernel says was removed.
-    ours: BTreeMap<Place, (InstanceId, usize)>,
+    /// By instance: its time as master, whose addresses are to be there.
+    wishes: Vec<Option<Tenure>>,
+    /// What we set, so that we remove only what is ours.
+    holdings: Holdings,
+    /// To read everything anew when events were lost.
+    handle: Handle,
 }
 
 /// A step of a command.
@@ -168,30 +173,35 @@ impl<F: AsyncFn(Report)> Network<F> {
         let (mut connection, handle, events) =
             rtnetlink::new_multicast_connection(&groups).context("cannot open a netlink socket")?;
         let socket = connection.socket_mut().socket_mut();
-        if let Err(error) = socket.set_rx_buf_sz(RECEIVE_BUFFER) {
+        // Beyond the administrator's limit if we may, else up to it.
+        if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err()
+            && let Err(error) = socket.set_rx_buf_sz(RECEIVE_BUFFER)
+        {
             tracing::warn!(%error, "cannot enlarge the netlink socket's buffer");
         }
         tokio::spawn(connection);
-        let held = setup.instances.iter().map(|instance| vec![None; instance.addresses.len()]).collect();
+        let holdings = Holdings::new(&setup);
+        let wishes = vec![None; setup.instances.len()];
         let links = Links::new(virtuals(&setup));
-        let (shown, by_index, ours) = Default::default();
+        let (shown, by_index) = Default::default();
         let ids = (0..).map(InterfaceId);
         let by_name = setup.interfaces.iter().cloned().zip(ids).collect();
         let requests = Requests::open().context("cannot open a netlink socket")?;
-        let mut network = Self { requests, links, guard, reports, shown, by_name, by_index, held, ours, setup };
-        network.read_all(&handle).await?;
+        let mut network =
+            Self { requests, links, guard, reports, shown, by_name, by_index, wishes, holdings, handle, setup };
+        network.read_all().await?;
         network.shown = network.setup.interfaces.iter().map(|name| network.links.link(name)).collect();
         let found = network.shown.iter().zip((0..).map(InterfaceId));
         network.by_index = found.filter_map(|(link, id)| Some(((*link)?.index, id))).collect();
         Ok((network, events.map(|(message, _)| message).boxed()))
     }
 
-    async fn read_all(&mut self, handle: &Handle) -> anyhow::Result<()> {
-        let mut links = handle.link().get().execute();
+    async fn read_all(&mut self) -> anyhow::Result<()> {
+        let mut links = self.handle.link().get().execute();
         while let Some(message) = links.try_next().await.context("cannot list the interfaces")? {
             self.links.link_is(&message);
         }
-        let mut addresses = handle.address().get().execute();
+        let mut addresses = self.handle.address().get().execute();
         while let Some(message) = addresses.try_next().await.context("cannot list the addresses")? {
             self.links.address_is(&message);
         }
@@ -220,25 +230,41 @@ impl<F: AsyncFn(Report)> Network<F> {
                 Command::Keep { program_link } => self.guard.keeps(program_link),
                 Command::LetGo { program_link } => self.guard.lets_go(program_link),
                 Command::Install { id, tenure } => {
+                    self.wishes[id.index()] = Some(tenure);
                     let numbers = 0..self.setup.instances[id.index()].addresses.len();
                     jobs.extend(numbers.map(|number| Job::Set { id, number, tenure }));
                     jobs.push(Job::Settle { id });
                 }
                 Command::Release { id } => {
+                    self.wishes[id.index()] = None;
                     let numbers = 0..self.setup.instances[id.index()].addresses.len();
-                    let ours = numbers.filter(|&number| self.held[id.index()][number].is_some());
+                    let ours = numbers.filter(|&number| self.holdings.index((id, number)).is_some());
                     jobs.extend(ours.map(|number| Job::Clear { id, number }));
                     jobs.push(Job::Settle { id });
                 }
             }
         }
         self.guard.flush();
-        for (number, batch) in jobs.chunks(BATCH).enumerate() {
+        self.work_all(&jobs).await;
+    }
+
+    /// Does these jobs, many at a time; but of one address one at a time, since what came of the first decides what is to
+    /// be done for the next.
+    async fn work_all(&mut self, mut jobs: &[Job]) {
+        for number in 1.. {
+            if jobs.is_empty() {
+                return;
+            }
             // A thread with real-time priority must sleep now and then, or the kernel ends it (`privilege.rs`).
-            if number % UNBROKEN == UNBROKEN - 1 {
+            if number % UNBROKEN == 0 {
                 std::thread::sleep(Duration::from_micros(1));
             }
+            let mut addresses = BTreeSet::new();
+            let is_new = |&&job: &&Job| addressed(&self.setup, job).is_none_or(|address| addresses.insert(address));
+            let count = jobs.iter().take(BATCH).take_while(is_new).count();
+            let (batch, rest) = jobs.split_at(count);
             self.work(batch).await;
+            jobs = rest;
         }
     }
 
@@ -304,10 +330,10 @@ impl<F: AsyncFn(Report)> Network<F> {
                 let interface = &setup.interfaces[address.interface.index()];
                 Some(Request::Add(self.links.link(interface)?.index, address))
             }
-            Job::Restore { id, number } => Some(Request::Add(self.held[id.index()][number]?, address(id, number))),
+            Job::Restore { id, number } => Some(Request::Add(self.holdings.index((id, number))?, address(id, number))),
             Job::Clear { id, number } => {
-                let VirtualAddress { address, prefix, .. } = *address(id, number);
-                Some(Request::Remove((self.held[id.index()][number]?, address, prefix)))
+                let place = place(address(id, number), self.holdings.index((id, number))?);
+                (!self.holdings.is_shared((id, number), place)).then_some(Request::Remove(place))
             }
             Job::Tidy { id, number, index } => {
                 let VirtualAddress { address, prefix, .. } = *address(id, number);
@@ -331,11 +357,13 @@ impl<F: AsyncFn(Report)> Network<F> {
                     let VirtualAddress { address, prefix, .. } = address;
                     let name = &setup.instances[id.index()].name;
                     tracing::warn!("({name}) {address}/{prefix} was removed by somebody else; set again");
-                    debug_assert!(self.held[id.index()][number].is_some());
+                    // Others may have had it meanwhile.
+                    let tenure = self.wishes[id.index()]?;
+                    return Some(Report::Address { id, tenure, address: number as u32, installed: true });
                 }
             }
             Job::Clear { id, number } => {
-                self.forget(id, number);
+                self.holdings.leave((id, number), |index| place(&setup.instances[id.index()].addresses[number], index));
                 match answered {
                     Some((Request::Remove((index, address, prefix)), Outcome::Done | Outcome::Already)) => {
                         self.guard.released(index, address, prefix);
@@ -376,14 +404,16 @@ impl<F: AsyncFn(Report)> Network<F> {
             tracing::error!("({name}) cannot set {ip}/{prefix}: interface {interface} does not exist");
             return false;
         };
+        let place = (index, ip, prefix);
         match outcome {
             Outcome::Done => {
-                self.held[id.index()][number] = Some(index);
-                self.ours.insert((index, ip, prefix), (id, number));
+                self.holdings.take((id, number), place);
                 true
             }
             Outcome::Already => {
-                if self.held[id.index()][number] != Some(index) {
+                if self.holdings.has(place) {
+                    self.holdings.take((id, number), place);
+                } else {
                     self.guard.released(index, ip, prefix);
                     tracing::info!("({name}) {ip}/{prefix} was on {interface} already, and stays there");
                 }
@@ -397,16 +427,12 @@ impl<F: AsyncFn(Report)> Network<F> {
         }
     }
 
-    /// From now on this address is not ours.
-    fn forget(&mut self, id: InstanceId, number: usize) {
-        if let Some(index) = self.held[id.index()][number].take() {
-            let VirtualAddress { address, prefix, .. } = self.setup.instances[id.index()].addresses[number];
-            self.ours.remove(&(index, address, prefix));
-        }
-    }
-
     async fn event(&mut self, event: NetlinkMessage<Route>) {
-        let NetlinkPayload::InnerMessage(message) = event.payload else { return };
+        let message = match event.payload {
+            NetlinkPayload::InnerMessage(message) => message,
+            NetlinkPayload::Overrun(_) => return self.start_over().await,
+            _ => return,
+        };
         let index = match &message {
             // What a bridge says of its ports: one that leaves it is not gone.
             Route::NewLink(message) | Route::DelLink(message)
@@ -439,8 +465,40 @@ impl<F: AsyncFn(Report)> Network<F> {
 
     /// Sets an address again that somebody else removed while its instance is master.
     async fn restore(&mut self, place: Place) {
-        if let Some(&(id, number)) = self.ours.get(&place) {
+        if let Some((id, number)) = self.holdings.holder(place) {
             self.work(&[Job::Restore { id, number }]).await;
+        }
+    }
+
+    /// Events were lost, more than the socket could hold: what is so now is read anew.
+    async fn start_over(&mut self) {
+        tracing::warn!("too many changes of interfaces and addresses at once; reading all of them again");
+        let before = std::mem::replace(&mut self.links, Links::new(virtuals(&self.setup)));
+        if let Err(error) = self.read_all().await {
+            tracing::error!("{error:#}");
+            self.links = before;
+            return;
+        }
+        let is_there = |&((index, address, prefix), _): &(Place, Holder)| {
+            self.links.addresses(index).iter().any(|held| (held.address, held.prefix) == (address, prefix))
+        };
+        let missing = self.holdings.all().filter(|held| !is_there(held));
+        let jobs: Vec<_> = missing.map(|(_, (id, number))| Job::Restore { id, number }).collect();
+        self.work_all(&jobs).await;
+        let ids = || (0..).map(InterfaceId).take(self.setup.interfaces.len());
+        // Those that have their name no more, before others have it.
+        let is_other = |id: &InterfaceId| {
+            let index = |link: Option<Link>| link.map(|link| link.index);
+            let now = self.links.link(&self.setup.interfaces[id.index()]);
+            self.shown[id.index()].is_some() && index(self.shown[id.index()]) != index(now)
+        };
+        let gone: Vec<_> = ids().filter(is_other).collect();
+        let all: Vec<_> = ids().collect();
+        for id in gone {
+            self.report(id, None).await;
+        }
+        for id in all {
+            self.report(id, self.links.link(&self.setup.interfaces[id.index()])).await;
         }
     }
 
@@ -450,20 +508,64 @@ impl<F: AsyncFn(Report)> Network<F> {
         let known = self.by_index.get(&IfIndex(index)).copied();
         // Who had it lets go of it before another takes it up, as when interfaces are renamed in a circle.
         for id in [known.filter(|_| known != named), named].into_iter().flatten() {
-            let link = self.links.link(&self.setup.interfaces[id.index()]);
-            let before = std::mem::replace(&mut self.shown[id.index()], link);
-            if before == link {
-                continue;
-            }
-            if let Some(before) = before {
-                self.by_index.remove(&before.index);
-            }
-            if let Some(link) = link {
-                self.by_index.insert(link.index, id);
-            }
-            (self.reports)(Report::Link { id, link }).await;
+            self.report(id, self.links.link(&self.setup.interfaces[id.index()])).await;
         }
     }
+
+    /// Reports what a configured interface is now, if it is something else than before.
+    async fn report(&mut self, id: InterfaceId, link: Option<Link>) {
+        let before = std::mem::replace(&mut self.shown[id.index()], link);
+        if before == link {
+            return;
+        }
+        if let Some(before) = before {
+            self.by_index.remove(&before.index);
+        }
+        if let Some(link) = link {
+            self.by_index.insert(link.index, id);
+        }
+        (self.reports)(Report::Link { id, link }).await;
+        if let Some(link) = link
+            && before.is_none_or(|before| before.index != link.index)
+        {
+            self.furnish(id, link.index).await;
+        }
+    }
+
+    /// An interface came while masters wish for addresses on it, or came again without them.
+    async fn furnish(&mut self, interface: InterfaceId, index: IfIndex) {
+        let mut jobs = Vec::new();
+        for ((&wish, instance), id) in self.wishes.iter().zip(&self.setup.instances).zip((0..).map(InstanceId)) {
+            let Some(tenure) = wish else { continue };
+            for (number, _) in instance.addresses.iter().enumerate().filter(|(_, a)| a.interface == interface) {
+                match self.holdings.index((id, number)) {
+                    Some(held) if held == index => continue,
+                    Some(_) => jobs.push(Job::Clear { id, number }),
+                    None => {}
+                }
+                jobs.push(Job::Set { id, number, tenure });
+            }
+        }
+        self.work_all(&jobs).await;
+    }
+}
+
+/// Where an address of the configuration is on an interface of this number.
+const fn place(address: &VirtualAddress, index: IfIndex) -> Place {
+    (index, address.address, address.prefix)
+}
+
+/// What a job is about, if it is about an address.
+fn addressed(setup: &Setup, job: Job) -> Option<(InterfaceId, IpAddr, u8)> {
+    let (Job::Set { id, number, .. }
+    | Job::Clear { id, number }
+    | Job::Restore { id, number }
+    | Job::Tidy { id, number, .. }) = job
+    else {
+        return None;
+    };
+    let VirtualAddress { interface, address, prefix, .. } = setup.instances[id.index()].addresses[number];
+    Some((interface, address, prefix))
 }
 
 /// Addresses that are never a source.
