@@ -4,13 +4,13 @@
 
 pub mod addresses;
 mod holdings;
+mod jobs;
 pub mod links;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt};
@@ -27,12 +27,11 @@ use super::privilege::Urgency;
 use crate::config::setup::{Setup, VirtualAddress};
 use crate::engine::Tenure;
 use crate::engine::plan::{InstanceId, InterfaceId};
-use addresses::{BATCH, Outcome, Place, Request, Requests};
+use addresses::{Place, Requests};
 use holdings::{Holder, Holdings};
+use jobs::Job;
 use links::{Link, Links};
 
-/// Batches between two moments of sleep: a tenth of a second of the kernel's work.
-const UNBROKEN: usize = 64;
 /// Commands taken together.
 const COMMANDS: usize = 256;
 /// Kernel buffer for link and address events: tens of thousands of them.
@@ -139,34 +138,6 @@ struct Network<F> {
     handle: Handle,
 }
 
-/// A step of a command.
-#[derive(Clone, Copy, Debug)]
-enum Job {
-    Set {
-        id: InstanceId,
-        number: usize,
-        tenure: Tenure,
-    },
-    Clear {
-        id: InstanceId,
-        number: usize,
-    },
-    Settle {
-        id: InstanceId,
-    },
-    /// Set what somebody else removed.
-    Restore {
-        id: InstanceId,
-        number: usize,
-    },
-    /// Remove what an earlier daemon left.
-    Tidy {
-        id: InstanceId,
-        number: usize,
-        index: IfIndex,
-    },
-}
-
 impl<F: AsyncFn(Report)> Network<F> {
     async fn open(setup: Arc<Setup>, guard: Guard, reports: F) -> anyhow::Result<(Self, Events)> {
         let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
@@ -248,26 +219,6 @@ impl<F: AsyncFn(Report)> Network<F> {
         self.work_all(&jobs).await;
     }
 
-    /// Does these jobs, many at a time; but of one address one at a time, since what came of the first decides what is to
-    /// be done for the next.
-    async fn work_all(&mut self, mut jobs: &[Job]) {
-        for number in 1.. {
-            if jobs.is_empty() {
-                return;
-            }
-            // A thread with real-time priority must sleep now and then, or the kernel ends it (`privilege.rs`).
-            if number % UNBROKEN == 0 {
-                std::thread::sleep(Duration::from_micros(1));
-            }
-            let mut addresses = BTreeSet::new();
-            let is_new = |&&job: &&Job| addressed(&self.setup, job).is_none_or(|address| addresses.insert(address));
-            let count = jobs.iter().take(BATCH).take_while(is_new).count();
-            let (batch, rest) = jobs.split_at(count);
-            self.work(batch).await;
-            jobs = rest;
-        }
-    }
-
     /// Configured addresses that are set already were left by a daemon that died. An owner's are its own.
     fn find_leftovers(&self, jobs: &mut Vec<Job>) {
         for ((id, instance), plan) in self.setup.instances.iter().enumerate().zip(&self.setup.plan.instances) {
@@ -281,148 +232,6 @@ impl<F: AsyncFn(Report)> Network<F> {
                 if there.any(|held| (held.address, held.prefix) == (address, prefix)) {
                     jobs.push(Job::Tidy { id: InstanceId(id as u32), number, index: link.index });
                 }
-            }
-        }
-    }
-
-    /// One batch: the guard hears of what will be set, the kernel does it all, then each job learns what came of its part.
-    async fn work(&mut self, jobs: &[Job]) {
-        let setup = Arc::clone(&self.setup);
-        let mut requests = Vec::new();
-        let mut asked = Vec::new();
-        for &job in jobs {
-            match self.request(&setup, job) {
-                Some(request) => {
-                    if let Request::Add(index, address) = &request {
-                        self.guard.holds(*index, address.address, address.prefix);
-                    }
-                    requests.push(request);
-                    asked.push(true);
-                }
-                None => asked.push(false),
-            }
-        }
-        self.guard.flush();
-        let mut outcomes = match self.requests.make(&requests) {
-            Ok(outcomes) => outcomes.into_iter(),
-            Err(error) => {
-                tracing::error!("the kernel does not take netlink requests: {error}");
-                Vec::new().into_iter()
-            }
-        };
-        let mut requests = requests.into_iter();
-        for (&job, asked) in jobs.iter().zip(asked) {
-            let answered = if asked { requests.next().zip(outcomes.next()) } else { None };
-            let report = self.conclude(&setup, job, answered);
-            if let Some(report) = report {
-                (self.reports)(report).await;
-            }
-        }
-        self.guard.flush();
-    }
-
-    /// What to ask of the kernel for a job; `None` when nothing can or must be.
-    fn request<'a>(&self, setup: &'a Setup, job: Job) -> Option<Request<'a>> {
-        let address = |id: InstanceId, number: usize| &setup.instances[id.index()].addresses[number];
-        match job {
-            Job::Set { id, number, .. } => {
-                let address = address(id, number);
-                let interface = &setup.interfaces[address.interface.index()];
-                Some(Request::Add(self.links.link(interface)?.index, address))
-            }
-            Job::Restore { id, number } => Some(Request::Add(self.holdings.index((id, number))?, address(id, number))),
-            Job::Clear { id, number } => {
-                let place = place(address(id, number), self.holdings.index((id, number))?);
-                (!self.holdings.is_shared((id, number), place)).then_some(Request::Remove(place))
-            }
-            Job::Tidy { id, number, index } => {
-                let VirtualAddress { address, prefix, .. } = *address(id, number);
-                Some(Request::Remove((index, address, prefix)))
-            }
-            Job::Settle { .. } => None,
-        }
-    }
-
-    /// Takes in what came of a job, and says what to report of it.
-    fn conclude(&mut self, setup: &Setup, job: Job, answered: Option<(Request, Outcome)>) -> Option<Report> {
-        match job {
-            Job::Set { id, number, tenure } => {
-                let installed = self.was_set(setup, id, number, answered);
-                return Some(Report::Address { id, tenure, address: number as u32, installed });
-            }
-            Job::Settle { id } => return Some(Report::Settled { id }),
-            Job::Restore { id, number } => {
-                // There already: what was told of is the removal of an earlier tenure's.
-                if let Some((Request::Add(_, address), Outcome::Done)) = answered {
-                    let VirtualAddress { address, prefix, .. } = address;
-                    let name = &setup.instances[id.index()].name;
-                    tracing::warn!("({name}) {address}/{prefix} was removed by somebody else; set again");
-                    // Others may have had it meanwhile.
-                    let tenure = self.wishes[id.index()]?;
-                    return Some(Report::Address { id, tenure, address: number as u32, installed: true });
-                }
-            }
-            Job::Clear { id, number } => {
-                self.holdings.leave((id, number), |index| place(&setup.instances[id.index()].addresses[number], index));
-                match answered {
-                    Some((Request::Remove((index, address, prefix)), Outcome::Done | Outcome::Already)) => {
-                        self.guard.released(index, address, prefix);
-                    }
-                    // The guard still knows of it, and tries once more at the end.
-                    Some((Request::Remove((_, address, prefix)), Outcome::Failed(error))) => {
-                        tracing::error!(
-                            "({}) cannot remove {address}/{prefix}: {error}",
-                            setup.instances[id.index()].name
-                        );
-                    }
-                    _ => {}
-                }
-            }
-            Job::Tidy { id, .. } => {
-                let name = &setup.instances[id.index()].name;
-                match answered {
-                    Some((Request::Remove((_, address, prefix)), Outcome::Done)) => {
-                        tracing::info!("({name}) removed left-over address {address}/{prefix}");
-                    }
-                    Some((Request::Remove((_, address, prefix)), Outcome::Failed(error))) => {
-                        tracing::error!("({name}) cannot remove left-over address {address}/{prefix}: {error}");
-                    }
-                    _ => {}
-                }
-            }
-        }
-        None
-    }
-
-    /// Whether an address is there after it was asked for.
-    fn was_set(&mut self, setup: &Setup, id: InstanceId, number: usize, answered: Option<(Request, Outcome)>) -> bool {
-        let instance = &setup.instances[id.index()];
-        let name = &instance.name;
-        let VirtualAddress { address: ip, prefix, interface, .. } = instance.addresses[number];
-        let interface = &setup.interfaces[interface.index()];
-        let Some((Request::Add(index, _), outcome)) = answered else {
-            tracing::error!("({name}) cannot set {ip}/{prefix}: interface {interface} does not exist");
-            return false;
-        };
-        let place = (index, ip, prefix);
-        match outcome {
-            Outcome::Done => {
-                self.holdings.take((id, number), place);
-                true
-            }
-            Outcome::Already => {
-                if self.holdings.has(place) {
-                    self.holdings.take((id, number), place);
-                } else {
-                    self.guard.released(index, ip, prefix);
-                    tracing::info!("({name}) {ip}/{prefix} was on {interface} already, and stays there");
-                }
-                true
-            }
-            Outcome::Failed(error) => {
-                self.guard.released(index, ip, prefix);
-                tracing::error!("({name}) cannot set {ip}/{prefix} on {interface}: {error}");
-                false
             }
         }
     }
@@ -548,24 +357,6 @@ impl<F: AsyncFn(Report)> Network<F> {
         }
         self.work_all(&jobs).await;
     }
-}
-
-/// Where an address of the configuration is on an interface of this number.
-const fn place(address: &VirtualAddress, index: IfIndex) -> Place {
-    (index, address.address, address.prefix)
-}
-
-/// What a job is about, if it is about an address.
-fn addressed(setup: &Setup, job: Job) -> Option<(InterfaceId, IpAddr, u8)> {
-    let (Job::Set { id, number, .. }
-    | Job::Clear { id, number }
-    | Job::Restore { id, number }
-    | Job::Tidy { id, number, .. }) = job
-    else {
-        return None;
-    };
-    let VirtualAddress { interface, address, prefix, .. } = setup.instances[id.index()].addresses[number];
-    Some((interface, address, prefix))
 }
 
 /// Addresses that are never a source.
