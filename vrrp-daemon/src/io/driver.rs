@@ -17,7 +17,7 @@ use super::netlink::links::Link;
 use super::observe::{Held, observe};
 use super::ports::{Ports, Unchanged};
 use super::readiness::Readiness;
-use super::xdp::Ring;
+use super::xdp::{RING_RECORDS, Ring};
 use crate::config::setup::Setup;
 use crate::engine::event::Event;
 use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};
@@ -26,7 +26,7 @@ use crate::engine::{Action, Engine, Input};
 
 /// Messages that wait for the protocol thread, at most.
 pub const INBOX: usize = 1024;
-/// Records and messages taken in one turn.
+/// Messages taken in one turn.
 const TURN: usize = 4096;
 /// How long a stopping daemon waits for its last address to go; the guard takes what is left.
 const STOP_TIME: Duration = Duration::from_secs(5);
@@ -178,11 +178,12 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         self.more = false;
         if let Some((ring, _)) = &mut self.ring {
             let (ports, heard) = (&self.ports, &mut self.heard);
-            let taken = ring.drain(TURN, |head, message| {
+            // All that it can hold: no deadline may fire before what was received is heard.
+            let taken = ring.drain(RING_RECORDS, |head, message| {
                 let recorded = ports.recorded(head, message);
                 heard.extend(recorded.map(|(at, input, advert)| Heard { at, input, advert: Some(advert) }));
             });
-            self.more = taken == TURN;
+            self.more = taken == RING_RECORDS;
         }
         let heard = &mut self.heard;
         self.more |= self.ports.drain_sockets(|at, input| heard.push(Heard { at, input, advert: None }))?;
