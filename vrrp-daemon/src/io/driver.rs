@@ -18,7 +18,7 @@ use super::observe::{Held, observe};
 use super::ports::{Ports, Unchanged};
 use super::readiness::Readiness;
 use super::rx;
-use super::xdp::Ring;
+use super::xdp::{RING_RECORDS, Ring};
 use crate::config::setup::Setup;
 use crate::engine::event::Event;
 use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};
@@ -27,7 +27,7 @@ use crate::engine::{Action, Engine, Input};
 
 /// Messages that wait for the protocol thread, at most.
 pub const INBOX: usize = 1024;
-/// Records and messages taken in one turn.
+/// Messages taken in one turn.
 const TURN: usize = 4096;
 /// Packets of the raw sockets in one turn that make a flood,
 const CROWD: usize = 64;
@@ -207,11 +207,12 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         self.more = false;
         if let Some((ring, _)) = &mut self.ring {
             let (ports, heard) = (&self.ports, &mut self.heard);
-            let taken = ring.drain(TURN, |head, message| {
+            // All that it can hold: no deadline may fire before what was received is heard.
+            let taken = ring.drain(RING_RECORDS, |head, message| {
                 let recorded = ports.recorded(head, message);
                 heard.extend(recorded.map(|(at, input, advert)| Heard { at, input, advert: Some(advert) }));
             });
-            self.more = taken == TURN;
+            self.more = taken == RING_RECORDS;
         }
         let heard = &mut self.heard;
         let packets = self.ports.drain_sockets(|at, input| heard.push(Heard { at, input, advert: None }))?;

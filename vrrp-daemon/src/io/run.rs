@@ -194,10 +194,8 @@ fn start_protocol(
             Ok((runtime, driver)) => {
                 let _ = ready.send(Ok(()));
                 urgency.apply(0);
-                let result = runtime.block_on(driver.run());
-                // The main thread waits for a signal; however this ended, it is over.
-                let _ = kill(Pid::this(), Signal::SIGTERM);
-                result
+                let _ends = EndsDaemon;
+                runtime.block_on(driver.run())
             }
             Err(failure) => {
                 let _ = ready.send(Err(failure));
@@ -207,6 +205,15 @@ fn start_protocol(
     })?;
     started.recv().context("the protocol thread died")??;
     Ok(thread)
+}
+
+/// The main thread waits for a signal. However the thread that has this ends, in a panic too, it is over.
+struct EndsDaemon;
+
+impl Drop for EndsDaemon {
+    fn drop(&mut self) {
+        let _ = kill(Pid::this(), Signal::SIGTERM);
+    }
 }
 
 /// A mode that was asked for by name is had, or the daemon does not start.

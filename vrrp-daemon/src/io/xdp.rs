@@ -41,6 +41,8 @@ const KERNEL_FLOOR: KernelVersion = KernelVersion::new(5, 18, 0);
 /// it full goes to the raw socket, so it need not hold the worst. It is mapped twice, so each octet counts double.
 const RING_BYTES: (u32, u32) = (64 << 10, 1 << 20);
 const RING_BYTES_PER_RULE: u32 = 128;
+/// More records than a ring can hold: the kernel's eight octets, a head, and an advert of one address are 52.
+pub const RING_RECORDS: usize = RING_BYTES.1 as usize / 52;
 
 /// Ifindex of every namespace's loopback device, on which the kernel runs a test frame.
 pub const TEST_IFINDEX: u32 = 1;
