@@ -9,6 +9,7 @@ use vrrp_tests::daemon::{Daemon, Program::Vrrpd};
 use vrrp_tests::lab::{A, B, Lab, own_address, with_lab};
 use vrrp_tests::stamp::Stamp;
 use vrrp_tests::vrrpd;
+use vrrp_tests::watch::Record;
 
 use crate::scenario::{PATIENCE, announced, elect};
 
@@ -57,21 +58,51 @@ fn a_removed_address_comes_back_and_is_announced() {
     });
 }
 
-/// The interface is deleted and made anew while its router is master: a fault, then all as before, by XDP again.
+/// The interface has another name for a while, and its router was master: a fault, then all as before, by XDP again.
 #[test]
-fn an_interface_goes_and_comes_back() {
+fn an_interface_loses_its_name_and_has_it_again() {
     with_lab(|lab| {
         let (a, b) = (Conf::v3(150), Conf::v3(100));
         let mut pair = elect(lab, [Vrrpd; 2], &a, &b)?;
-        lab.routers[A].ip("link set eth0 name eth9")?;
+        // Older kernels rename nothing that is up.
+        lab.routers[A].ip("link set eth0 down name eth9")?;
         lab.watch.wait_holder(B, VIP, PATIENCE)?;
         pair.a.wait_log("Entering FAULT STATE", PATIENCE)?;
         let since = Stamp::now();
         lab.routers[A].ip("link set eth9 name eth0")?;
+        lab.routers[A].ip("link set eth0 up")?;
         lab.watch.wait_holder(A, VIP, PATIENCE)?;
         announced(lab, A, &a, since)?;
         let status = vrrpd::status(&pair.a)?;
         ensure!(vrrpd::why_without_xdp(&status).is_none(), "the program did not come back: {status:#}");
+        Ok(())
+    });
+}
+
+/// The interface is deleted and made anew while its router is master; then the same with another of its name.
+#[test]
+fn an_interface_is_deleted_and_made_anew() {
+    with_lab(|lab| {
+        let mut daemon = alone(lab, &Conf::v3(150))?;
+        let router = &lab.routers[A];
+        router.ip("link del eth0")?;
+        daemon.wait_log("Entering FAULT STATE", PATIENCE)?;
+        for own in ["192.168.1.2/24", "192.168.1.22/24"] {
+            second_interface(lab)?;
+            router.ip("link set eth1 down name eth0")?;
+            router.ip("link set eth0 up")?;
+            router.ip(&format!("address add {own} dev eth0"))?;
+            wait_shows(lab, "eth0", &VIP.to_string(), true)?;
+            let status = vrrpd::status(&daemon)?;
+            ensure!(vrrpd::why_without_xdp(&status).is_none(), "no program on the new interface: {status:#}");
+            if own.starts_with("192.168.1.2/") {
+                router.ip("link set eth0 down name old0")?;
+                wait_shows(lab, "old0", &VIP.to_string(), false)?;
+                router.ip("link set peer1 name peer0")?;
+            }
+        }
+        daemon.stop()?;
+        ensure!(!shows(lab, "eth0", &VIP.to_string())?, "the address stayed");
         Ok(())
     });
 }
@@ -141,13 +172,17 @@ fn a_shared_address_stays_with_the_second() {
     });
 }
 
-/// Without an address of its own a router is in fault; with another one it is master again, and sends from that.
+/// Without an address of its own a router says that it leaves, and is in fault; with another one it is master again, and
+/// sends from that.
 #[test]
 fn the_routers_own_address_changes() {
     with_lab(|lab| {
         let conf = Conf::v3(150);
         let mut daemon = alone(lab, &conf)?;
+        let since = Stamp::now();
         lab.routers[A].ip(&format!("address del {}/24 dev eth0", own_address(A)))?;
+        let left = |record: &Record| record.adverts_of(A, since).find(|advert| advert.priority == 0);
+        lab.watch.wait("an advert of priority 0", PATIENCE, left)?;
         daemon.wait_log("Entering FAULT STATE", PATIENCE)?;
         lab.watch.wait_nobody(VIP, PATIENCE)?;
         let since = Stamp::now();

@@ -98,7 +98,9 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
 
     /// Puts an advert among those that leave together.
     fn advertise(&mut self, id: InstanceId, claim: Claim, ports: &Ports) {
-        let Some(source) = ports.source4(id) else { return };
+        // Who lost its address still says that it leaves, from the one its hearers know: they need not wait then.
+        let known = || self.adverts[id.index()].source().filter(|_| claim == Claim::Leaving);
+        let Some(source) = ports.source4(id).or_else(known) else { return };
         // Two in one turn, a last one and a priority 0 say: the second must not overwrite the first.
         if self.is_due[id.index()] {
             self.send_adverts(ports);

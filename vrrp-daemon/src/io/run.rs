@@ -208,7 +208,7 @@ fn start_protocol(
 }
 
 /// The main thread waits for a signal. However the thread that has this ends, in a panic too, it is over.
-struct EndsDaemon;
+pub struct EndsDaemon;
 
 impl Drop for EndsDaemon {
     fn drop(&mut self) {

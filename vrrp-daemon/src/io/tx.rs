@@ -48,6 +48,11 @@ impl Advert {
         self.packet.extend_from_slice(&message[..length]);
     }
 
+    /// The address it was last sent from.
+    pub fn source(&self) -> Option<[u8; 4]> {
+        Some(self.built_for?.1)
+    }
+
     pub fn packet(&self) -> &[u8] {
         &self.packet
     }

@@ -137,8 +137,14 @@ impl Links {
         if self.by_name.get(&entry.name) == Some(&index) {
             self.by_name.remove(&entry.name);
         }
-        if let Some(count) = entry.lower.and_then(|lower| self.carried.get_mut(&lower)) {
+        if let Some(lower) = entry.lower
+            && let Some(count) = self.carried.get_mut(&lower)
+        {
             *count = count.saturating_sub(1);
+            // Numbers are not used again: what is empty would stay for ever.
+            if *count == 0 {
+                self.carried.remove(&lower);
+            }
         }
     }
 
@@ -157,7 +163,11 @@ impl Links {
         let held = held(message)?;
         let addresses = self.addresses.get_mut(&message.header.index)?;
         let place = addresses.iter().position(|known| (known.address, known.prefix) == (held.address, held.prefix))?;
-        Some(addresses.remove(place))
+        let gone = addresses.remove(place);
+        if addresses.is_empty() {
+            self.addresses.remove(&message.header.index);
+        }
+        Some(gone)
     }
 }
 
@@ -240,6 +250,22 @@ mod tests {
         links.link_is(&link(8, "veth6.10", &[LinkAttribute::Link(6)]));
         links.link_is(&link(6, "veth6", &[LinkAttribute::Link(5)]));
         assert!(!carries(&links, "veth5") && carries(&links, "veth6"));
+    }
+
+    /// Hosts of containers make and delete interfaces for years.
+    #[test]
+    fn what_came_and_went_leaves_nothing() {
+        let mut links = Links::default();
+        for index in (10..100).step_by(2) {
+            links.link_is(&link(index, "veth", &[]));
+            links.link_is(&link(index + 1, "veth.5", &[LinkAttribute::Link(index)]));
+            links.address_is(&address(index, "10.0.0.1", false));
+            links.address_gone(&address(index, "10.0.0.1", false));
+            links.link_gone(index + 1);
+            links.link_gone(index);
+        }
+        let Links { entries, by_name, carried, addresses, virtuals: _ } = links;
+        assert!(entries.is_empty() && by_name.is_empty() && carried.is_empty() && addresses.is_empty());
     }
 
     #[test]

@@ -24,6 +24,7 @@ use vrrp_common::IfIndex;
 
 use super::guard::Guard;
 use super::privilege::Urgency;
+use super::run::EndsDaemon;
 use crate::config::setup::{Setup, VirtualAddress};
 use crate::engine::Tenure;
 use crate::engine::plan::{InstanceId, InterfaceId};
@@ -106,6 +107,8 @@ pub fn start(
                     let _ = ready.send(Ok(network.shown.clone()));
                     // An address that comes late is as bad as an advert; but the advert goes first.
                     urgency.apply(1);
+                    // Without this thread a master would speak for addresses that the guard has removed.
+                    let _ends = EndsDaemon;
                     network.run(events, inbox).await;
                 }
                 Err(error) => drop(ready.send(Err(error))),
@@ -187,7 +190,10 @@ impl<F: AsyncFn(Report)> Network<F> {
                     0 => return,
                     _ => self.obey(commands.drain(..)).await,
                 },
-                Some(event) = events.next() => self.event(event).await,
+                event = events.next() => match event {
+                    Some(event) => self.event(event).await,
+                    None => return tracing::error!("the kernel's word of interfaces and addresses broke off"),
+                },
             }
         }
     }
