@@ -1,9 +1,10 @@
 //! Adverts on their way out: built once, kept while nothing of them changes, sent together.
 
-use vrrp_common::Claim;
 use vrrp_common::wire::advert::{MESSAGE_MAX, Outgoing};
 use vrrp_common::wire::checksum::ChecksumForm;
-use vrrp_common::wire::ip::{VRRP_GROUP4, ipv4_header};
+use vrrp_common::wire::ip::VRRP_GROUP4;
+use vrrp_common::wire::ip4::ipv4_header;
+use vrrp_common::{Address, Claim, Family};
 
 use crate::engine::plan::InstancePlan;
 
@@ -18,7 +19,7 @@ pub struct Advert {
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
     pub plan: &'a InstancePlan,
-    pub addresses: &'a [[u8; 4]],
+    pub addresses: &'a [u8],
     pub auth_pass: Option<[u8; 8]>,
     pub checksum_form: ChecksumForm,
 }
@@ -32,14 +33,15 @@ impl Advert {
         self.built_for = Some((claim, source));
         let outgoing = Outgoing {
             version: parts.plan.version,
+            family: Family::V4,
             vrid: parts.plan.vrid,
             claim,
             interval: parts.plan.advert_int,
             addresses: parts.addresses,
             auth_pass: parts.auth_pass,
             checksum_form: parts.checksum_form,
-            source,
-            destination: VRRP_GROUP4,
+            source: Address::v4(source),
+            destination: Address::v4(VRRP_GROUP4),
         };
         let mut message = [0; MESSAGE_MAX];
         let length = outgoing.write(&mut message);
