@@ -12,6 +12,8 @@ use vrrp_common::wire::ip::VRRP_GROUP4;
 use vrrp_common::{Claim, IfIndex, Priority};
 
 use super::announce::Announcements;
+use super::clock;
+use super::lateness::Lateness;
 use super::netlink::Command;
 use super::ports::Ports;
 use super::socket::{self, ipv4_address, link_address, send_many};
@@ -45,6 +47,7 @@ pub struct Hands<T> {
     packet: OwnedFd,
     commands: mpsc::Sender<Command>,
     tell: T,
+    pub lateness: Lateness,
     /// Sends that the kernel refused since the start.
     pub refused: u64,
 }
@@ -63,6 +66,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
             packet: socket::packet()?,
             commands,
             tell,
+            lateness: Lateness::new(instances),
             refused: 0,
             setup,
         })
@@ -121,6 +125,9 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
             let to = ipv4_address(VRRP_GROUP4);
             let packets: Vec<_> = group.iter().map(|(_, id)| (self.adverts[id.index()].packet(), to)).collect();
             let (refused, error) = send_many(socket, &packets);
+            if refused == 0 {
+                self.lateness.sent(group.iter().map(|&(_, id)| id), clock::now());
+            }
             self.refused += refused as u64;
             if let Some(error) = error {
                 tracing::debug!(refused, %error, interface = %self.setup.interfaces[group[0].0.index()], "adverts not sent");
