@@ -11,7 +11,7 @@ use socket2::Socket;
 use vrrp_common::Instant;
 use vrrp_common::wire::advert::MESSAGE_MAX;
 
-use super::clock;
+use super::clock::{self, Stamps};
 use super::readiness::Readiness;
 use crate::engine::plan::InterfaceId;
 
@@ -29,13 +29,15 @@ pub struct Sockets {
     ready: Readiness,
     by_interface: BTreeMap<InterfaceId, Socket>,
     control: Vec<u8>,
+    stamps: Stamps,
 }
 
 impl Sockets {
     pub fn new() -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let ready = Readiness::of(&epoll.0)?;
-        Ok(Self { epoll, ready, by_interface: BTreeMap::new(), control: nix::cmsg_space!(nix::sys::time::TimeSpec) })
+        let (by_interface, control) = (BTreeMap::new(), nix::cmsg_space!(nix::sys::time::TimeSpec));
+        Ok(Self { epoll, ready, by_interface, control, stamps: Stamps::begin() })
     }
 
     pub fn get(&self, id: InterfaceId) -> Option<&Socket> {
@@ -65,6 +67,7 @@ impl Sockets {
     pub fn drain(&mut self, mut each: impl FnMut(InterfaceId, Instant, &[u8])) -> io::Result<usize> {
         let mut events = [EpollEvent::empty(); 64];
         let mut packets = 0;
+        self.stamps.turn();
         // Level triggered: a socket that is not empty after its turn comes again, up to a bound that a flood cannot move.
         while packets < PACKETS {
             let count = match self.epoll.wait(&mut events, EpollTimeout::ZERO) {
@@ -76,7 +79,8 @@ impl Sockets {
             for event in &events[..count] {
                 let id = InterfaceId(event.data() as u32);
                 if let Some(socket) = self.by_interface.get(&id) {
-                    packets += read(socket, &mut self.control, |arrival, packet| each(id, arrival, packet));
+                    packets +=
+                        read(socket, &mut self.control, &self.stamps, |arrival, packet| each(id, arrival, packet));
                 }
             }
         }
@@ -85,8 +89,7 @@ impl Sockets {
 }
 
 /// Reads up to [`TURN`] packets; how many. Errors of the link (ENETDOWN) come back as interface events; here they end the turn.
-fn read(socket: &Socket, control: &mut Vec<u8>, mut each: impl FnMut(Instant, &[u8])) -> usize {
-    let offset = clock::realtime_offset();
+fn read(socket: &Socket, control: &mut Vec<u8>, stamps: &Stamps, mut each: impl FnMut(Instant, &[u8])) -> usize {
     let mut packet = [0; PACKET_MAX];
     for read in 0..TURN {
         control.clear();
@@ -99,11 +102,7 @@ fn read(socket: &Socket, control: &mut Vec<u8>, mut each: impl FnMut(Instant, &[
                 Err(_) => return read,
             }
         };
-        let arrival = match stamp {
-            Some(real) => Instant::from_nanos((i128::from(real) - offset).max(0) as u64),
-            None => clock::now(),
-        };
-        each(arrival.min(clock::now()), &packet[..length]);
+        each(stamps.reading().arrival(stamp), &packet[..length]);
     }
     TURN
 }
