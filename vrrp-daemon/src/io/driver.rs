@@ -17,7 +17,6 @@ use super::netlink::links::Link;
 use super::observe::{Held, observe};
 use super::ports::{Ports, Unchanged};
 use super::readiness::Readiness;
-use super::rx;
 use super::xdp::{RING_RECORDS, Ring};
 use crate::config::setup::Setup;
 use crate::engine::event::Event;
@@ -223,8 +222,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
             self.more = taken == RING_RECORDS;
         }
         let heard = &mut self.heard;
-        let packets = self.ports.drain_sockets(|at, input| heard.push(Heard { at, input, advert: None }))?;
-        self.more |= packets >= rx::PACKETS;
+        let packets = self.ports.drain_sockets(now, |at, input| heard.push(Heard { at, input, advert: None }))?;
         self.crowded = packets > CROWD;
         let mut heard = std::mem::take(&mut self.heard);
         for Heard { at, input, advert } in heard.drain(..) {

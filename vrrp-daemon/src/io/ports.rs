@@ -306,11 +306,11 @@ impl Ports {
         })
     }
 
-    /// Hands every advert that the raw sockets have to `each`; returns how many packets they had.
-    pub fn drain_sockets(&mut self, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
+    /// Hands every advert that the raw sockets received before `now` to `each`; returns how many packets they had.
+    pub fn drain_sockets(&mut self, now: Instant, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
         let Self { setup, ports, sockets, rules, stances, buckets, counters, advertised, .. } = self;
         let mut message = [0; MESSAGE_MAX];
-        sockets.drain(|id, arrival, packet| {
+        sockets.drain(now, |id, arrival, packet| {
             let port = &ports[id.index()];
             let Some(link) = port.link else { return };
             let device = Device { row: device_row(id), flags: 0 };

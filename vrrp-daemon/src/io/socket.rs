@@ -13,7 +13,7 @@ use vrrp_common::IfIndex;
 use vrrp_common::wire::ip::{PROTOCOL_VRRP, VRRP_GROUP4};
 
 /// Kernel buffer for received adverts: a few thousand, enough for a starved daemon to hear what came meanwhile.
-const RECEIVE_BUFFER: usize = 2 << 20;
+pub const RECEIVE_BUFFER: usize = 2 << 20;
 /// Packets per `sendmmsg`.
 const BATCH: usize = 64;
 
