@@ -1,0 +1,262 @@
+//! The router that a case is tried on: engine, rules and packets of one configuration, without a kernel.
+//!
+//! What arrives goes the whole way: frame, `classify` by the rules of the configuration, and what it says to the engine.
+//! What leaves is the packet that the daemon would send.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use vrrp_common::Instant;
+use vrrp_common::abi::{DEVICE_PASS_UNKNOWN, Device, RuleKey};
+use vrrp_common::classify::{Ingress, classify};
+use vrrp_common::drop::{Disposition, Reason};
+use vrrp_common::wire::advert::MESSAGE_MAX;
+use vrrp_common::wire::arp::gratuitous;
+use vrrp_daemon::config::setup::Setup;
+use vrrp_daemon::engine::event::Level;
+use vrrp_daemon::engine::plan::{InstanceId, InterfaceId, TrackerId};
+use vrrp_daemon::engine::snapshot::Snapshot;
+use vrrp_daemon::engine::{Action, Announced, Engine, Input, Tenure, Why};
+use vrrp_daemon::io::filter::RuleTable;
+use vrrp_daemon::io::ports;
+use vrrp_daemon::io::tx::{Advert, Parts};
+
+use crate::case::{Field, Happening, Nanos};
+use crate::frame;
+use crate::words::hex;
+
+/// Ethernet address of every interface of the router.
+const MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+
+/// What the router does of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// The packet that leaves.
+    Advert(Vec<u8>),
+    Install,
+    Release,
+    Announce {
+        address: Option<IpAddr>,
+        rounds: u32,
+        frame: Option<Vec<u8>>,
+    },
+    Absorb(bool),
+    Refused(Disposition, Reason),
+}
+
+/// A deed of one virtual router; of a refused frame, of none.
+pub type Done = (Option<InstanceId>, Deed);
+
+/// A log line.
+pub type Told = (InstanceId, Level, String);
+
+pub struct Router<'a> {
+    pub setup: &'a Setup,
+    engine: Engine,
+    /// By instance: what it sends from, its time as master, and its advert.
+    sources: Vec<Option<IpAddr>>,
+    tenures: Vec<Tenure>,
+    adverts: Vec<Advert>,
+    pub done: Vec<Done>,
+    pub told: Vec<Told>,
+}
+
+impl<'a> Router<'a> {
+    pub fn new(setup: &'a Setup) -> Self {
+        let instances = setup.instances.len();
+        Self {
+            setup,
+            engine: Engine::new(&setup.plan, Instant::default()),
+            sources: vec![None; instances],
+            tenures: vec![Tenure::default(); instances],
+            adverts: vec![Advert::default(); instances],
+            done: Vec::new(),
+            told: Vec::new(),
+        }
+    }
+
+    pub fn snapshot(&self, id: InstanceId) -> Snapshot {
+        self.engine.snapshot(id)
+    }
+
+    pub fn deadline(&self) -> Option<(Nanos, &'static str)> {
+        self.engine.deadline().map(|(due, why)| {
+            let why = match why {
+                Why::AdvertDue => "advert-due",
+                Why::MasterDown => "master-down",
+                Why::AnnounceDue => "announce-due",
+            };
+            (Nanos(due.as_nanos()), why)
+        })
+    }
+
+    /// Lets something happen; what comes of it is in `done` and `told` afterwards.
+    pub fn meet(&mut self, at: Nanos, happening: &Happening) -> Result<(), String> {
+        self.done.clear();
+        self.told.clear();
+        match happening {
+            Happening::Interface { name, up, addresses } => self.interface(at, name, *up, addresses)?,
+            Happening::Hear { source, on, fields } => {
+                let (id, octets) = self.heard(*source, fields)?;
+                let own = self.setup.plan.instances[id.index()].interface;
+                let interface = on.as_deref().map_or(Ok(own), |name| self.named(name))?;
+                self.frame(at, interface, &octets);
+            }
+            Happening::Frame { on, octets } => {
+                let interface = on.as_deref().map_or(Ok(InterfaceId(0)), |name| self.named(name))?;
+                self.frame(at, interface, octets);
+            }
+            Happening::Deadline => self.handle(at, Input::Deadline),
+            Happening::Check { name, passed } => {
+                let position = self.setup.trackers.iter().position(|tracker| tracker.name == *name);
+                let id = TrackerId(position.ok_or_else(|| format!("no check `{name}` is configured"))? as u32);
+                self.handle(at, Input::Check { id, passed: *passed });
+            }
+            Happening::Address { address, installed } => {
+                let (id, number) = self.address(*address)?;
+                let tenure = self.tenures[id.index()];
+                self.handle(at, Input::Address { id, tenure, address: number, installed: *installed });
+            }
+            Happening::Shutdown => self.handle(at, Input::Shutdown),
+        }
+        Ok(())
+    }
+
+    fn ids(&self) -> impl Iterator<Item = InstanceId> + use<> {
+        (0..self.setup.instances.len() as u32).map(InstanceId)
+    }
+
+    fn named(&self, name: &str) -> Result<InterfaceId, String> {
+        let position = self.setup.interfaces.iter().position(|interface| interface == name);
+        position.map(|index| InterfaceId(index as u32)).ok_or_else(|| format!("no interface `{name}` is configured"))
+    }
+
+    /// Sources first, then the interface itself, as the driver has it.
+    fn interface(&mut self, at: Nanos, name: &str, up: bool, addresses: &[IpAddr]) -> Result<(), String> {
+        let interface = self.named(name)?;
+        for id in self.ids() {
+            if self.setup.plan.instances[id.index()].interface == interface {
+                let primary = addresses.iter().copied().find(IpAddr::is_ipv4);
+                let source = self.setup.instances[id.index()].source.or(primary);
+                self.sources[id.index()] = source;
+                self.handle(at, Input::Source { id, address: source });
+            }
+        }
+        self.handle(at, Input::Interface { id: interface, up });
+        Ok(())
+    }
+
+    /// The virtual router that has an address, and the address's number.
+    fn address(&self, wanted: IpAddr) -> Result<(InstanceId, u32), String> {
+        let has = |id: InstanceId| {
+            let addresses = &self.setup.instances[id.index()].addresses;
+            Some((id, addresses.iter().position(|address| address.address == wanted)? as u32))
+        };
+        self.ids().find_map(has).ok_or_else(|| format!("no virtual router has {wanted}"))
+    }
+
+    /// The frame that a peer sends, right but for these fields, and the virtual router it is right for: that of its VRID,
+    /// or the first.
+    fn heard(&self, source: IpAddr, fields: &[Field]) -> Result<(InstanceId, Vec<u8>), String> {
+        let IpAddr::V4(source) = source else { return Err(format!("{source}: no frame can be made of IPv6")) };
+        let vrid = fields.iter().find(|field| field.name == "vrid").map(|field| field.value.clone());
+        let is_meant = |id: &InstanceId| Some(self.setup.plan.instances[id.index()].vrid.to_string()) == vrid;
+        let id = self.ids().find(is_meant).or(self.ids().next()).ok_or("no virtual router could hear it")?;
+        let (plan, router) = (&self.setup.plan.instances[id.index()], &self.setup.instances[id.index()]);
+        let mut spec = frame::of_a_peer(plan, router, source);
+        fields.iter().try_for_each(|field| frame::set(&mut spec, field))?;
+        Ok((id, spec.build()))
+    }
+
+    /// A frame comes in by an interface, whose index is its number and one.
+    fn frame(&mut self, at: Nanos, interface: InterfaceId, octets: &[u8]) {
+        let setup = self.setup;
+        let rules: RuleTable = self
+            .ids()
+            .map(|id| {
+                let plan = &setup.plan.instances[id.index()];
+                let ifindex = plan.interface.0 + 1;
+                let key = RuleKey { ifindex, vlan: 0, family: plan.family as u8, vrid: plan.vrid.get() };
+                (key, ports::rule(setup, id, self.sources[id.index()]))
+            })
+            .collect();
+        let flags = if setup.daemon.xdp.pass_unknown { DEVICE_PASS_UNKNOWN } else { 0 };
+        let ingress = Ingress { ifindex: interface.0 + 1, device: Device { row: 0, flags } };
+        let mut message = [0; MESSAGE_MAX];
+        let found = classify(octets, ingress, &rules, &mut message);
+        if found.disposition != Disposition::Deliver {
+            return self.done.push((None, Deed::Refused(found.disposition, found.reason)));
+        }
+        let id = InstanceId(found.slot);
+        let ours = ports::advertised4(&setup.instances[id.index()]);
+        let source = Ipv4Addr::from(found.source).into();
+        if let Some(input) = ports::input(setup, &ours, id, source, &message[..found.length]) {
+            self.handle(at, input);
+        }
+    }
+
+    fn handle(&mut self, at: Nanos, input: Input) {
+        let mut actions = Vec::new();
+        self.engine.handle(Instant::from_nanos(at.0), input, &mut actions);
+        for action in actions {
+            self.perform(action);
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        let (id, deed) = match action {
+            Action::Advertise { id, claim } => {
+                let (plan, router) = (&self.setup.plan.instances[id.index()], &self.setup.instances[id.index()]);
+                let advert = &mut self.adverts[id.index()];
+                // As the daemon: who lost its address leaves from the one that its hearers know.
+                let source = match self.sources[id.index()] {
+                    Some(IpAddr::V4(source)) => Some(source.octets()),
+                    _ => advert.source(),
+                };
+                let Some(source) = source else { return };
+                let addresses = &ports::advertised4(router);
+                let (auth_pass, checksum_form) = (router.auth_pass, router.checksum_form);
+                advert.prepare(claim, source, Parts { plan, addresses, auth_pass, checksum_form });
+                (id, Deed::Advert(advert.packet().to_vec()))
+            }
+            Action::Install { id, tenure } => {
+                self.tenures[id.index()] = tenure;
+                (id, Deed::Install)
+            }
+            Action::Release { id } => (id, Deed::Release),
+            Action::Announce { id, addresses, rounds } => {
+                let address = match addresses {
+                    Announced::One(number) => Some(self.setup.instances[id.index()].addresses[number as usize].address),
+                    Announced::All => None,
+                };
+                let frame = match address {
+                    Some(IpAddr::V4(address)) => Some(gratuitous(MAC, address.octets()).to_vec()),
+                    _ => None,
+                };
+                (id, Deed::Announce { address, rounds, frame })
+            }
+            Action::Absorb { id, on } => (id, Deed::Absorb(on)),
+            Action::Tell { id, event, .. } => return self.told.push((id, event.level(), event.to_string())),
+        };
+        self.done.push((Some(id), deed));
+    }
+}
+
+impl fmt::Display for Deed {
+    /// As a case would expect it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Advert(packet) => {
+                let message = &packet[20..];
+                write!(f, "advert priority {} message {}", message[2], hex(message))
+            }
+            Self::Install => f.write_str("install"),
+            Self::Release => f.write_str("release"),
+            Self::Announce { address: Some(address), rounds, .. } => write!(f, "announce {address} x{rounds}"),
+            Self::Announce { address: None, rounds, .. } => write!(f, "announce all x{rounds}"),
+            Self::Absorb(on) => write!(f, "absorb {}", if *on { "on" } else { "off" }),
+            Self::Refused(Disposition::Pass, reason) => write!(f, "pass {}", reason.label()),
+            Self::Refused(_, reason) => write!(f, "drop {}", reason.label()),
+        }
+    }
+}
