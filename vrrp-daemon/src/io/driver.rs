@@ -76,8 +76,9 @@ pub struct Driver<T> {
     /// What was heard in this turn, in order, until the engine takes it.
     heard: Vec<Heard>,
     actions: Vec<Action>,
-    /// By instance: the kernel absorbs adverts that say nothing new.
+    /// By instance: the kernel absorbs adverts that say nothing new; and of how many.
     absorbing: Vec<bool>,
+    absorbed: usize,
     /// A turn ended before everything was heard.
     more: bool,
     /// The raw sockets had more packets than adverts come: they are not listened to for a moment.
@@ -119,6 +120,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
             heard,
             actions,
             absorbing: vec![false; instances],
+            absorbed: 0,
             more: false,
             crowded: false,
             rested_at: Instant::default(),
@@ -244,7 +246,8 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
                     if advert.is_some() || self.absorbing[id.index()] {
                         self.ports.absorb(id, advert);
                         self.see(id);
-                        self.absorbing[id.index()] = advert.is_some();
+                        let before = std::mem::replace(&mut self.absorbing[id.index()], advert.is_some());
+                        self.absorbed = self.absorbed + usize::from(advert.is_some()) - usize::from(before);
                     }
                 }
                 Action::Tell { id, .. } => self.ports.limit(id, self.engine.weaker_than(id)),
@@ -265,6 +268,9 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
     /// Looks whether masters whose time seems to be up were seen meanwhile; and while at it, those who would be next, so
     /// that the backups of one interval wake the daemon together.
     fn see_waiting(&mut self, now: Instant) {
+        if self.absorbed == 0 {
+            return;
+        }
         let mut waiting = Vec::new();
         self.engine.waiting(now, &mut waiting);
         let Some(first) = waiting.first() else { return };

@@ -8,17 +8,16 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use vrrp_common::wire::arp::{GARP_LENGTH, gratuitous};
-use vrrp_common::wire::ip::VRRP_GROUP4;
 use vrrp_common::{Claim, IfIndex, Priority};
 
 use super::announce::Announcements;
 use super::netlink::Command;
 use super::ports::Ports;
-use super::socket::{self, ipv4_address, link_address, send_many};
+use super::socket::{self, Content, device, send_many};
 use super::tx::{Advert, Parts};
 use crate::config::setup::Setup;
 use crate::engine::event::Event;
-use crate::engine::plan::{InstanceId, InterfaceId};
+use crate::engine::plan::InstanceId;
 use crate::engine::{Action, Tenure};
 
 /// What the addresses of one instance should be, and what was last asked for.
@@ -38,11 +37,12 @@ pub struct Hands<T> {
     /// Instances whose wish is not fulfilled yet.
     unsettled: usize,
     /// Adverts to send, in this turn.
-    due: Vec<(InterfaceId, InstanceId)>,
+    due: Vec<InstanceId>,
     /// By instance: whether it is among them.
     is_due: Vec<bool>,
     announcements: Announcements,
-    packet: OwnedFd,
+    packets: OwnedFd,
+    frames: OwnedFd,
     commands: mpsc::Sender<Command>,
     tell: T,
     /// Sends that the kernel refused since the start.
@@ -54,13 +54,14 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
     pub fn new(setup: Arc<Setup>, commands: mpsc::Sender<Command>, tell: T) -> io::Result<Self> {
         let instances = setup.instances.len();
         Ok(Self {
-            adverts: vec![Advert::default(); instances],
+            adverts: vec![Advert::unsent(); instances],
             holds: vec![Hold::default(); instances],
             unsettled: 0,
             due: Vec::new(),
             is_due: vec![false; instances],
             announcements: Announcements::new(instances),
-            packet: socket::packet()?,
+            packets: socket::packet(Content::Packets)?,
+            frames: socket::packet(Content::Frames)?,
             commands,
             tell,
             refused: 0,
@@ -75,7 +76,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
                 self.advertise(id, claim, ports);
             }
         }
-        self.send_adverts(ports);
+        self.send_adverts();
         for action in actions.drain(..) {
             match action {
                 Action::Advertise { .. } => {}
@@ -96,37 +97,43 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
         Ok(())
     }
 
-    /// Puts an advert among those that leave together.
+    /// Puts an advert among those that leave together. Most say what they said before: of those nothing else is looked at.
     fn advertise(&mut self, id: InstanceId, claim: Claim, ports: &Ports) {
-        // Who lost its address still says that it leaves, from the one its hearers know: they need not wait then.
-        let known = || self.adverts[id.index()].source().filter(|_| claim == Claim::Leaving);
-        let Some(source) = ports.source4(id).or_else(known) else { return };
         // Two in one turn, a last one and a priority 0 say: the second must not overwrite the first.
         if self.is_due[id.index()] {
-            self.send_adverts(ports);
+            self.send_adverts();
         }
+        if !self.adverts[id.index()].stands(claim, ports.changes) && !self.build(id, claim, ports) {
+            return;
+        }
+        self.is_due[id.index()] = true;
+        self.due.push(id);
+    }
+
+    /// Builds the advert of an instance; `false` when there is nothing to send it from, or by.
+    fn build(&mut self, id: InstanceId, claim: Claim, ports: &Ports) -> bool {
+        let advert = &mut self.adverts[id.index()];
         let plan = &self.setup.plan.instances[id.index()];
+        // Who lost its address still says that it leaves, from the one its hearers know: they need not wait then.
+        let known = advert.source().filter(|_| claim == Claim::Leaving);
+        let (Some(source), Some(link)) = (ports.source4(id).or(known), ports.link(plan.interface)) else {
+            return false;
+        };
         let instance = &self.setup.instances[id.index()];
         let addresses = &ports.advertised[id.index()];
         let parts = Parts { plan, addresses, auth_pass: instance.auth_pass, checksum_form: instance.checksum_form };
-        self.adverts[id.index()].prepare(claim, source, parts);
-        self.is_due[id.index()] = true;
-        self.due.push((plan.interface, id));
+        advert.build(claim, ports.changes, link.index, source, parts);
+        true
     }
 
-    fn send_adverts(&mut self, ports: &Ports) {
-        self.due.sort_by_key(|&(interface, _)| interface);
-        for group in self.due.chunk_by(|a, b| a.0 == b.0) {
-            let Some(socket) = ports.sockets.get(group[0].0) else { continue };
-            let to = ipv4_address(VRRP_GROUP4);
-            let packets: Vec<_> = group.iter().map(|(_, id)| (self.adverts[id.index()].packet(), to)).collect();
-            let (refused, error) = send_many(socket, &packets);
-            self.refused += refused as u64;
-            if let Some(error) = error {
-                tracing::debug!(refused, %error, interface = %self.setup.interfaces[group[0].0.index()], "adverts not sent");
-            }
+    fn send_adverts(&mut self) {
+        let packets: Vec<_> = self.due.iter().map(|id| self.adverts[id.index()].leaves()).collect();
+        let (refused, error) = send_many(&self.packets, &packets);
+        self.refused += refused as u64;
+        if let Some(error) = error {
+            tracing::debug!(refused, %error, "adverts not sent");
         }
-        for (_, id) in self.due.drain(..) {
+        for id in self.due.drain(..) {
             self.is_due[id.index()] = false;
         }
     }
@@ -201,8 +208,8 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
                 frames.push((gratuitous(link.mac, ip.octets()), link.index));
             }
         });
-        let packets: Vec<_> = frames.iter().map(|(frame, index)| (&frame[..], link_address(*index))).collect();
-        let (refused, error) = send_many(&self.packet, &packets);
+        let packets: Vec<_> = frames.iter().map(|(frame, index)| (&frame[..], device(*index))).collect();
+        let (refused, error) = send_many(&self.frames, &packets);
         self.refused += refused as u64;
         if let Some(error) = error {
             tracing::debug!(refused, %error, "announcements not sent");

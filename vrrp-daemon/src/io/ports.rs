@@ -52,6 +52,8 @@ pub struct Ports {
     setup: Arc<Setup>,
     ports: Vec<Port>,
     pub sockets: Sockets,
+    /// Counts changes of interfaces and their addresses: what was made of them before may be stale.
+    pub changes: u32,
     xdp: Result<Xdp, String>,
     /// Links of programs that were taken off their devices, until somebody takes note.
     pub detached: Vec<u32>,
@@ -99,6 +101,7 @@ impl Ports {
         Ok(Self {
             ports,
             sockets: Sockets::new()?,
+            changes: 0,
             xdp,
             detached: Vec::new(),
             rules: RuleTable::default(),
@@ -163,6 +166,7 @@ impl Ports {
 
     /// Takes in what an interface is now; appends what the engine must know, sources before the interface itself.
     pub fn link_is(&mut self, id: InterfaceId, link: Option<Link>, inputs: &mut Vec<Input>) {
+        self.changes = self.changes.wrapping_add(1);
         let before = std::mem::replace(&mut self.ports[id.index()].link, link);
         let (old, new) = (before.map(|link| link.index), link.map(|link| link.index));
         if old != new {

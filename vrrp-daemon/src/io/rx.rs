@@ -38,10 +38,6 @@ impl Sockets {
         Ok(Self { epoll, ready, by_interface: BTreeMap::new(), control: nix::cmsg_space!(nix::sys::time::TimeSpec) })
     }
 
-    pub fn get(&self, id: InterfaceId) -> Option<&Socket> {
-        self.by_interface.get(&id)
-    }
-
     /// Puts the socket of an interface in place of an earlier one.
     pub fn insert(&mut self, id: InterfaceId, socket: Socket) -> io::Result<()> {
         let event = EpollEvent::new(EpollFlags::EPOLLIN, u64::from(id.0));

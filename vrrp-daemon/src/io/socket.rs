@@ -1,6 +1,8 @@
-//! The sockets of the protocol: one raw socket per interface for adverts, one packet socket for announcements.
+//! The sockets of the protocol: one raw socket per interface to hear adverts, and packet sockets to send, one for all.
 //!
-//! The raw socket holds the group membership, sends, and receives what no XDP program took before.
+//! The raw socket holds the group membership and receives what no XDP program took before. Adverts and announcements leave
+//! by packet sockets: they skip the routing that a raw socket pays for with each packet, and one system call sends by
+//! many interfaces.
 
 use std::io;
 use std::mem;
@@ -24,9 +26,7 @@ pub fn vrrp_ipv4(name: &str, index: IfIndex) -> io::Result<Socket> {
     let socket = Socket::new_raw(Domain::IPV4, Type::RAW, Some(Protocol::from(i32::from(PROTOCOL_VRRP))))?;
     socket.set_nonblocking(true)?;
     socket.bind_device(Some(name.as_bytes()))?;
-    socket.set_header_included_v4(true)?;
     socket.set_multicast_all_v4(false)?;
-    socket.set_multicast_loop_v4(false)?;
     let group = Ipv4Addr::from(VRRP_GROUP4);
     socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(index.0))?;
     setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
@@ -37,41 +37,49 @@ pub fn vrrp_ipv4(name: &str, index: IfIndex) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// A packet socket that only sends.
+/// A packet socket that only sends: whole frames, or packets in front of which the kernel puts the link's header.
 ///
 /// Errors: EPERM without CAP_NET_RAW.
-pub fn packet() -> io::Result<OwnedFd> {
-    let socket = Socket::new_raw(Domain::PACKET, Type::RAW, None)?;
+pub fn packet(content: Content) -> io::Result<OwnedFd> {
+    let kind = match content {
+        Content::Frames => Type::RAW,
+        Content::Packets => Type::DGRAM,
+    };
+    let socket = Socket::new_raw(Domain::PACKET, kind, None)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
 
-/// A link layer address for [`send_many`] on a packet socket: the frame itself has the rest.
-pub fn link_address(index: IfIndex) -> libc::sockaddr_ll {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    Frames,
+    Packets,
+}
+
+/// Where a packet socket sends to.
+pub type LinkAddress = libc::sockaddr_ll;
+
+/// A device to send a whole frame by.
+pub fn device(index: IfIndex) -> LinkAddress {
     // SAFETY: all zeros is a valid sockaddr_ll.
-    let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
+    let mut address: LinkAddress = unsafe { mem::zeroed() };
     address.sll_family = libc::AF_PACKET as u16;
     address.sll_ifindex = index.0 as i32;
     address
 }
 
-/// An IPv4 address for [`send_many`] on a raw socket.
-pub fn ipv4_address(address: [u8; 4]) -> libc::sockaddr_in {
-    // SAFETY: all zeros is a valid sockaddr_in.
-    let mut to: libc::sockaddr_in = unsafe { mem::zeroed() };
-    to.sin_family = libc::AF_INET as u16;
-    to.sin_addr.s_addr = u32::from_ne_bytes(address);
-    to
+/// A neighbour to send a packet to.
+pub fn neighbour(index: IfIndex, ethertype: u16, mac: [u8; 6]) -> LinkAddress {
+    let mut address = device(index);
+    address.sll_protocol = ethertype.to_be();
+    address.sll_halen = mac.len() as u8;
+    address.sll_addr[..mac.len()].copy_from_slice(&mac);
+    address
 }
-
-/// A socket address as the kernel wants it.
-pub trait SocketAddress {}
-impl SocketAddress for libc::sockaddr_ll {}
-impl SocketAddress for libc::sockaddr_in {}
 
 /// Sends each packet, in order, in as few system calls as there are batches. One that is refused does not hold up the
 /// next; returns how many were refused, and the last error.
-pub fn send_many<A: SocketAddress>(socket: impl AsFd, packets: &[(&[u8], A)]) -> (usize, Option<io::Error>) {
+pub fn send_many(socket: impl AsFd, packets: &[(&[u8], LinkAddress)]) -> (usize, Option<io::Error>) {
     let (mut refused, mut error) = (0, None);
     for batch in packets.chunks(BATCH) {
         let mut sent = 0;
@@ -91,14 +99,14 @@ pub fn send_many<A: SocketAddress>(socket: impl AsFd, packets: &[(&[u8], A)]) ->
 }
 
 /// One `sendmmsg`; how many packets left, at least one.
-fn send_batch<A: SocketAddress>(socket: impl AsFd, packets: &[(&[u8], A)]) -> io::Result<usize> {
+fn send_batch(socket: impl AsFd, packets: &[(&[u8], LinkAddress)]) -> io::Result<usize> {
     // SAFETY: iovec and mmsghdr are plain C structs for which all zeros is valid.
     let (mut parts, mut messages): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) = unsafe { mem::zeroed() };
     for (((packet, to), part), message) in packets.iter().zip(&mut parts).zip(&mut messages) {
         part.iov_base = packet.as_ptr().cast_mut().cast();
         part.iov_len = packet.len();
         message.msg_hdr.msg_name = std::ptr::from_ref(to).cast_mut().cast();
-        message.msg_hdr.msg_namelen = size_of::<A>() as u32;
+        message.msg_hdr.msg_namelen = size_of::<LinkAddress>() as u32;
         message.msg_hdr.msg_iov = part;
         message.msg_hdr.msg_iovlen = 1;
     }

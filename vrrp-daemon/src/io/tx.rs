@@ -1,17 +1,22 @@
 //! Adverts on their way out: built once, kept while nothing of them changes, sent together.
 
-use vrrp_common::Claim;
 use vrrp_common::wire::advert::{MESSAGE_MAX, Outgoing};
 use vrrp_common::wire::checksum::ChecksumForm;
+use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, VRRP_GROUP4_MAC};
 use vrrp_common::wire::ip::{VRRP_GROUP4, ipv4_header};
+use vrrp_common::{Claim, IfIndex};
 
+use super::socket::{LinkAddress, neighbour};
 use crate::engine::plan::InstancePlan;
 
-/// The advert of one instance, as an IPv4 packet.
-#[derive(Clone, Debug, Default)]
+/// The advert of one instance, as an IP packet.
+#[derive(Clone, Debug)]
 pub struct Advert {
-    packet: Vec<u8>,
-    built_for: Option<(Claim, [u8; 4])>,
+    packet: Box<[u8]>,
+    source: [u8; 4],
+    index: IfIndex,
+    /// What it says, and [`Ports::changes`](super::ports::Ports) when it was found to be right.
+    stands: Option<(Claim, u32)>,
 }
 
 /// What an advert is made of, beside the plan.
@@ -24,12 +29,19 @@ pub struct Parts<'a> {
 }
 
 impl Advert {
-    /// Makes the packet say this; built anew only when the claim or the source changed.
-    pub fn prepare(&mut self, claim: Claim, source: [u8; 4], parts: Parts) {
-        if self.built_for == Some((claim, source)) {
-            return;
-        }
-        self.built_for = Some((claim, source));
+    /// One that was not sent yet.
+    pub fn unsent() -> Self {
+        Self { packet: Box::default(), source: [0; 4], index: IfIndex(0), stands: None }
+    }
+
+    /// Whether the packet says this, and nothing changed on any interface since it was built.
+    pub fn stands(&self, claim: Claim, changes: u32) -> bool {
+        self.stands == Some((claim, changes))
+    }
+
+    /// Builds the packet.
+    pub fn build(&mut self, claim: Claim, changes: u32, index: IfIndex, source: [u8; 4], parts: Parts) {
+        (self.source, self.index, self.stands) = (source, index, Some((claim, changes)));
         let outgoing = Outgoing {
             version: parts.plan.version,
             vrid: parts.plan.vrid,
@@ -43,17 +55,17 @@ impl Advert {
         };
         let mut message = [0; MESSAGE_MAX];
         let length = outgoing.write(&mut message);
-        self.packet.clear();
-        self.packet.extend_from_slice(&ipv4_header(source, VRRP_GROUP4, 255, length as u16));
-        self.packet.extend_from_slice(&message[..length]);
+        let header = ipv4_header(source, VRRP_GROUP4, 255, length as u16);
+        self.packet = [&header[..], &message[..length]].concat().into();
     }
 
     /// The address it was last sent from.
     pub fn source(&self) -> Option<[u8; 4]> {
-        Some(self.built_for?.1)
+        self.stands.map(|_| self.source)
     }
 
-    pub fn packet(&self) -> &[u8] {
-        &self.packet
+    /// The packet, and where it goes.
+    pub fn leaves(&self) -> (&[u8], LinkAddress) {
+        (&self.packet, neighbour(self.index, ETHERTYPE_IPV4, VRRP_GROUP4_MAC))
     }
 }
