@@ -124,48 +124,55 @@ type Read = fn(&Sent) -> String;
 
 /// The fields of a packet that was sent.
 const SENT: &[(&str, Read)] = &[
+    ("mac", |sent| sent.mac.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":")),
     ("tos", |sent| format!("{:#04x}", sent.packet[1])),
     ("ttl", |sent| sent.packet[8].to_string()),
     ("protocol", |sent| sent.packet[9].to_string()),
     ("from", |sent| sent.address(12).to_string()),
     ("to", |sent| sent.address(16).to_string()),
-    ("version", |sent| (sent.message[0] >> 4).to_string()),
-    ("type", |sent| (sent.message[0] & 0x0f).to_string()),
-    ("vrid", |sent| sent.message[1].to_string()),
-    ("priority", |sent| sent.message[2].to_string()),
-    ("count", |sent| sent.message[3].to_string()),
-    ("auth-type", |sent| sent.message[4].to_string()),
-    ("reserved", |sent| (sent.message[4] >> 4).to_string()),
+    ("version", |sent| (sent.message()[0] >> 4).to_string()),
+    ("type", |sent| (sent.message()[0] & 0x0f).to_string()),
+    ("vrid", |sent| sent.message()[1].to_string()),
+    ("priority", |sent| sent.message()[2].to_string()),
+    ("count", |sent| sent.message()[3].to_string()),
+    ("auth-type", |sent| sent.message()[4].to_string()),
+    ("reserved", |sent| (sent.message()[4] >> 4).to_string()),
     ("interval", |sent| sent.interval().to_string()),
-    ("length", |sent| sent.message.len().to_string()),
+    ("length", |sent| sent.message().len().to_string()),
     ("checksum", |sent| sent.checksum().to_string()),
-    ("message", |sent| hex(sent.message)),
-    ("packet", |sent| hex(sent.packet)),
+    ("message", |sent| hex(sent.message())),
+    ("packet", |sent| hex(&sent.packet)),
 ];
 
 /// An IPv4 packet that the router sends.
-struct Sent<'a> {
-    packet: &'a [u8],
-    message: &'a [u8],
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub packet: Vec<u8>,
+    /// The Ethernet address it is for.
+    pub mac: Vec<u8>,
 }
 
-impl Sent<'_> {
+impl Sent {
+    pub fn message(&self) -> &[u8] {
+        &self.packet[20..]
+    }
+
     fn address(&self, at: usize) -> Ipv4Addr {
         Ipv4Addr::new(self.packet[at], self.packet[at + 1], self.packet[at + 2], self.packet[at + 3])
     }
 
     /// As the version writes it: seconds, or centiseconds.
     fn interval(&self) -> u16 {
-        match self.message[0] >> 4 {
-            2 => u16::from(self.message[5]),
-            _ => u16::from_be_bytes([self.message[4] & 0x0f, self.message[5]]),
+        match self.message()[0] >> 4 {
+            2 => u16::from(self.message()[5]),
+            _ => u16::from_be_bytes([self.message()[4] & 0x0f, self.message()[5]]),
         }
     }
 
     fn checksum(&self) -> &'static str {
-        let sum = Sum::default().octets(self.message);
+        let sum = Sum::default().octets(self.message());
         let (source, destination) = (self.address(12).octets(), self.address(16).octets());
-        let pseudo = sum.pseudo_header4(source, destination, self.message.len() as u16);
+        let pseudo = sum.pseudo_header4(source, destination, self.message().len() as u16);
         match (sum.is_intact(), pseudo.is_intact()) {
             (true, _) => "message",
             (_, true) => "pseudo",
@@ -175,13 +182,13 @@ impl Sent<'_> {
 }
 
 /// What a field of a sent packet is, when it is not what `field` says.
-pub fn differs(packet: &[u8], field: &Field) -> Result<(), String> {
+pub fn differs(sent: &Sent, field: &Field) -> Result<(), String> {
     let Field { name, value } = field;
     let Some((_, read)) = SENT.iter().find(|known| known.0 == name) else {
         let names: Vec<_> = SENT.iter().map(|known| known.0).collect();
         return Err(format!("an advert that is sent has no field `{name}`; it has {}", names.join(", ")));
     };
-    let is = read(&Sent { packet, message: &packet[20..] });
+    let is = read(sent);
     if is == *value { Ok(()) } else { Err(format!("{name} is {is}, not {value}")) }
 }
 

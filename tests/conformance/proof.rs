@@ -139,7 +139,11 @@ fn what_cannot_be_read_is_told_with_its_line() {
         ("expect nothing", "expect nothin", "17: `nothin` cannot be expected; write advert, install"),
         ("expect nothing", "expect nothing at all", "17: `at all` is too much here"),
         ("expect nothing", "expect VI_2 state BACKUP", "17: there is no vrrp_instance `VI_2`"),
-        ("100 interval 100", "100 intervall 100", "19: an advert that is sent has no field `intervall`; it has tos,"),
+        (
+            "100 interval 100",
+            "100 intervall 100",
+            "19: an advert that is sent has no field `intervall`; it has mac, tos,",
+        ),
         ("state MASTER", "state ACTIVE", "21: `ACTIVE` is not a state"),
         ("address 192.168.1.100 set", "address 192.168.1.101 set", "23: no virtual router has 192.168.1.101"),
         ("eth0 up", "eth9 up", "11: no interface `eth9` is configured"),

@@ -6,12 +6,12 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use vrrp_common::Instant;
 use vrrp_common::abi::{DEVICE_PASS_UNKNOWN, Device, RuleKey};
 use vrrp_common::classify::{Ingress, classify};
 use vrrp_common::drop::{Disposition, Reason};
 use vrrp_common::wire::advert::MESSAGE_MAX;
 use vrrp_common::wire::arp::gratuitous;
+use vrrp_common::{Claim, IfIndex, Instant};
 use vrrp_daemon::config::setup::Setup;
 use vrrp_daemon::engine::event::Level;
 use vrrp_daemon::engine::plan::{InstanceId, InterfaceId, TrackerId};
@@ -21,8 +21,10 @@ use vrrp_daemon::io::filter::RuleTable;
 use vrrp_daemon::io::ports;
 use vrrp_daemon::io::tx::{Advert, Parts};
 
+use vrrp_tests::quiet::Quiet;
+
 use crate::case::{Field, Happening, Nanos};
-use crate::frame;
+use crate::frame::{self, Sent};
 use crate::words::hex;
 
 /// Ethernet address of every interface of the router.
@@ -31,15 +33,10 @@ const MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 /// What the router does of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deed {
-    /// The packet that leaves.
-    Advert(Vec<u8>),
+    Advert(Sent),
     Install,
     Release,
-    Announce {
-        address: Option<IpAddr>,
-        rounds: u32,
-        frame: Option<Vec<u8>>,
-    },
+    Announce { address: Option<IpAddr>, rounds: u32, frame: Option<Vec<u8>> },
     Absorb(bool),
     Refused(Disposition, Reason),
 }
@@ -53,10 +50,14 @@ pub type Told = (InstanceId, Level, String);
 pub struct Router<'a> {
     pub setup: &'a Setup,
     engine: Engine,
+    /// The same in quiet mode; it must act alike.
+    quiet: Quiet,
     /// By instance: what it sends from, its time as master, and its advert.
     sources: Vec<Option<IpAddr>>,
     tenures: Vec<Tenure>,
     adverts: Vec<Advert>,
+    /// By instance: the addresses that its adverts name.
+    advertised: Vec<Vec<[u8; 4]>>,
     pub done: Vec<Done>,
     pub told: Vec<Told>,
 }
@@ -67,9 +68,11 @@ impl<'a> Router<'a> {
         Self {
             setup,
             engine: Engine::new(&setup.plan, Instant::default()),
+            quiet: Quiet::new(&setup.plan, Instant::default()),
             sources: vec![None; instances],
             tenures: vec![Tenure::default(); instances],
-            adverts: vec![Advert::default(); instances],
+            adverts: vec![Advert::unsent(); instances],
+            advertised: setup.instances.iter().map(ports::advertised4).collect(),
             done: Vec::new(),
             told: Vec::new(),
         }
@@ -95,31 +98,30 @@ impl<'a> Router<'a> {
         self.done.clear();
         self.told.clear();
         match happening {
-            Happening::Interface { name, up, addresses } => self.interface(at, name, *up, addresses)?,
+            Happening::Interface { name, up, addresses } => self.interface(at, name, *up, addresses),
             Happening::Hear { source, on, fields } => {
                 let (id, octets) = self.heard(*source, fields)?;
                 let own = self.setup.plan.instances[id.index()].interface;
                 let interface = on.as_deref().map_or(Ok(own), |name| self.named(name))?;
-                self.frame(at, interface, &octets);
+                self.frame(at, interface, &octets)
             }
             Happening::Frame { on, octets } => {
                 let interface = on.as_deref().map_or(Ok(InterfaceId(0)), |name| self.named(name))?;
-                self.frame(at, interface, octets);
+                self.frame(at, interface, octets)
             }
             Happening::Deadline => self.handle(at, Input::Deadline),
             Happening::Check { name, passed } => {
                 let position = self.setup.trackers.iter().position(|tracker| tracker.name == *name);
                 let id = TrackerId(position.ok_or_else(|| format!("no check `{name}` is configured"))? as u32);
-                self.handle(at, Input::Check { id, passed: *passed });
+                self.handle(at, Input::Check { id, passed: *passed })
             }
             Happening::Address { address, installed } => {
                 let (id, number) = self.address(*address)?;
                 let tenure = self.tenures[id.index()];
-                self.handle(at, Input::Address { id, tenure, address: number, installed: *installed });
+                self.handle(at, Input::Address { id, tenure, address: number, installed: *installed })
             }
             Happening::Shutdown => self.handle(at, Input::Shutdown),
         }
-        Ok(())
     }
 
     fn ids(&self) -> impl Iterator<Item = InstanceId> + use<> {
@@ -139,11 +141,10 @@ impl<'a> Router<'a> {
                 let primary = addresses.iter().copied().find(IpAddr::is_ipv4);
                 let source = self.setup.instances[id.index()].source.or(primary);
                 self.sources[id.index()] = source;
-                self.handle(at, Input::Source { id, address: source });
+                self.handle(at, Input::Source { id, address: source })?;
             }
         }
-        self.handle(at, Input::Interface { id: interface, up });
-        Ok(())
+        self.handle(at, Input::Interface { id: interface, up })
     }
 
     /// The virtual router that has an address, and the address's number.
@@ -168,39 +169,45 @@ impl<'a> Router<'a> {
         Ok((id, spec.build()))
     }
 
-    /// A frame comes in by an interface, whose index is its number and one.
-    fn frame(&mut self, at: Nanos, interface: InterfaceId, octets: &[u8]) {
+    /// A frame comes in by an interface.
+    fn frame(&mut self, at: Nanos, interface: InterfaceId, octets: &[u8]) -> Result<(), String> {
         let setup = self.setup;
         let rules: RuleTable = self
             .ids()
             .map(|id| {
                 let plan = &setup.plan.instances[id.index()];
-                let ifindex = plan.interface.0 + 1;
-                let key = RuleKey { ifindex, vlan: 0, family: plan.family as u8, vrid: plan.vrid.get() };
+                let key = RuleKey {
+                    ifindex: index(plan.interface).0,
+                    vlan: 0,
+                    family: plan.family as u8,
+                    vrid: plan.vrid.get(),
+                };
                 (key, ports::rule(setup, id, self.sources[id.index()]))
             })
             .collect();
         let flags = if setup.daemon.xdp.pass_unknown { DEVICE_PASS_UNKNOWN } else { 0 };
-        let ingress = Ingress { ifindex: interface.0 + 1, device: Device { row: 0, flags } };
+        let ingress = Ingress { ifindex: index(interface).0, device: Device { row: 0, flags } };
         let mut message = [0; MESSAGE_MAX];
         let found = classify(octets, ingress, &rules, &mut message);
         if found.disposition != Disposition::Deliver {
-            return self.done.push((None, Deed::Refused(found.disposition, found.reason)));
+            self.done.push((None, Deed::Refused(found.disposition, found.reason)));
+            return Ok(());
         }
-        let id = InstanceId(found.slot);
-        let ours = ports::advertised4(&setup.instances[id.index()]);
-        let source = Ipv4Addr::from(found.source).into();
-        if let Some(input) = ports::input(setup, &ours, id, source, &message[..found.length]) {
-            self.handle(at, input);
-        }
+        let (id, source) = (InstanceId(found.slot), Ipv4Addr::from(found.source).into());
+        let input = ports::input(setup, &self.advertised, id, source, &message[..found.length]);
+        input.map_or(Ok(()), |input| self.handle(at, input))
     }
 
-    fn handle(&mut self, at: Nanos, input: Input) {
-        let mut actions = Vec::new();
-        self.engine.handle(Instant::from_nanos(at.0), input, &mut actions);
-        for action in actions {
-            self.perform(action);
+    fn handle(&mut self, at: Nanos, input: Input) -> Result<(), String> {
+        let (now, mut actions) = (Instant::from_nanos(at.0), Vec::new());
+        self.engine.handle(now, input, &mut actions);
+        let quietly = self.quiet.handle(now, input);
+        let loudly = actions.iter().filter(|action| !matches!(action, Action::Absorb { .. }));
+        if !loudly.eq(&quietly) {
+            return Err(format!("in quiet mode it does something else: {quietly:?}"));
         }
+        actions.into_iter().for_each(|action| self.perform(action));
+        Ok(())
     }
 
     fn perform(&mut self, action: Action) {
@@ -211,13 +218,15 @@ impl<'a> Router<'a> {
                 // As the daemon: who lost its address leaves from the one that its hearers know.
                 let source = match self.sources[id.index()] {
                     Some(IpAddr::V4(source)) => Some(source.octets()),
-                    _ => advert.source(),
+                    _ => advert.source().filter(|_| claim == Claim::Leaving),
                 };
                 let Some(source) = source else { return };
-                let addresses = &ports::advertised4(router);
+                let addresses = &self.advertised[id.index()];
                 let (auth_pass, checksum_form) = (router.auth_pass, router.checksum_form);
-                advert.prepare(claim, source, Parts { plan, addresses, auth_pass, checksum_form });
-                (id, Deed::Advert(advert.packet().to_vec()))
+                let parts = Parts { plan, addresses, auth_pass, checksum_form };
+                advert.build(claim, 0, index(plan.interface), source, parts);
+                let (packet, to) = advert.leaves();
+                (id, Deed::Advert(Sent { packet: packet.to_vec(), mac: to.sll_addr[..6].to_vec() }))
             }
             Action::Install { id, tenure } => {
                 self.tenures[id.index()] = tenure;
@@ -242,14 +251,16 @@ impl<'a> Router<'a> {
     }
 }
 
+/// The kernel's index of an interface.
+const fn index(id: InterfaceId) -> IfIndex {
+    IfIndex(id.0 + 1)
+}
+
 impl fmt::Display for Deed {
     /// As a case would expect it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Advert(packet) => {
-                let message = &packet[20..];
-                write!(f, "advert priority {} message {}", message[2], hex(message))
-            }
+            Self::Advert(sent) => write!(f, "advert priority {} message {}", sent.message()[2], hex(sent.message())),
             Self::Install => f.write_str("install"),
             Self::Release => f.write_str("release"),
             Self::Announce { address: Some(address), rounds, .. } => write!(f, "announce {address} x{rounds}"),

@@ -158,8 +158,8 @@ fn deed(id: Option<InstanceId>, wanted: &Expected, router: &Router, expecting: &
         return other();
     }
     match (wanted, deed) {
-        (Expected::Advert(fields), Deed::Advert(packet)) => {
-            fields.iter().try_for_each(|field| frame::differs(packet, field))
+        (Expected::Advert(fields), Deed::Advert(sent)) => {
+            fields.iter().try_for_each(|field| frame::differs(sent, field))
         }
         (Expected::Install, Deed::Install) | (Expected::Release, Deed::Release) => Ok(()),
         (Expected::Absorb(wanted), Deed::Absorb(on)) if wanted == on => Ok(()),

@@ -331,7 +331,7 @@ impl Ports {
                 if heed == Heed::Limit {
                     reason = Reason::RateLimited;
                 } else if let Some(input) =
-                    input(setup, &advertised[slot], InstanceId(found.slot), found.source.into(), message)
+                    input(setup, advertised, InstanceId(found.slot), found.source.into(), message)
                 {
                     each(arrival, input);
                 }
@@ -347,8 +347,7 @@ impl Ports {
     pub fn recorded(&self, head: &RecordHead, message: &[u8]) -> Option<(Instant, Input, Unchanged)> {
         let [a, b, c, d, ..] = head.source;
         let source = IpAddr::from([a, b, c, d]);
-        let input =
-            input(&self.setup, self.advertised.get(head.slot as usize)?, InstanceId(head.slot), source, message)?;
+        let input = input(&self.setup, &self.advertised, InstanceId(head.slot), source, message)?;
         let unchanged = Unchanged { source: head.source, header: *message.first_chunk()? };
         Some((Instant::from_nanos(head.arrival), input, unchanged))
     }
@@ -422,14 +421,21 @@ pub fn rule(setup: &Setup, id: InstanceId, source: Option<IpAddr>) -> Rule {
     }
 }
 
-/// What a message that was judged valid says to the engine; `ours` are the addresses that the instance advertises.
-pub fn input(setup: &Setup, ours: &[[u8; 4]], id: InstanceId, source: IpAddr, message: &[u8]) -> Option<Input> {
+/// What a message that was judged valid says to the engine; by instance, what is `advertised`.
+pub fn input(
+    setup: &Setup,
+    advertised: &[Vec<[u8; 4]>],
+    id: InstanceId,
+    source: IpAddr,
+    message: &[u8],
+) -> Option<Input> {
     let advert = Advert::parse(message)?;
     let plan = setup.plan.instances.get(id.index())?;
     // A rule removed while the kernel was reading it may have named another slot.
     if advert.vrid != plan.vrid {
         return None;
     }
+    let ours = &advertised[id.index()];
     let addresses_match = same_addresses(advert.addresses, ours);
     let Advert { claim, interval, .. } = advert;
     Some(Input::Advert(id, Heard { source, claim, interval, addresses_match }))
