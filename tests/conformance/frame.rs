@@ -3,10 +3,11 @@
 //!
 //! What is sent is taken apart here by offsets, not by the product's own reader.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use vrrp_common::Version;
 use vrrp_common::wire::checksum::{ChecksumForm, Sum};
+use vrrp_common::wire::ip::PROTOCOL_VRRP;
+use vrrp_common::{Address, Family, Version};
 use vrrp_daemon::config::setup;
 use vrrp_daemon::engine::plan::InstancePlan;
 use vrrp_tests::frames::FrameSpec;
@@ -14,33 +15,29 @@ use vrrp_tests::frames::FrameSpec;
 use crate::case::Field;
 use crate::words::{hex, number, octets};
 
-/// An advert as a peer with the same configuration would send it.
-pub fn of_a_peer(plan: &InstancePlan, router: &setup::Instance, source: Ipv4Addr) -> FrameSpec {
-    let advertised = router.addresses.iter().filter(|address| address.advertised);
-    let addresses = advertised.filter_map(|address| match address.address {
-        IpAddr::V4(address) => Some(address.octets()),
-        IpAddr::V6(_) => None,
-    });
+/// An advert as a peer with the same configuration would send it; from a source of the other family, as one would whose
+/// addresses are of that.
+pub fn of_a_peer(plan: &InstancePlan, router: &setup::Instance, source: IpAddr) -> FrameSpec {
     let vrid = plan.vrid.get();
-    let frame = match plan.version {
-        Version::V2 => FrameSpec {
-            interval: plan.advert_int.get() / 100,
-            auth_type: u8::from(router.auth_pass.is_some()),
-            auth_data: Some(router.auth_pass.unwrap_or_default()),
-            ..FrameSpec::v2()
-        },
-        Version::V3 => {
-            FrameSpec { interval: plan.advert_int.get(), checksum_form: router.checksum_form, ..FrameSpec::v3() }
-        }
+    let (base, family) = match source {
+        IpAddr::V4(_) => (FrameSpec::v3(), Family::V4),
+        IpAddr::V6(_) => (FrameSpec::v6(), Family::V6),
     };
-    FrameSpec {
-        vrid,
-        priority: 100,
-        source: source.octets(),
-        source_mac: [0, 0, 0x5e, 0, 1, vrid],
-        addresses: addresses.collect(),
-        ..frame
+    let mac = [0, 0, 0x5e, 0, if family == Family::V4 { 1 } else { 2 }, vrid];
+    let mut frame = FrameSpec { vrid, priority: 100, source, source_mac: mac, interval: plan.advert_int.get(), ..base };
+    if plan.family == family {
+        let advertised = router.addresses.iter().filter(|address| address.advertised);
+        frame.addresses = advertised.map(|address| address.address).collect();
+        frame.checksum_form = router.checksum_form;
     }
+    if plan.version == Version::V2 {
+        frame.version = 2;
+        frame.interval /= 100;
+        frame.auth_type = u8::from(router.auth_pass.is_some());
+        frame.auth_data = Some(router.auth_pass.unwrap_or_default());
+        frame.checksum_form = ChecksumForm::Message;
+    }
+    frame
 }
 
 type Set = fn(&mut FrameSpec, &str) -> Option<()>;
@@ -50,14 +47,15 @@ const FIELDS: &[(&str, Set)] = &[
     ("mac", |frame, value| put(&mut frame.destination_mac, mac(value))),
     ("from-mac", |frame, value| put(&mut frame.source_mac, mac(value))),
     ("vlan", |frame, value| small(value).map(|tag| frame.tags.push((0x8100, tag)))),
-    ("ethertype", |frame, value| put(&mut frame.ethertype, small(value))),
+    ("ethertype", |frame, value| put(&mut frame.ethertype, small(value).map(Some))),
     ("header-words", |frame, value| put(&mut frame.ip_header, small(value).map(Some))),
     ("options", |frame, value| put(&mut frame.ip_options, octets(value))),
     ("total-length", |frame, value| put(&mut frame.total_length, small(value).map(Some))),
     ("fragment", |frame, value| put(&mut frame.fragment, small(value))),
     ("ttl", |frame, value| put(&mut frame.ttl, small(value))),
+    ("extension", |frame, value| small(value).map(|header| frame.extensions.push(header))),
     ("protocol", |frame, value| put(&mut frame.protocol, small(value))),
-    ("to", |frame, value| put(&mut frame.destination, address(value))),
+    ("to", |frame, value| put(&mut frame.destination, value.parse().ok())),
     ("version", |frame, value| put(&mut frame.version, small(value))),
     ("type", |frame, value| put(&mut frame.kind, small(value))),
     ("vrid", |frame, value| put(&mut frame.vrid, small(value))),
@@ -96,12 +94,11 @@ fn mac(value: &str) -> Option<[u8; 6]> {
     octets(value)?.try_into().ok()
 }
 
-fn address(value: &str) -> Option<[u8; 4]> {
-    value.parse::<Ipv4Addr>().ok().map(|address| address.octets())
-}
-
-fn addresses(value: &str) -> Option<Vec<[u8; 4]>> {
-    if value == "none" { Some(Vec::new()) } else { value.split(',').map(address).collect() }
+fn addresses(value: &str) -> Option<Vec<IpAddr>> {
+    if value == "none" {
+        return Some(Vec::new());
+    }
+    value.split(',').map(|address| address.parse().ok()).collect()
 }
 
 fn padded(value: &str) -> Option<[u8; 8]> {
@@ -124,12 +121,12 @@ type Read = fn(&Sent) -> String;
 
 /// The fields of a packet that was sent.
 const SENT: &[(&str, Read)] = &[
-    ("mac", |sent| sent.mac.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":")),
-    ("tos", |sent| format!("{:#04x}", sent.packet[1])),
-    ("ttl", |sent| sent.packet[8].to_string()),
-    ("protocol", |sent| sent.packet[9].to_string()),
-    ("from", |sent| sent.address(12).to_string()),
-    ("to", |sent| sent.address(16).to_string()),
+    ("mac", |sent| sent.mac.map_or("routed".to_owned(), |mac| mac.map(|octet| format!("{octet:02x}")).join(":"))),
+    ("tos", |sent| format!("{:#04x}", sent.tos())),
+    ("ttl", |sent| sent.octet(8, 7).to_string()),
+    ("protocol", |sent| sent.octet(9, 6).to_string()),
+    ("from", |sent| sent.address(12, 8).to_string()),
+    ("to", |sent| sent.address(16, 24).to_string()),
     ("version", |sent| (sent.message()[0] >> 4).to_string()),
     ("type", |sent| (sent.message()[0] & 0x0f).to_string()),
     ("vrid", |sent| sent.message()[1].to_string()),
@@ -144,35 +141,53 @@ const SENT: &[(&str, Read)] = &[
     ("packet", |sent| hex(&sent.packet)),
 ];
 
-/// An IPv4 packet that the router sends.
+/// An IP packet that the router sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
     pub packet: Vec<u8>,
-    /// The Ethernet address it is for.
-    pub mac: Vec<u8>,
+    /// The Ethernet address it is for; to peers the kernel finds the way.
+    pub mac: Option<[u8; 6]>,
 }
 
 impl Sent {
-    pub fn message(&self) -> &[u8] {
-        &self.packet[20..]
+    fn is_v4(&self) -> bool {
+        self.packet[0] >> 4 == 4
     }
 
-    fn address(&self, at: usize) -> Ipv4Addr {
-        Ipv4Addr::new(self.packet[at], self.packet[at + 1], self.packet[at + 2], self.packet[at + 3])
+    pub fn message(&self) -> &[u8] {
+        &self.packet[if self.is_v4() { 20 } else { 40 }..]
+    }
+
+    /// The octet that is here in an IPv4 header, there in an IPv6 one.
+    fn octet(&self, here: usize, there: usize) -> u8 {
+        self.packet[if self.is_v4() { here } else { there }]
+    }
+
+    fn address(&self, here: usize, there: usize) -> IpAddr {
+        match self.is_v4() {
+            true => Ipv4Addr::from(*self.packet[here..].first_chunk().expect("a whole header")).into(),
+            false => Ipv6Addr::from(*self.packet[there..].first_chunk().expect("a whole header")).into(),
+        }
+    }
+
+    /// Type of service, or traffic class.
+    fn tos(&self) -> u8 {
+        if self.is_v4() { self.packet[1] } else { self.packet[0] << 4 | self.packet[1] >> 4 }
     }
 
     /// As the version writes it: seconds, or centiseconds.
     fn interval(&self) -> u16 {
-        match self.message()[0] >> 4 {
-            2 => u16::from(self.message()[5]),
-            _ => u16::from_be_bytes([self.message()[4] & 0x0f, self.message()[5]]),
+        let message = self.message();
+        match message[0] >> 4 {
+            2 => u16::from(message[5]),
+            _ => u16::from_be_bytes([message[4] & 0x0f, message[5]]),
         }
     }
 
     fn checksum(&self) -> &'static str {
         let sum = Sum::default().octets(self.message());
-        let (source, destination) = (self.address(12).octets(), self.address(16).octets());
-        let pseudo = sum.pseudo_header4(source, destination, self.message().len() as u16);
+        let (from, to) = (Address::from(self.address(12, 8)), Address::from(self.address(16, 24)));
+        let pseudo = sum.pseudo_header(from, to, PROTOCOL_VRRP, self.message().len() as u16);
         match (sum.is_intact(), pseudo.is_intact()) {
             (true, _) => "message",
             (_, true) => "pseudo",

@@ -4,22 +4,23 @@
 //! What leaves is the packet that the daemon would send.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use vrrp_common::abi::{DEVICE_PASS_UNKNOWN, Device, RuleKey};
 use vrrp_common::classify::{Ingress, classify};
 use vrrp_common::drop::{Disposition, Reason};
 use vrrp_common::wire::advert::MESSAGE_MAX;
-use vrrp_common::wire::arp::gratuitous;
-use vrrp_common::{Claim, IfIndex, Instant};
+use vrrp_common::wire::ip::vrrp_group;
+use vrrp_common::{Claim, Family, IfIndex, Instant};
 use vrrp_daemon::config::setup::Setup;
 use vrrp_daemon::engine::event::Level;
 use vrrp_daemon::engine::plan::{InstanceId, InterfaceId, TrackerId};
 use vrrp_daemon::engine::snapshot::Snapshot;
 use vrrp_daemon::engine::{Action, Announced, Engine, Input, Tenure, Why};
 use vrrp_daemon::io::filter::RuleTable;
+use vrrp_daemon::io::hands::announcement;
 use vrrp_daemon::io::ports;
-use vrrp_daemon::io::tx::{Advert, Parts};
+use vrrp_daemon::io::tx::{Advert, Destination, Packets, Parts};
 
 use vrrp_tests::quiet::Quiet;
 
@@ -56,8 +57,8 @@ pub struct Router<'a> {
     sources: Vec<Option<IpAddr>>,
     tenures: Vec<Tenure>,
     adverts: Vec<Advert>,
-    /// By instance: the addresses that its adverts name.
-    advertised: Vec<Vec<[u8; 4]>>,
+    /// By instance: the octets of the addresses that its adverts name.
+    advertised: Vec<Vec<u8>>,
     pub done: Vec<Done>,
     pub told: Vec<Told>,
 }
@@ -72,7 +73,7 @@ impl<'a> Router<'a> {
             sources: vec![None; instances],
             tenures: vec![Tenure::default(); instances],
             adverts: vec![Advert::unsent(); instances],
-            advertised: setup.instances.iter().map(ports::advertised4).collect(),
+            advertised: setup.instances.iter().map(ports::advertised).collect(),
             done: Vec::new(),
             told: Vec::new(),
         }
@@ -138,8 +139,12 @@ impl<'a> Router<'a> {
         let interface = self.named(name)?;
         for id in self.ids() {
             if self.setup.plan.instances[id.index()].interface == interface {
-                let primary = addresses.iter().copied().find(IpAddr::is_ipv4);
-                let source = self.setup.instances[id.index()].source.or(primary);
+                let own =
+                    addresses.iter().copied().find(|address| match self.setup.plan.instances[id.index()].family {
+                        Family::V4 => address.is_ipv4(),
+                        Family::V6 => matches!(address, IpAddr::V6(address) if address.is_unicast_link_local()),
+                    });
+                let source = self.setup.instances[id.index()].source.or(own);
                 self.sources[id.index()] = source;
                 self.handle(at, Input::Source { id, address: source })?;
             }
@@ -159,11 +164,14 @@ impl<'a> Router<'a> {
     /// The frame that a peer sends, right but for these fields, and the virtual router it is right for: that of its VRID,
     /// or the first.
     fn heard(&self, source: IpAddr, fields: &[Field]) -> Result<(InstanceId, Vec<u8>), String> {
-        let IpAddr::V4(source) = source else { return Err(format!("{source}: no frame can be made of IPv6")) };
         let vrid = fields.iter().find(|field| field.name == "vrid").map(|field| field.value.clone());
-        let is_meant = |id: &InstanceId| Some(self.setup.plan.instances[id.index()].vrid.to_string()) == vrid;
-        let id = self.ids().find(is_meant).or(self.ids().next()).ok_or("no virtual router could hear it")?;
-        let (plan, router) = (&self.setup.plan.instances[id.index()], &self.setup.instances[id.index()]);
+        let family = if source.is_ipv4() { Family::V4 } else { Family::V6 };
+        let plan = |id: &InstanceId| &self.setup.plan.instances[id.index()];
+        let mut same_family = self.ids().filter(|id| plan(id).family == family);
+        let is_meant = |id: &InstanceId| vrid.as_ref().is_none_or(|vrid| *vrid == plan(id).vrid.to_string());
+        let id = same_family.find(is_meant).or(self.ids().find(|id| plan(id).family == family)).or(self.ids().next());
+        let id = id.ok_or("no virtual router could hear it")?;
+        let (plan, router) = (plan(&id), &self.setup.instances[id.index()]);
         let mut spec = frame::of_a_peer(plan, router, source);
         fields.iter().try_for_each(|field| frame::set(&mut spec, field))?;
         Ok((id, spec.build()))
@@ -193,8 +201,8 @@ impl<'a> Router<'a> {
             self.done.push((None, Deed::Refused(found.disposition, found.reason)));
             return Ok(());
         }
-        let (id, source) = (InstanceId(found.slot), Ipv4Addr::from(found.source).into());
-        let input = ports::input(setup, &self.advertised, id, source, &message[..found.length]);
+        let message = &message[..found.length];
+        let input = ports::input(setup, &self.advertised, InstanceId(found.slot), found.source, message);
         input.map_or(Ok(()), |input| self.handle(at, input))
     }
 
@@ -212,22 +220,7 @@ impl<'a> Router<'a> {
 
     fn perform(&mut self, action: Action) {
         let (id, deed) = match action {
-            Action::Advertise { id, claim } => {
-                let (plan, router) = (&self.setup.plan.instances[id.index()], &self.setup.instances[id.index()]);
-                let advert = &mut self.adverts[id.index()];
-                // As the daemon: who lost its address leaves from the one that its hearers know.
-                let source = match self.sources[id.index()] {
-                    Some(IpAddr::V4(source)) => Some(source.octets()),
-                    _ => advert.source().filter(|_| claim == Claim::Leaving),
-                };
-                let Some(source) = source else { return };
-                let addresses = &self.advertised[id.index()];
-                let (auth_pass, checksum_form) = (router.auth_pass, router.checksum_form);
-                let parts = Parts { plan, addresses, auth_pass, checksum_form };
-                advert.build(claim, 0, index(plan.interface), source, parts);
-                let (packet, to) = advert.leaves();
-                (id, Deed::Advert(Sent { packet: packet.to_vec(), mac: to.sll_addr[..6].to_vec() }))
-            }
+            Action::Advertise { id, claim } => return self.advertise(id, claim),
             Action::Install { id, tenure } => {
                 self.tenures[id.index()] = tenure;
                 (id, Deed::Install)
@@ -238,16 +231,39 @@ impl<'a> Router<'a> {
                     Announced::One(number) => Some(self.setup.instances[id.index()].addresses[number as usize].address),
                     Announced::All => None,
                 };
-                let frame = match address {
-                    Some(IpAddr::V4(address)) => Some(gratuitous(MAC, address.octets()).to_vec()),
-                    _ => None,
-                };
+                let frame = address.map(|address| announcement(address, MAC));
                 (id, Deed::Announce { address, rounds, frame })
             }
             Action::Absorb { id, on } => (id, Deed::Absorb(on)),
             Action::Tell { id, event, .. } => return self.told.push((id, event.level(), event.to_string())),
         };
         self.done.push((Some(id), deed));
+    }
+
+    /// Builds what leaves, as the daemon does it.
+    fn advertise(&mut self, id: InstanceId, claim: Claim) {
+        let (plan, router) = (&self.setup.plan.instances[id.index()], &self.setup.instances[id.index()]);
+        let advert = &mut self.adverts[id.index()];
+        // Who lost its address leaves from the one that its hearers know.
+        let known = advert.source().filter(|_| claim == Claim::Leaving);
+        let Some(source) = self.sources[id.index()].or(known) else { return };
+        let parts = Parts {
+            plan,
+            source,
+            destination: Destination::Group(index(plan.interface), vrrp_group(plan.family).ip(plan.family)),
+            ttl: 255,
+            addresses: &self.advertised[id.index()],
+            auth_pass: router.auth_pass,
+            checksum_form: router.checksum_form,
+        };
+        advert.build(claim, 0, &parts);
+        let mut send = |packet: &[u8], mac| {
+            self.done.push((Some(id), Deed::Advert(Sent { packet: packet.to_vec(), mac })));
+        };
+        match advert.packets() {
+            Packets::ToGroup(packet, to) => send(packet, to.sll_addr.first_chunk().copied()),
+            Packets::ToPeers(packets) => packets.iter().for_each(|(packet, _)| send(packet, None)),
+        }
     }
 }
 

@@ -39,11 +39,13 @@ fn a_capture_is_judged_alike_in_the_kernel() {
     }
     let mut frames = vec![vec![0; 5]];
     let mut reasons = vec!["not_vrrp"];
-    for reason in earned_by_frames() {
-        let mut frame = FrameSpec::v3();
-        spoil(reason, &mut frame).unwrap();
-        frames.push(frame.build());
-        reasons.push(reason.label());
+    for valid in [FrameSpec::v3(), FrameSpec::v6()] {
+        for reason in earned_by_frames() {
+            let mut frame = valid.clone();
+            spoil(reason, &mut frame).unwrap();
+            frames.push(frame.build());
+            reasons.push(reason.label());
+        }
     }
     // Without the link layer, as a raw capture has them; there is no MAC address to be wrong.
     let packets: Vec<_> = frames[1..].iter().map(|frame| frame[14..].to_vec()).collect();

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use vrrp_common::abi::{AUTH_NONE, AUTH_PASS, Device, MESSAGE_BUDGET, RULE_VLAN_AMBIGUOUS, RecordHead, Rule, RuleKey};
+use vrrp_common::Family;
+use vrrp_common::abi::{
+    AUTH_NONE, AUTH_PASS, Device, MESSAGE_BUDGET, RULE_ANY_FIRST_ADDRESS, RULE_VLAN_AMBIGUOUS, RecordHead, Rule,
+    RuleKey,
+};
 use vrrp_common::classify::{Ingress, Judgement, classify};
 use vrrp_common::drop::{Disposition, Reason};
 use vrrp_daemon::io::filter::RuleTable;
 use vrrp_daemon::io::xdp::{Ring, TEST_IFINDEX, Unavailable, Xdp};
-use vrrp_tests::frames::{AMBIGUOUS_VRID, OWN, PASSWORD, V2_PASSWORD_VRID, V2_VRID, V3_VRID};
+use vrrp_tests::frames::*;
 use vrrp_tests::skip;
 
 pub const PASS: u32 = 2;
@@ -20,7 +24,9 @@ pub const V2_ROW: u32 = 2;
 pub const V2_PASSWORD_ROW: u32 = 3;
 pub const AMBIGUOUS_ROW: u32 = 4;
 pub const VLAN_ROW: u32 = 5;
-pub const ROWS: u32 = 6;
+pub const V6_ROW: u32 = 6;
+pub const ANY_FIRST_ROW: u32 = 7;
+pub const ROWS: u32 = 8;
 /// A VLAN with a rule for [`V3_VRID`].
 pub const VLAN: u16 = 10;
 
@@ -29,14 +35,16 @@ pub fn rules() -> RuleTable {
     let v3 = Rule {
         slot: 100 + V3_ROW,
         row: V3_ROW,
-        source: [OWN[0], OWN[1], OWN[2], OWN[3], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        source: OWN.into(),
         auth_pass: [0; 8],
         interval: 100,
         version: 3,
         auth_type: AUTH_NONE,
         flags: 0,
     };
-    let key = |vlan, vrid| RuleKey { ifindex: TEST_IFINDEX, vlan, family: 4, vrid };
+    let v6 = Rule { source: OWN6.into(), ..v3 };
+    let key = |vlan, vrid| RuleKey { ifindex: TEST_IFINDEX, vlan, family: Family::V4 as u8, vrid };
+    let key6 = |vrid| RuleKey { family: Family::V6 as u8, ..key(0, vrid) };
     let row = |row, rule: Rule| Rule { row, slot: 100 + row, ..rule };
     RuleTable::from_iter([
         (key(0, V3_VRID), v3),
@@ -47,6 +55,8 @@ pub fn rules() -> RuleTable {
         ),
         (key(0, AMBIGUOUS_VRID), row(AMBIGUOUS_ROW, Rule { flags: RULE_VLAN_AMBIGUOUS, ..v3 })),
         (key(VLAN, V3_VRID), row(VLAN_ROW, v3)),
+        (key6(V3_VRID), row(V6_ROW, v6)),
+        (key6(ANY_FIRST_VRID), row(ANY_FIRST_ROW, Rule { flags: RULE_ANY_FIRST_ADDRESS, ..v6 })),
     ])
 }
 

@@ -4,9 +4,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::address::Address;
 use crate::drop::REASON_SLOTS;
 
-/// Octets of a VRRP message that the kernel's program reads: 20 IPv4 addresses with every trailer.
+/// Octets of a VRRP message that the kernel's program reads: 20 IPv4 addresses with every trailer, 15 IPv6 addresses.
 /// A longer one passes to the raw socket ([`Reason::AddrCountOverBudget`](crate::drop::Reason)).
 pub const MESSAGE_BUDGET: usize = 256;
 
@@ -30,8 +31,8 @@ pub struct Rule {
     pub slot: u32,
     /// Row of `COUNTERS` for frames of this instance.
     pub row: u32,
-    /// The address we send from, IPv4 in the first four octets; all zero while unknown.
-    pub source: [u8; 16],
+    /// The address we send from; none while unknown.
+    pub source: Address,
     /// v2 password, padded with zeros.
     pub auth_pass: [u8; 8],
     /// Our advertisement interval, centiseconds.
@@ -49,6 +50,8 @@ pub const AUTH_NONE: u8 = 0;
 /// v2 Auth Type 1, the simple text password of RFC 2338, which keepalived kept.
 pub const AUTH_PASS: u8 = 1;
 
+/// Our own first IPv6 address is not link-local, which keepalived allows; then no other router's need be.
+pub const RULE_ANY_FIRST_ADDRESS: u32 = 2;
 /// The VLAN tag of this device may be stripped before we see it, and the VRID exists on several of its VLANs.
 pub const RULE_VLAN_AMBIGUOUS: u32 = 1;
 
@@ -82,8 +85,8 @@ pub struct RecordHead {
     pub checksum_form: u8,
     /// 4 or 6.
     pub family: u8,
-    /// Source address of the frame, IPv4 in the first four octets.
-    pub source: [u8; 16],
+    /// Source address of the frame.
+    pub source: Address,
 }
 
 /// A ring buffer record of full length.

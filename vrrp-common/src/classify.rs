@@ -3,14 +3,16 @@
 //! The order of the tests is the order of [`Reason`]; the first that applies is the answer. Nothing here is stateful:
 //! what depends on earlier frames is judged by the daemon.
 
-use crate::abi::{AUTH_PASS, DEVICE_PASS_UNKNOWN, Device, RULE_VLAN_AMBIGUOUS, Rule, RuleKey};
+use crate::abi::{AUTH_PASS, DEVICE_PASS_UNKNOWN, Device, RULE_ANY_FIRST_ADDRESS, RULE_VLAN_AMBIGUOUS, Rule, RuleKey};
+use crate::address::Address;
 use crate::drop::{Disposition, Reason};
 use crate::ids::{Family, Version};
 use crate::wire::Frame;
 use crate::wire::advert::{AUTH_DATA, HEADER, Header, TYPE_ADVERTISEMENT};
 use crate::wire::checksum::{ChecksumForm, Sum};
-use crate::wire::ethernet::{ETHERTYPE_IPV4, Link, VRRP_GROUP4_MAC};
-use crate::wire::ip::{Ipv4, VRRP_GROUP4};
+use crate::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Link};
+use crate::wire::ip::{Ip, PROTOCOL_VRRP, is_link_local6};
+use crate::wire::{ip4, ip6};
 
 /// Where the rules are: a map in the kernel, a table on the host.
 pub trait Rules {
@@ -31,9 +33,10 @@ pub struct Judgement {
     pub disposition: Disposition,
     /// The row of counters that this frame belongs to.
     pub row: u32,
-    /// Of a delivered advert: its instance, source, length and checksum form.
+    /// Of a delivered advert: its instance, family, source, length and checksum form.
     pub slot: u32,
-    pub source: [u8; 4],
+    pub family: Family,
+    pub source: Address,
     pub length: usize,
     pub checksum_form: ChecksumForm,
 }
@@ -42,7 +45,7 @@ pub struct Judgement {
 #[derive(Clone, Copy, Debug)]
 pub struct Packet {
     pub link: Link,
-    pub ip: Ipv4,
+    pub ip: Ip,
 }
 
 impl Packet {
@@ -52,20 +55,22 @@ impl Packet {
     #[inline(always)]
     pub fn find(frame: &(impl Frame + ?Sized)) -> Option<Self> {
         let link = Link::parse(frame)?;
-        if link.ethertype != ETHERTYPE_IPV4 {
-            return None;
-        }
-        Self::behind(link, frame)
+        let ip = match link.ethertype {
+            ETHERTYPE_IPV4 => ip4::parse(frame, link.payload)?,
+            ETHERTYPE_IPV6 => ip6::parse(frame, link.payload)?,
+            _ => return None,
+        };
+        Some(Self { link, ip })
     }
 
-    /// The packet that a raw IPv4 socket read.
+    /// The packet that a raw IPv4 socket read, or a capture without a link layer has.
     pub fn without_link(packet: &(impl Frame + ?Sized)) -> Option<Self> {
-        Self::behind(Link::none(), packet)
+        ip4::parse(packet, 0).or_else(|| ip6::parse(packet, 0)).map(Self::without_frame)
     }
 
-    #[inline(always)]
-    fn behind(link: Link, frame: &(impl Frame + ?Sized)) -> Option<Self> {
-        Some(Self { link, ip: Ipv4::parse(frame, link.payload)? })
+    /// What a raw socket told of a packet, be its header before the message or not.
+    pub const fn without_frame(ip: Ip) -> Self {
+        Self { link: Link::none(ip.family), ip }
     }
 }
 
@@ -97,7 +102,8 @@ pub fn judge<const N: usize>(
     let mut found = Found::on(ingress);
     // A VLAN without a rule of ours is another host's link.
     found.pass_all |= link.vlan != 0;
-    found.pass_always = ip.destination != VRRP_GROUP4;
+    found.pass_always = !ip.is_to_group();
+    found.family = ip.family;
     if let Some(fault) = ip.fault {
         return found.judged(fault);
     }
@@ -105,7 +111,7 @@ pub fn judge<const N: usize>(
         return found.judged(Reason::Internal);
     };
     let header = Header(octets);
-    let key = RuleKey { ifindex: ingress.ifindex, vlan: link.vlan, family: Family::V4 as u8, vrid: header.vrid() };
+    let key = RuleKey { ifindex: ingress.ifindex, vlan: link.vlan, family: ip.family as u8, vrid: header.vrid() };
     let rule = if header.vrid() == 0 { None } else { rules.rule(key) };
     found.belongs_to(rule);
     found.source = ip.source;
@@ -131,30 +137,32 @@ pub fn judge<const N: usize>(
 
 /// The packet that carries the message: RFC 9568 section 5.1.1.
 #[inline(always)]
-fn judge_packet(link: &Link, ip: &Ipv4, rule: Option<&Rule>) -> Result<(), Reason> {
+fn judge_packet(link: &Link, ip: &Ip, rule: Option<&Rule>) -> Result<(), Reason> {
     if ip.ttl != 255 {
         return Err(Reason::TtlNot255);
     }
-    if ip.destination != VRRP_GROUP4 {
+    if !ip.is_to_group() {
         return Err(Reason::DstNotVrrpGroup);
     }
-    if link.destination.is_some_and(|mac| mac != VRRP_GROUP4_MAC) {
+    if link.destination.is_some_and(|mac| mac != ip.group_mac()) {
         return Err(Reason::DstMacMismatch);
     }
-    let first = ip.source[0];
-    if first == 0 || first == 127 || first >= 224 {
+    if !ip.has_plausible_source() {
         return Err(Reason::SrcInvalid);
     }
     match rule {
-        Some(rule) if is_source(rule, ip.source) => Err(Reason::SrcIsSelf),
+        Some(rule) if rule.source == ip.source => Err(Reason::SrcIsSelf),
         _ => Ok(()),
     }
 }
 
 /// The fixed header: what it is, whose it is, how long it must be.
 #[inline(always)]
-fn judge_header<'a>(header: Header, ip: &Ipv4, rule: Option<&'a Rule>) -> Result<(Version, &'a Rule), Reason> {
+fn judge_header<'a>(header: Header, ip: &Ip, rule: Option<&'a Rule>) -> Result<(Version, &'a Rule), Reason> {
     let version = Version::new(header.version_nibble()).ok_or(Reason::VersionUnsupported)?;
+    if version == Version::V2 && ip.family == Family::V6 {
+        return Err(Reason::VersionUnsupported);
+    }
     if rule.is_some_and(|rule| rule.version != version as u8) {
         return Err(Reason::VersionMismatch);
     }
@@ -175,7 +183,7 @@ fn judge_header<'a>(header: Header, ip: &Ipv4, rule: Option<&'a Rule>) -> Result
     if header.address_count() == 0 {
         return Err(Reason::AddrCountZero);
     }
-    let needed = header.length(version);
+    let needed = header.length(version, ip.family);
     if ip.length < needed {
         return Err(Reason::LengthShort);
     }
@@ -190,7 +198,7 @@ fn judge_header<'a>(header: Header, ip: &Ipv4, rule: Option<&'a Rule>) -> Result
 fn judge_message<const N: usize>(
     header: Header,
     version: Version,
-    ip: &Ipv4,
+    ip: &Ip,
     rule: &Rule,
     message: &[u8; N],
 ) -> Result<ChecksumForm, Reason> {
@@ -211,14 +219,18 @@ fn judge_message<const N: usize>(
             if header.interval(version) == 0 {
                 return Err(Reason::IntervalZero);
             }
+            let any_first = ip.family == Family::V4 || rule.flags & RULE_ANY_FIRST_ADDRESS != 0;
+            if !any_first && !is_link_local6([message[HEADER], message[HEADER + 1]]) {
+                return Err(Reason::V6FirstNotLinkLocal);
+            }
         }
     }
     Ok(form)
 }
 
-/// In which form the checksum is right, both tried from one sum.
+/// In which form the checksum is right, both tried from one sum: v3 over IPv4 has either (CK-05).
 #[inline(always)]
-fn checksum_form<const N: usize>(version: Version, ip: &Ipv4, message: &[u8; N]) -> Option<ChecksumForm> {
+fn checksum_form<const N: usize>(version: Version, ip: &Ip, message: &[u8; N]) -> Option<ChecksumForm> {
     let mut sum = Sum::default();
     // The length is a multiple of four here. As a number of its own, what the verifier learns of it in the loop is
     // forgotten behind it; with `ip.length` it would walk the rest of the program once for every possible length.
@@ -229,10 +241,10 @@ fn checksum_form<const N: usize>(version: Version, ip: &Ipv4, message: &[u8; N])
         }
         sum = sum.words(*word);
     }
-    if sum.is_intact() {
+    if ip.family == Family::V4 && sum.is_intact() {
         return Some(ChecksumForm::Message);
     }
-    let pseudo = sum.pseudo_header4(ip.source, ip.destination, ip.length as u16);
+    let pseudo = sum.pseudo_header(ip.source, ip.destination, PROTOCOL_VRRP, ip.length as u16);
     (version == Version::V3 && pseudo.is_intact()).then_some(ChecksumForm::PseudoHeader)
 }
 
@@ -245,17 +257,12 @@ fn password_matches<const N: usize>(header: Header, rule: &Rule, message: &[u8; 
     data.is_some_and(|data| u64::from_ne_bytes(*data) == u64::from_ne_bytes(rule.auth_pass))
 }
 
-#[inline(always)]
-fn is_source(rule: &Rule, source: [u8; 4]) -> bool {
-    let [a, b, c, d, ..] = rule.source;
-    [a, b, c, d] == source
-}
-
 /// What is known of a frame while it is being judged.
 struct Found {
     row: u32,
     slot: u32,
-    source: [u8; 4],
+    family: Family,
+    source: Address,
     length: usize,
     checksum_form: ChecksumForm,
     /// Frames that match no rule of ours pass, whatever is wrong with them.
@@ -270,7 +277,8 @@ impl Found {
         Self {
             row: ingress.device.row,
             slot: 0,
-            source: [0; 4],
+            family: Family::V4,
+            source: Address::NONE,
             length: 0,
             checksum_form: ChecksumForm::Message,
             pass_all: ingress.device.flags & DEVICE_PASS_UNKNOWN != 0,
@@ -293,7 +301,7 @@ impl Found {
             Disposition::Drop if self.pass_all || self.pass_always => Disposition::Pass,
             disposition => disposition,
         };
-        let Self { row, slot, source, length, checksum_form, pass_all: _, pass_always: _ } = self;
-        Judgement { reason, disposition, row, slot, source, length, checksum_form }
+        let Self { row, slot, family, source, length, checksum_form, pass_all: _, pass_always: _ } = self;
+        Judgement { reason, disposition, row, slot, family, source, length, checksum_form }
     }
 }

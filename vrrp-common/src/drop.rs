@@ -73,7 +73,7 @@ reasons! {
     2 NotVrrp "not_vrrp" Frame Pass;
     /// Shorter than the 8 octets every advert has.
     3 Truncated "truncated" Frame Drop;
-    /// The IPv4 header's own length, or its total length, cannot be true.
+    /// The IP header's own length, or the length it tells, cannot be true.
     4 IpHeaderBad "ip_header_bad" Frame Drop;
     /// An IP fragment; adverts are never fragmented.
     5 IpFragment "ip_fragment" Frame Drop;
@@ -85,7 +85,7 @@ reasons! {
     8 DstNotVrrpGroup "dst_not_vrrp_group" Frame Pass;
     /// To the VRRP group, but not to its Ethernet address; passed on.
     9 DstMacMismatch "dst_mac_mismatch" Frame Pass;
-    /// A source address that no router can have: 0/8, 127/8, multicast or broadcast.
+    /// A source address that no router can have: 0/8, 127/8, multicast or broadcast; of IPv6 all that is not link-local.
     10 SrcInvalid "src_invalid" Frame Drop;
     /// The source is our own address, and we did not send it: a loop, a forgery, or an address used twice.
     11 SrcIsSelf "src_is_self" Frame Drop;

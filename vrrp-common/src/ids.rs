@@ -95,6 +95,16 @@ pub enum Family {
     V6 = 6,
 }
 
+impl Family {
+    /// Octets of an address.
+    pub const fn octets(self) -> usize {
+        match self {
+            Self::V4 => 4,
+            Self::V6 => 16,
+        }
+    }
+}
+
 /// Protocol version: 2 is RFC 3768, 3 is RFC 9568 (and 5798).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]

@@ -3,6 +3,7 @@
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use vrrp_common::Address;
 use vrrp_common::abi::{CounterRow, Device, Record, Rule, RuleKey};
 use vrrp_common::classify::Rules;
 use vrrp_common::drop::{REASON_SLOTS, Reason};
@@ -58,7 +59,7 @@ impl Rules for RuleMap {
 
 /// What the state of a slot's instance makes of an advert.
 #[inline(always)]
-pub fn heed(slot: u32, source: [u8; 4], header: &[u8; HEADER], now: u64) -> Heed {
+pub fn heed(slot: u32, source: Address, header: &[u8; HEADER], now: u64) -> Heed {
     let (Some(stance), Some(bucket)) = (STANCES.get(slot), BUCKETS.get_ptr_mut(slot)) else { return Heed::Hear };
     // SAFETY: a word of a map. Another CPU may take a token at the same time, and one of them be lost or given twice.
     stance.heed(source, header, unsafe { &mut *bucket }, now)

@@ -3,18 +3,21 @@
 //! Nothing here waits. What becomes of an address returns to the engine as an input.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use vrrp_common::wire::arp::{GARP_LENGTH, gratuitous};
+use vrrp_common::wire::arp::gratuitous;
+use vrrp_common::wire::ip::vrrp_group;
+use vrrp_common::wire::ndisc::unsolicited;
 use vrrp_common::{Claim, IfIndex, Priority};
 
 use super::announce::Announcements;
 use super::netlink::Command;
 use super::ports::Ports;
-use super::socket::{self, Content, device, send_many};
-use super::tx::{Advert, Parts};
+use super::socket::{self, Content, Refused, device, host, send_many};
+use super::tx::{Advert, Destination, Packets, Parts};
 use crate::config::setup::Setup;
 use crate::engine::event::Event;
 use crate::engine::plan::InstanceId;
@@ -41,8 +44,10 @@ pub struct Hands<T> {
     /// By instance: whether it is among them.
     is_due: Vec<bool>,
     announcements: Announcements,
+    /// Sockets: of packets by a link, of frames, and of packets that are routed, by family, where there are peers.
     packets: OwnedFd,
     frames: OwnedFd,
+    routed: [Option<OwnedFd>; 2],
     commands: mpsc::Sender<Command>,
     tell: T,
     /// Sends that the kernel refused since the start.
@@ -62,6 +67,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
             announcements: Announcements::new(instances),
             packets: socket::packet(Content::Packets)?,
             frames: socket::packet(Content::Frames)?,
+            routed: [None, None],
             commands,
             tell,
             refused: 0,
@@ -76,7 +82,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
                 self.advertise(id, claim, ports);
             }
         }
-        self.send_adverts();
+        self.send_adverts(ports);
         for action in actions.drain(..) {
             match action {
                 Action::Advertise { .. } => {}
@@ -101,7 +107,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
     fn advertise(&mut self, id: InstanceId, claim: Claim, ports: &Ports) {
         // Two in one turn, a last one and a priority 0 say: the second must not overwrite the first.
         if self.is_due[id.index()] {
-            self.send_adverts();
+            self.send_adverts(ports);
         }
         if !self.adverts[id.index()].stands(claim, ports.changes) && !self.build(id, claim, ports) {
             return;
@@ -116,22 +122,46 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
         let plan = &self.setup.plan.instances[id.index()];
         // Who lost its address still says that it leaves, from the one its hearers know: they need not wait then.
         let known = advert.source().filter(|_| claim == Claim::Leaving);
-        let (Some(source), Some(link)) = (ports.source4(id).or(known), ports.link(plan.interface)) else {
-            return false;
-        };
+        let (Some(source), Some(link)) = (ports.source(id).or(known), ports.link(plan.interface)) else { return false };
         let instance = &self.setup.instances[id.index()];
-        let addresses = &ports.advertised[id.index()];
-        let parts = Parts { plan, addresses, auth_pass: instance.auth_pass, checksum_form: instance.checksum_form };
-        advert.build(claim, ports.changes, link.index, source, parts);
+        let parts = Parts {
+            plan,
+            source,
+            destination: Destination::Group(link.index, vrrp_group(plan.family).ip(plan.family)),
+            ttl: 255,
+            addresses: &ports.advertised[id.index()],
+            auth_pass: instance.auth_pass,
+            checksum_form: instance.checksum_form,
+        };
+        advert.build(claim, ports.changes, &parts);
         true
     }
 
-    fn send_adverts(&mut self) {
-        let packets: Vec<_> = self.due.iter().map(|id| self.adverts[id.index()].leaves()).collect();
-        let (refused, error) = send_many(&self.packets, &packets);
-        self.refused += refused as u64;
-        if let Some(error) = error {
-            tracing::debug!(refused, %error, "adverts not sent");
+    fn send_adverts(&mut self, ports: &Ports) {
+        let (mut by_link, mut routed): (Vec<_>, [Vec<_>; 2]) = Default::default();
+        for id in &self.due {
+            let index = || {
+                let interface = self.setup.plan.instances[id.index()].interface;
+                ports.link(interface).map_or(IfIndex(0), |link| link.index)
+            };
+            match self.adverts[id.index()].packets() {
+                Packets::ToGroup(packet, to) => by_link.push((&packet[..], *to)),
+                Packets::ToPeers(packets) => {
+                    for (packet, peer) in packets {
+                        routed[usize::from(peer.is_ipv6())].push((&packet[..], host(*peer, index())));
+                    }
+                }
+            }
+        }
+        let mut refused = vec![send_many(&self.packets, &by_link)];
+        for (socket, packets) in self.routed.iter().zip(&routed) {
+            refused.extend(socket.as_ref().map(|socket| send_many(socket, packets)));
+        }
+        for Refused { packets, error } in refused {
+            self.refused += packets;
+            if let Some(error) = error {
+                tracing::debug!(refused = packets, %error, "adverts not sent");
+            }
         }
         for id in self.due.drain(..) {
             self.is_due[id.index()] = false;
@@ -199,21 +229,27 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
 
     /// Sends the next batch of announcements.
     pub fn announce(&mut self, ports: &Ports) {
-        let mut frames: Vec<([u8; GARP_LENGTH], IfIndex)> = Vec::new();
+        let mut frames = Vec::new();
         self.announcements.take(|id, number| {
             let address = &self.setup.instances[id.index()].addresses[number as usize];
-            if let std::net::IpAddr::V4(ip) = address.address
-                && let Some(link) = ports.link(address.interface)
-            {
-                frames.push((gratuitous(link.mac, ip.octets()), link.index));
+            if let Some(link) = ports.link(address.interface) {
+                frames.push((announcement(address.address, link.mac), device(link.index)));
             }
         });
-        let packets: Vec<_> = frames.iter().map(|(frame, index)| (&frame[..], device(*index))).collect();
-        let (refused, error) = send_many(&self.frames, &packets);
-        self.refused += refused as u64;
+        let packets: Vec<_> = frames.iter().map(|(frame, by)| (&frame[..], *by)).collect();
+        let Refused { packets: refused, error } = send_many(&self.frames, &packets);
+        self.refused += refused;
         if let Some(error) = error {
             tracing::debug!(refused, %error, "announcements not sent");
         }
+    }
+}
+
+/// The frame that tells a link where an address is now: a gratuitous ARP, or an unsolicited neighbour advertisement.
+pub fn announcement(address: IpAddr, mac: [u8; 6]) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => gratuitous(mac, address.octets()).to_vec(),
+        IpAddr::V6(address) => unsolicited(mac, address.octets()).to_vec(),
     }
 }
 

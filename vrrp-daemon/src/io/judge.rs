@@ -5,7 +5,7 @@ mod capture;
 mod tests;
 
 use std::io::Write;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -15,8 +15,7 @@ use vrrp_common::classify::{Ingress, Judgement, Packet, judge};
 use vrrp_common::drop::{Disposition, Reason};
 use vrrp_common::wire::Frame;
 use vrrp_common::wire::advert::{HEADER, Header};
-use vrrp_common::wire::ethernet::{Link, VRRP_GROUP4_MAC};
-use vrrp_common::wire::ip::VRRP_GROUP4;
+use vrrp_common::wire::ethernet::Link;
 
 use super::filter::RuleTable;
 use super::xdp::{TEST_IFINDEX, TEST_LENGTHS, Xdp};
@@ -42,7 +41,7 @@ struct Finding {
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<Ipv4Addr>,
+    source: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vrid: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +84,7 @@ fn judge_frame(
     }
     let (packet, at) = match link {
         LinkType::Ethernet => (Packet::find(data), 0),
-        _ => match link.ipv4_at(data) {
+        _ => match link.ip_at(data) {
             Some(at) => (Packet::without_link(&data[at..]), at),
             None => (None, 0),
         },
@@ -120,7 +119,7 @@ fn judge_frame(
 fn describe(packet: Packet, frame: &[u8], finding: &mut Finding) {
     let Packet { link: Link { vlan, .. }, ip } = packet;
     finding.vlan = (vlan != 0).then_some(vlan);
-    finding.source = Some(ip.source.into());
+    finding.source = Some(ip.source.ip(ip.family));
     if ip.fault.is_none() {
         finding.vrid = frame.octets::<HEADER>(ip.payload).map(|octets| Header(octets).vrid());
     }
@@ -128,12 +127,11 @@ fn describe(packet: Packet, frame: &[u8], finding: &mut Finding) {
 
 /// The kernel judges Ethernet frames only: adds the header that a frame captured without one must have had.
 fn with_ethernet(packet: Option<Packet>, data: &[u8]) -> Vec<u8> {
-    let mac = match packet {
-        Some(packet) if packet.ip.destination == VRRP_GROUP4 => VRRP_GROUP4_MAC,
-        _ => [0; 6],
+    let (mac, ethertype) = match packet {
+        Some(Packet { link, ip }) => (ip.group_mac(), link.ethertype),
+        None => ([0; 6], 0),
     };
-    let ethertype: [u8; 2] = if packet.is_some() { [0x08, 0x00] } else { [0, 0] };
-    [&mac[..], &[0; 6], &ethertype, data].concat()
+    [&mac[..], &[0; 6], &ethertype.to_be_bytes(), data].concat()
 }
 
 /// The kernel's program with the same rules, all counting in one row.

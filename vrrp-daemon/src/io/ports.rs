@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use nix::net::if_::if_indextoname;
 use vrrp_common::abi::{
-    AUTH_NONE, AUTH_PASS, CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, RULE_VLAN_AMBIGUOUS, RecordHead,
-    Rule, RuleKey,
+    AUTH_NONE, AUTH_PASS, CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, RULE_ANY_FIRST_ADDRESS,
+    RULE_VLAN_AMBIGUOUS, RecordHead, Rule, RuleKey,
 };
 use vrrp_common::classify::{Ingress, Packet, judge};
 use vrrp_common::drop::{Disposition, REASON_SLOTS, Reason};
 use vrrp_common::stance::{Bucket, Heed, Stance};
 use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, HEADER, MESSAGE_MAX};
-use vrrp_common::{IfIndex, Instant};
+use vrrp_common::{Address, Family, IfIndex, Instant};
 
 use super::filter::RuleTable;
 use super::netlink::links::Link;
@@ -36,7 +36,7 @@ pub enum Path {
 /// What an advert must be like to say nothing new.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unchanged {
-    source: [u8; 16],
+    source: Address,
     header: [u8; HEADER],
 }
 
@@ -63,8 +63,8 @@ pub struct Ports {
     by_index: BTreeMap<IfIndex, InterfaceId>,
     /// By an interface: those that stand on it.
     above: BTreeMap<IfIndex, BTreeSet<InterfaceId>>,
-    /// By instance: the advertised IPv4 addresses.
-    pub advertised: Vec<Vec<[u8; 4]>>,
+    /// By instance: the octets of the advertised addresses.
+    pub advertised: Vec<Vec<u8>>,
     /// By instance: what valid adverts are worth, as in the kernel; and the raw sockets' own limit.
     stances: Vec<Stance>,
     buckets: Vec<Bucket>,
@@ -108,7 +108,7 @@ impl Ports {
             sources: vec![None; setup.instances.len()],
             by_index: BTreeMap::new(),
             above: BTreeMap::new(),
-            advertised: setup.instances.iter().map(advertised4).collect(),
+            advertised: setup.instances.iter().map(advertised).collect(),
             stances: vec![Stance::default(); setup.instances.len()],
             buckets: vec![Bucket::default(); setup.instances.len()],
             counters: BTreeMap::new(),
@@ -138,12 +138,9 @@ impl Ports {
         })
     }
 
-    /// The IPv4 address that an instance sends from.
-    pub fn source4(&self, id: InstanceId) -> Option<[u8; 4]> {
-        match self.sources[id.index()] {
-            Some(IpAddr::V4(address)) => Some(address.octets()),
-            _ => None,
-        }
+    /// The address that an instance sends from.
+    pub fn source(&self, id: InstanceId) -> Option<IpAddr> {
+        self.sources[id.index()]
     }
 
     pub fn device_counters(&self, id: InterfaceId) -> CounterRow {
@@ -179,9 +176,12 @@ impl Ports {
         if let Some(link) = link {
             self.set_device(id, &link);
         }
-        let primary = link.and_then(|link| link.primary4).map(IpAddr::V4);
         for instance in self.ports[id.index()].instances.clone() {
-            let source = self.setup.instances[instance.index()].source.or(primary);
+            let own = link.and_then(|link| match self.setup.plan.instances[instance.index()].family {
+                Family::V4 => link.primary4.map(IpAddr::V4),
+                Family::V6 => link.link_local6.map(IpAddr::V6),
+            });
+            let source = self.setup.instances[instance.index()].source.or(own);
             self.sources[instance.index()] = source;
             inputs.push(Input::Source { id: instance, address: source });
         }
@@ -294,7 +294,7 @@ impl Ports {
                 note(xdp.set_rule(key, &rule));
             }
             // The socket of an interface hears no other's adverts.
-            rule.flags = 0;
+            rule.flags &= !RULE_VLAN_AMBIGUOUS;
             self.rules.insert(key, rule);
         }
     }
@@ -330,9 +330,7 @@ impl Ports {
                 let heed = stances[slot].heed(found.source, header, &mut buckets[slot], arrival.as_nanos());
                 if heed == Heed::Limit {
                     reason = Reason::RateLimited;
-                } else if let Some(input) =
-                    input(setup, advertised, InstanceId(found.slot), found.source.into(), message)
-                {
+                } else if let Some(input) = input(setup, advertised, InstanceId(found.slot), found.source, message) {
                     each(arrival, input);
                 }
             }
@@ -345,9 +343,7 @@ impl Ports {
 
     /// What a record of the ring says to the engine, and what the kernel may absorb if the engine says so.
     pub fn recorded(&self, head: &RecordHead, message: &[u8]) -> Option<(Instant, Input, Unchanged)> {
-        let [a, b, c, d, ..] = head.source;
-        let source = IpAddr::from([a, b, c, d]);
-        let input = input(&self.setup, &self.advertised, InstanceId(head.slot), source, message)?;
+        let input = input(&self.setup, &self.advertised, InstanceId(head.slot), head.source, message)?;
         let unchanged = Unchanged { source: head.source, header: *message.first_chunk()? };
         Some((Instant::from_nanos(head.arrival), input, unchanged))
     }
@@ -385,14 +381,14 @@ impl Ports {
     }
 }
 
-/// The addresses that an instance's adverts name, as many as the count octet can.
-pub fn advertised4(instance: &Instance) -> Vec<[u8; 4]> {
+/// The octets of the addresses that an instance's adverts name, as many as the count octet can.
+pub fn advertised(instance: &Instance) -> Vec<u8> {
     let advertised = instance.addresses.iter().filter(|address| address.advertised);
-    let octets = advertised.filter_map(|address| match address.address {
-        IpAddr::V4(address) => Some(address.octets()),
-        IpAddr::V6(_) => None,
+    let octets = advertised.take(ADDRESSES_MAX).map(|address| match address.address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
     });
-    octets.take(ADDRESSES_MAX).collect()
+    octets.flatten().collect()
 }
 
 fn key(plan: &InstancePlan, index: IfIndex) -> RuleKey {
@@ -403,50 +399,46 @@ fn key(plan: &InstancePlan, index: IfIndex) -> RuleKey {
 pub fn rule(setup: &Setup, id: InstanceId, source: Option<IpAddr>) -> Rule {
     let plan = &setup.plan.instances[id.index()];
     let instance = &setup.instances[id.index()];
-    let mut octets = [0; 16];
-    match source {
-        Some(IpAddr::V4(address)) => octets[..4].copy_from_slice(&address.octets()),
-        Some(IpAddr::V6(address)) => octets = address.octets(),
-        None => {}
-    }
+    let first = instance.addresses.iter().find(|address| address.advertised);
+    let flags = match first.map(|first| first.address) {
+        Some(IpAddr::V6(first)) if !first.is_unicast_link_local() => RULE_ANY_FIRST_ADDRESS,
+        _ => 0,
+    };
     Rule {
         slot: id.0,
         row: instance_row(setup, id),
-        source: octets,
+        source: source.map(Address::from).unwrap_or_default(),
         auth_pass: instance.auth_pass.unwrap_or_default(),
         interval: plan.advert_int.get(),
         version: plan.version as u8,
         auth_type: if instance.auth_pass.is_some() { AUTH_PASS } else { AUTH_NONE },
-        flags: 0,
+        flags,
     }
 }
 
 /// What a message that was judged valid says to the engine; by instance, what is `advertised`.
-pub fn input(
-    setup: &Setup,
-    advertised: &[Vec<[u8; 4]>],
-    id: InstanceId,
-    source: IpAddr,
-    message: &[u8],
-) -> Option<Input> {
-    let advert = Advert::parse(message)?;
+pub fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Address, message: &[u8]) -> Option<Input> {
     let plan = setup.plan.instances.get(id.index())?;
+    let advert = Advert::parse(message, plan.family)?;
     // A rule removed while the kernel was reading it may have named another slot.
     if advert.vrid != plan.vrid {
         return None;
     }
     let ours = &advertised[id.index()];
-    let addresses_match = same_addresses(advert.addresses, ours);
+    let addresses_match = match plan.family {
+        Family::V4 => same_addresses::<4>(advert.addresses, ours),
+        Family::V6 => same_addresses::<16>(advert.addresses, ours),
+    };
     let Advert { claim, interval, .. } = advert;
-    Some(Input::Advert(id, Heard { source, claim, interval, addresses_match }))
+    Some(Input::Advert(id, Heard { source: source.ip(plan.family), claim, interval, addresses_match }))
 }
 
-/// Whether two lists have the same addresses, in whatever order.
-fn same_addresses(theirs: &[u8], ours: &[[u8; 4]]) -> bool {
-    if theirs == ours.as_flattened() {
+/// Whether two lists have the same addresses of `N` octets, in whatever order.
+fn same_addresses<const N: usize>(theirs: &[u8], ours: &[u8]) -> bool {
+    if theirs == ours {
         return true;
     }
-    let (theirs, _) = theirs.as_chunks::<4>();
+    let ((theirs, _), (ours, _)) = (theirs.as_chunks::<N>(), ours.as_chunks::<N>());
     theirs.len() == ours.len() && theirs.iter().all(|address| ours.contains(address))
 }
 

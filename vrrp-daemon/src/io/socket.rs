@@ -6,13 +6,13 @@
 
 use std::io;
 use std::mem;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
-use vrrp_common::IfIndex;
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};
 use vrrp_common::wire::ip::{PROTOCOL_VRRP, VRRP_GROUP4};
+use vrrp_common::{Family, IfIndex};
 
 /// Kernel buffer for received adverts: a few thousand, enough for a starved daemon to hear what came meanwhile.
 const RECEIVE_BUFFER: usize = 2 << 20;
@@ -77,10 +77,59 @@ pub fn neighbour(index: IfIndex, ethertype: u16, mac: [u8; 6]) -> LinkAddress {
     address
 }
 
+/// A socket that sends IP packets to wherever the kernel routes them.
+///
+/// Errors: EPERM without CAP_NET_RAW; EAFNOSUPPORT for IPv6 where the kernel has none.
+pub fn routed(family: Family) -> io::Result<OwnedFd> {
+    let domain = match family {
+        Family::V4 => Domain::IPV4,
+        Family::V6 => Domain::IPV6,
+    };
+    // This protocol means that the packet has its header, and nothing is received.
+    let socket = Socket::new_raw(domain, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// A host to route a packet to; a link-local one is on the link of this index.
+pub fn host(address: IpAddr, index: IfIndex) -> SockAddr {
+    match address {
+        IpAddr::V4(address) => SocketAddrV4::new(address, 0).into(),
+        IpAddr::V6(address) => {
+            let scope = if address.is_unicast_link_local() { index.0 } else { 0 };
+            SocketAddrV6::new(address, 0, 0, scope).into()
+        }
+    }
+}
+
+/// A socket address as the kernel wants it.
+pub trait KernelAddress {
+    fn place(&self) -> (*const libc::c_void, libc::socklen_t);
+}
+
+impl KernelAddress for LinkAddress {
+    fn place(&self) -> (*const libc::c_void, libc::socklen_t) {
+        (std::ptr::from_ref(self).cast(), size_of::<Self>() as libc::socklen_t)
+    }
+}
+
+impl KernelAddress for SockAddr {
+    fn place(&self) -> (*const libc::c_void, libc::socklen_t) {
+        (self.as_ptr().cast(), self.len())
+    }
+}
+
+/// What was not sent: how many packets, and why the last of them.
+#[derive(Debug, Default)]
+pub struct Refused {
+    pub packets: u64,
+    pub error: Option<io::Error>,
+}
+
 /// Sends each packet, in order, in as few system calls as there are batches. One that is refused does not hold up the
-/// next; returns how many were refused, and the last error.
-pub fn send_many(socket: impl AsFd, packets: &[(&[u8], LinkAddress)]) -> (usize, Option<io::Error>) {
-    let (mut refused, mut error) = (0, None);
+/// next.
+pub fn send_many<A: KernelAddress>(socket: impl AsFd, packets: &[(&[u8], A)]) -> Refused {
+    let mut refused = Refused::default();
     for batch in packets.chunks(BATCH) {
         let mut sent = 0;
         while sent < batch.len() {
@@ -89,24 +138,25 @@ pub fn send_many(socket: impl AsFd, packets: &[(&[u8], LinkAddress)]) -> (usize,
                 Err(failure) if failure.kind() == io::ErrorKind::Interrupted => {}
                 Err(failure) => {
                     sent += 1;
-                    refused += 1;
-                    error = Some(failure);
+                    refused.packets += 1;
+                    refused.error = Some(failure);
                 }
             }
         }
     }
-    (refused, error)
+    refused
 }
 
 /// One `sendmmsg`; how many packets left, at least one.
-fn send_batch(socket: impl AsFd, packets: &[(&[u8], LinkAddress)]) -> io::Result<usize> {
+fn send_batch<A: KernelAddress>(socket: impl AsFd, packets: &[(&[u8], A)]) -> io::Result<usize> {
     // SAFETY: iovec and mmsghdr are plain C structs for which all zeros is valid.
     let (mut parts, mut messages): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) = unsafe { mem::zeroed() };
     for (((packet, to), part), message) in packets.iter().zip(&mut parts).zip(&mut messages) {
         part.iov_base = packet.as_ptr().cast_mut().cast();
         part.iov_len = packet.len();
-        message.msg_hdr.msg_name = std::ptr::from_ref(to).cast_mut().cast();
-        message.msg_hdr.msg_namelen = size_of::<LinkAddress>() as u32;
+        let (address, length) = to.place();
+        message.msg_hdr.msg_name = address.cast_mut();
+        message.msg_hdr.msg_namelen = length;
         message.msg_hdr.msg_iov = part;
         message.msg_hdr.msg_iovlen = 1;
     }

@@ -290,6 +290,8 @@ pub fn parse_record(record: &[u8]) -> Option<(RecordHead, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use vrrp_common::Address;
+
     use super::*;
 
     #[test]
@@ -308,7 +310,8 @@ mod tests {
 
     #[test]
     fn a_record_is_its_head_and_its_message() {
-        let head = RecordHead { arrival: 1, slot: 2, length: 8, checksum_form: 0, family: 4, source: [7; 16] };
+        let head =
+            RecordHead { arrival: 1, slot: 2, length: 8, checksum_form: 0, family: 6, source: Address::v6([7; 16]) };
         let mut record = bytemuck::bytes_of(&head).to_vec();
         record.extend(*b"messagepadding");
         assert_eq!(parse_record(&record), Some((head, &b"messagep"[..])));
