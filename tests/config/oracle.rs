@@ -22,10 +22,7 @@ const DIFFERENCES: &[(&str, Option<i32>, &str)] = &[
     ("include-missing", Some(6), "2.2.7 takes it for the whole configuration; here the rest is read"),
     ("interface-default", Some(5), "2.2.7 has lost default_interface by then"),
     ("interface-none", Some(5), "2.2.7 does not find its own default"),
-    ("ipv6", Some(0), "not done here yet"),
-    ("ipv6-excluded", Some(0), "not done here yet"),
     ("load-balancing", Some(5), "it checks what we skip"),
-    ("multicast-group", Some(0), "not done here"),
     ("preempt-delay", Some(0), "not done here yet"),
     ("quote-open", Some(5), "2.2.7 drops the command; here it is taken to end with the line, so scripts are run"),
     ("routes", Some(0), "not done here yet"),
@@ -34,7 +31,6 @@ const DIFFERENCES: &[(&str, Option<i32>, &str)] = &[
     ("sync-group", Some(0), "not done here yet"),
     ("track-file", Some(0), "not done here yet"),
     ("typical", None, "2.2.7 ends itself with SIGTERM when it checks a script of another user"),
-    ("unicast", Some(0), "not done here yet"),
     ("vmac", Some(0), "not done here yet"),
 ];
 

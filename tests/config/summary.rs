@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use vrrp_common::wire::ip::vrrp_group;
 use vrrp_daemon::config::Checked;
-use vrrp_daemon::config::setup::{Command, Setup, TrackerKind};
+use vrrp_daemon::config::setup::{Cast, Command, Peer, Setup, TrackerKind};
 use vrrp_daemon::engine::plan::{Subject, Weight};
 
 /// Exit code, setup, findings.
@@ -33,6 +34,17 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         writeln!(out, "{}", if plan.preempt { "" } else { " nopreempt" })?;
         if let Some(source) = router.source {
             writeln!(out, "  source {source}")?;
+        }
+        match &router.cast {
+            Cast::Multicast(group) if *group == vrrp_group(plan.family).ip(plan.family) => {}
+            Cast::Multicast(group) => writeln!(out, "  to {group}")?,
+            Cast::Unicast(unicast) => {
+                let only = if unicast.peers_only { ", from peers only" } else { "" };
+                writeln!(out, "  unicast, ttl {}{only}", unicast.ttl)?;
+                for Peer { address, min_ttl, max_ttl } in &unicast.peers {
+                    writeln!(out, "  peer {address} ttl {min_ttl} to {max_ttl}")?;
+                }
+            }
         }
         if let Some(password) = router.auth_pass {
             writeln!(out, "  password \"{}\"", password.escape_ascii())?;
@@ -107,7 +119,11 @@ pub fn assert_consistent(setup: &Setup, case: &str) {
             }
             assert!(watch.weight.value.abs() <= 253, "{case}");
         }
-        let key = (plan.interface, plan.family, plan.vrid);
+        let heard_at = match router.cast {
+            Cast::Multicast(group) => Some(group),
+            Cast::Unicast(_) => router.source,
+        };
+        let key = (plan.interface, plan.family, plan.vrid, heard_at);
         assert!(!routers.contains(&key), "{case}: {key:?}");
         routers.push(key);
     }

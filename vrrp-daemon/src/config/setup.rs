@@ -65,13 +65,41 @@ pub struct Instance {
     pub name: String,
     /// In configured order; those of the advert first.
     pub addresses: Vec<VirtualAddress>,
-    /// `mcast_src_ip`; otherwise the interface's primary address.
+    /// `mcast_src_ip` or `unicast_src_ip`; otherwise the interface's primary address, of IPv6 its link-local one.
     pub source: Option<IpAddr>,
+    pub cast: Cast,
     /// v2 `auth_pass`, cut to eight octets and padded with zeros.
     pub auth_pass: Option<[u8; 8]>,
     /// How v3 adverts over IPv4 are summed; keepalived's default is the pseudo header.
     pub checksum_form: ChecksumForm,
     pub notify: Notify,
+}
+
+/// Where adverts go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cast {
+    /// To this group.
+    Multicast(IpAddr),
+    Unicast(Box<Unicast>),
+}
+
+/// `unicast_peer` and what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unicast {
+    pub peers: Vec<Peer>,
+    /// `unicast_ttl`, of what we send.
+    pub ttl: u8,
+    /// `check_unicast_src`: adverts of others are refused.
+    pub peers_only: bool,
+}
+
+/// A router that adverts go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    pub address: IpAddr,
+    /// The TTL or hop limit that its adverts must still have, both ends included.
+    pub min_ttl: u8,
+    pub max_ttl: u8,
 }
 
 /// An address that the master holds.

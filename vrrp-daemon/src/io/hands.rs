@@ -9,16 +9,15 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use vrrp_common::wire::arp::gratuitous;
-use vrrp_common::wire::ip::vrrp_group;
 use vrrp_common::wire::ndisc::unsolicited;
-use vrrp_common::{Claim, IfIndex, Priority};
+use vrrp_common::{Claim, Family, IfIndex, Priority};
 
 use super::announce::Announcements;
 use super::netlink::Command;
 use super::ports::Ports;
 use super::socket::{self, Content, Refused, device, host, send_many};
 use super::tx::{Advert, Destination, Packets, Parts};
-use crate::config::setup::Setup;
+use crate::config::setup::{Cast, Setup};
 use crate::engine::event::Event;
 use crate::engine::plan::InstanceId;
 use crate::engine::{Action, Tenure};
@@ -67,7 +66,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
             announcements: Announcements::new(instances),
             packets: socket::packet(Content::Packets)?,
             frames: socket::packet(Content::Frames)?,
-            routed: [None, None],
+            routed: [routed(&setup, Family::V4)?, routed(&setup, Family::V6)?],
             commands,
             tell,
             refused: 0,
@@ -124,11 +123,15 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
         let known = advert.source().filter(|_| claim == Claim::Leaving);
         let (Some(source), Some(link)) = (ports.source(id).or(known), ports.link(plan.interface)) else { return false };
         let instance = &self.setup.instances[id.index()];
+        let (destination, ttl) = match &instance.cast {
+            Cast::Multicast(group) => (Destination::Group(link.index, *group), u8::MAX),
+            Cast::Unicast(unicast) => (Destination::Peers(&unicast.peers), unicast.ttl),
+        };
         let parts = Parts {
             plan,
             source,
-            destination: Destination::Group(link.index, vrrp_group(plan.family).ip(plan.family)),
-            ttl: 255,
+            destination,
+            ttl,
             addresses: &ports.advertised[id.index()],
             auth_pass: instance.auth_pass,
             checksum_form: instance.checksum_form,
@@ -243,6 +246,14 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
             tracing::debug!(refused, %error, "announcements not sent");
         }
     }
+}
+
+/// The socket for unicast peers of a family, where there are any.
+fn routed(setup: &Setup, family: Family) -> io::Result<Option<OwnedFd>> {
+    let mut instances = setup.plan.instances.iter().zip(&setup.instances);
+    let has_peers =
+        instances.any(|(plan, instance)| plan.family == family && matches!(instance.cast, Cast::Unicast(_)));
+    has_peers.then(|| socket::routed(family)).transpose()
 }
 
 /// The frame that tells a link where an address is now: a gratuitous ARP, or an unsolicited neighbour advertisement.

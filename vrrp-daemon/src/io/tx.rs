@@ -14,6 +14,7 @@ use vrrp_common::wire::ip6::ipv6_header;
 use vrrp_common::{Address, Claim, IfIndex};
 
 use super::socket::{LinkAddress, neighbour};
+use crate::config::setup::Peer;
 use crate::engine::plan::InstancePlan;
 
 /// The advert of one instance.
@@ -39,7 +40,7 @@ pub enum Packets {
 pub enum Destination<'a> {
     /// On the link of this index.
     Group(IfIndex, IpAddr),
-    Peers(&'a [IpAddr]),
+    Peers(&'a [Peer]),
 }
 
 /// What an advert is made of, beside the plan.
@@ -79,7 +80,7 @@ impl Advert {
                 Packets::ToGroup(packet(claim, group, parts), to)
             }
             Destination::Peers(peers) => {
-                Packets::ToPeers(peers.iter().map(|&peer| (packet(claim, peer, parts), peer)).collect())
+                Packets::ToPeers(peers.iter().map(|peer| (packet(claim, peer.address, parts), peer.address)).collect())
             }
         };
     }

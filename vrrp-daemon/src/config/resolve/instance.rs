@@ -1,20 +1,20 @@
 //! Virtual routers: defaults, and what contradicts itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::{Centis, Family, Priority, Version, Vrid};
 
+use super::cast::Written;
 use super::{DEFAULT_INTERFACE, Resolver};
 use crate::config::global::{GarpDelay, GarpRepeat};
 use crate::config::instance::{AuthType, Authentication, Instance, Preempt, State};
-use crate::config::setup::{self, Notify};
+use crate::config::setup::{self, Cast, Notify};
 use crate::engine::plan::{GarpPlan, InstancePlan, InterfaceId, Subject, Wanted, Watch, Weight};
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::{At, Items, Met, Named, Outcome, Switch};
 use crate::syntax::source::Span;
-use crate::syntax::value::{Seconds, shown};
+use crate::syntax::value::{Seconds, Whole, shown};
 use crate::track::Use;
 
 impl Resolver<'_> {
@@ -31,7 +31,6 @@ impl Resolver<'_> {
             && !grouped
             && !all_refused
         {
-            self.routers.insert((plan.interface, plan.vrid.get()), router.name.clone());
             self.setup.plan.instances.push(plan);
             self.setup.instances.push(router);
         }
@@ -50,7 +49,12 @@ impl Resolver<'_> {
             virtual_ipaddress_excluded,
             preempt,
             mcast_src_ip,
+            mcast_dst_ip,
             unicast_src_ip,
+            unicast_peer,
+            unicast_ttl,
+            check_unicast_src,
+            unicast_fault_no_peer,
             garp_master_delay,
             garp_master_repeat,
             down_timer_adverts,
@@ -82,19 +86,30 @@ impl Resolver<'_> {
                 self.interface(&default, at)
             }
         };
-        if let Some(other) = vrid.and_then(|vrid| self.routers.get(&(interface, vrid.get())).cloned()) {
+        let family = virtual_ipaddress.items.first().map_or(Family::V4, |first| Family::of(first.value.address));
+        let version = self.version(version, family, &name);
+        let cast = Written {
+            mcast_src_ip,
+            mcast_dst_ip,
+            unicast_src_ip,
+            unicast_peer,
+            unicast_ttl,
+            check_unicast_src,
+            unicast_fault_no_peer,
+        };
+        let (cast, source) = self.cast(cast, family, &name)?;
+        let heard_at = match cast {
+            Cast::Multicast(group) => Some(group),
+            Cast::Unicast(_) => source,
+        };
+        let key = vrid.map(|vrid| (interface, family, vrid, heard_at));
+        if let Some(other) = key.and_then(|key| self.routers.get(&key).cloned()) {
             let message = format!("({name}) has the interface and the virtual_router_id of `{other}`");
             self.found.error(Class::Duplicate, virtual_router_id.map_or(at, |vrid| vrid.at), message).done(LEFT_OUT);
             complete = false;
         }
-
-        let default_version = self.defaults.version.map(|version| version.value);
-        let version = version
-            .map(|version| version.value)
-            .or(default_version)
-            .map_or(Version::V2, |version| Version::new(version.get() as u8).unwrap_or(Version::V2));
         let addresses =
-            self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, (&name, at), interface, version)?;
+            self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, (&name, at), interface, (version, family))?;
         let (wanted, priority) = self.start(state, priority.map(|priority| priority.value.get()), &name, at);
         let advert_int = self.advert_int(advert_int, version, &name);
         let auth_pass = self.auth_pass(authentication, version, &name).ok();
@@ -113,16 +128,11 @@ impl Resolver<'_> {
         };
         let down_timer_adverts = match down_timer_adverts {
             Some(adverts) => adverts,
-            None => self.default(self.defaults.down_timer_adverts, at).unwrap_or(crate::syntax::value::Whole(3)),
+            None => self.default(self.defaults.down_timer_adverts, at).unwrap_or(Whole(3)),
         };
-        if let (Some(source), true) = (unicast_src_ip, foreign.iter().all(|met| met.foreign.name != "unicast_peer")) {
-            let message = format!("({name}) `unicast_src_ip` without unicast peers");
-            let diagnostic = self.found.warning(Class::Conflict, source.at, message);
-            diagnostic.done("adverts go to the multicast group, from this address").hint("write `mcast_src_ip`");
-        }
         let plan = InstancePlan {
             interface,
-            family: Family::V4,
+            family,
             vrid: vrid?,
             version,
             priority,
@@ -137,12 +147,29 @@ impl Resolver<'_> {
         let router = setup::Instance {
             name,
             addresses: addresses.list,
-            source: mcast_src_ip.or(unicast_src_ip).map(|source| IpAddr::V4(source.value)),
+            source,
+            cast,
             auth_pass: auth_pass?,
             checksum_form,
             notify,
         };
+        if complete && let Some(key) = key {
+            self.routers.insert(key, router.name.clone());
+        }
         complete.then_some((plan, router))
+    }
+
+    /// IPv6 has version 3 alone.
+    fn version(&mut self, given: Option<At<Whole<2, 3>>>, family: Family, name: &str) -> Version {
+        if family == Family::V6 {
+            if let Some(At { at, .. }) = given.filter(|given| given.value.get() == 2) {
+                let message = format!("({name}) version 2 has no IPv6");
+                self.found.warning(Class::Conflict, at, message).done("version 3 is used");
+            }
+            return Version::V3;
+        }
+        let given = given.or(self.defaults.version);
+        given.and_then(|version| Version::new(version.value.get() as u8)).unwrap_or(Version::V2)
     }
 
     /// Reports keywords that the virtual router cannot do without.

@@ -2,12 +2,15 @@
 //! cannot be forgotten here.
 
 mod address;
+mod cast;
 mod command;
 mod instance;
 mod tracker;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use vrrp_common::{Family, Vrid};
 
 use super::global::{GlobalDefs, XdpDeliver, XdpMode, XdpUnknownVrid};
 use super::host::Host;
@@ -21,8 +24,6 @@ use crate::syntax::schema::{At, Met, Named, Outcome, Switch};
 use crate::syntax::source::Span;
 use crate::syntax::value::{InterfaceName, Whole};
 
-/// VRRP's group over IPv4 (RFC 9568 section 5.1.1.2).
-const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 /// The interface of a virtual router that names none, as in keepalived.
 const DEFAULT_INTERFACE: &str = "eth0";
 
@@ -65,10 +66,14 @@ struct Resolver<'a> {
     tracker_names: BTreeMap<(&'static str, String), usize>,
     /// Names of virtual routers so far.
     names: BTreeSet<String>,
-    /// Who has an interface and VRID so far.
-    routers: BTreeMap<(InterfaceId, u8), String>,
+    /// Who has an interface, family, VRID and way of adverts so far.
+    routers: BTreeMap<Key, String>,
     warned_of_security: bool,
 }
+
+/// What no two virtual routers can have in common: interface, family, VRID, and the group or the address of ours that
+/// adverts come to.
+type Key = (InterfaceId, Family, Vrid, Option<IpAddr>);
 
 /// What `global_defs` says for virtual routers and scripts that do not say.
 struct Defaults {
@@ -78,6 +83,9 @@ struct Defaults {
     min_garp: Switch,
     down_timer_adverts: Option<At<Whole<1, 100>>>,
     v3_checksum_as_v2: Switch,
+    mcast_group4: Option<Ipv4Addr>,
+    mcast_group6: Option<Ipv6Addr>,
+    check_unicast_src: Switch,
     interface: Option<InterfaceName>,
     script_user: Option<UserName>,
     script_security: bool,
@@ -95,6 +103,8 @@ fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) 
         down_timer_adverts,
         v3_checksum_as_v2,
         mcast_group4,
+        mcast_group6,
+        check_unicast_src,
         rt_priority,
         no_swap,
         default_interface,
@@ -105,11 +115,8 @@ fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) 
         foreign,
     } = global;
     *refused |= refuses_all(&foreign, found);
-    if let Some(group) = mcast_group4.filter(|group| group.value != GROUP) {
-        let message = format!("adverts can only be sent to {GROUP}");
-        found.error(Class::Unsupported, group.at, message).done("no virtual router is set up");
-        *refused = true;
-    }
+    let mcast_group4 = group(mcast_group4, Ipv4Addr::is_multicast, found);
+    let mcast_group6 = group(mcast_group6, Ipv6Addr::is_multicast, found);
     let xdp = Xdp {
         mode: match xdp_mode {
             None | Some(XdpMode::Auto) => setup::XdpMode::Auto,
@@ -134,11 +141,28 @@ fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) 
         min_garp,
         down_timer_adverts,
         v3_checksum_as_v2,
+        mcast_group4,
+        mcast_group6,
+        check_unicast_src,
         interface: default_interface.0,
         script_user: script_user.0,
         script_security: enable_script_security.is_on(),
     };
     (daemon, defaults)
+}
+
+/// A group to send to, unless it is none.
+fn group<A: Copy + std::fmt::Display>(
+    given: Option<At<A>>,
+    is_multicast: fn(&A) -> bool,
+    found: &mut Diagnostics,
+) -> Option<A> {
+    let At { value, at } = given?;
+    if is_multicast(&value) {
+        return Some(value);
+    }
+    found.error(Class::Value, at, format!("{value} is no multicast group")).done("VRRP's own group is used");
+    None
 }
 
 /// Reports keywords that nothing can be set up with.
