@@ -16,7 +16,7 @@ use super::announce::Announcements;
 use super::netlink::Command;
 use super::ports::Ports;
 use super::socket::{self, Content, Refused, device, host, send_many};
-use super::tx::{Advert, Destination, Packets, Parts};
+use super::tx::{Advert, Packets, Parts};
 use crate::config::setup::{Cast, Setup};
 use crate::engine::event::Event;
 use crate::engine::plan::InstanceId;
@@ -123,19 +123,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
         let known = advert.source().filter(|_| claim == Claim::Leaving);
         let (Some(source), Some(link)) = (ports.source(id).or(known), ports.link(plan.interface)) else { return false };
         let instance = &self.setup.instances[id.index()];
-        let (destination, ttl) = match &instance.cast {
-            Cast::Multicast(group) => (Destination::Group(link.index, *group), u8::MAX),
-            Cast::Unicast(unicast) => (Destination::Peers(&unicast.peers), unicast.ttl),
-        };
-        let parts = Parts {
-            plan,
-            source,
-            destination,
-            ttl,
-            addresses: &ports.advertised[id.index()],
-            auth_pass: instance.auth_pass,
-            checksum_form: instance.checksum_form,
-        };
+        let parts = Parts::of(plan, instance, source, link.index, &ports.advertised[id.index()]);
         advert.build(claim, ports.changes, &parts);
         true
     }

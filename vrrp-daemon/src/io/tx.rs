@@ -14,7 +14,7 @@ use vrrp_common::wire::ip6::ipv6_header;
 use vrrp_common::{Address, Claim, IfIndex};
 
 use super::socket::{LinkAddress, neighbour};
-use crate::config::setup::Peer;
+use crate::config::setup::{Cast, Instance, Peer};
 use crate::engine::plan::InstancePlan;
 
 /// The advert of one instance.
@@ -55,6 +55,24 @@ pub struct Parts<'a> {
     pub addresses: &'a [u8],
     pub auth_pass: Option<[u8; 8]>,
     pub checksum_form: ChecksumForm,
+}
+
+impl<'a> Parts<'a> {
+    /// Of an instance that sends from `source`; to a group, on the link of this index.
+    pub fn of(
+        plan: &'a InstancePlan,
+        instance: &'a Instance,
+        source: IpAddr,
+        index: IfIndex,
+        addresses: &'a [u8],
+    ) -> Self {
+        let (destination, ttl) = match &instance.cast {
+            Cast::Multicast(group) => (Destination::Group(index, *group), u8::MAX),
+            Cast::Unicast(unicast) => (Destination::Peers(&unicast.peers), unicast.ttl),
+        };
+        let Instance { auth_pass, checksum_form, .. } = *instance;
+        Self { plan, source, destination, ttl, addresses, auth_pass, checksum_form }
+    }
 }
 
 impl Advert {
