@@ -10,7 +10,6 @@ use vrrp_common::abi::{DEVICE_PASS_UNKNOWN, Device, RuleKey};
 use vrrp_common::classify::{Ingress, classify};
 use vrrp_common::drop::{Disposition, Reason};
 use vrrp_common::wire::advert::MESSAGE_MAX;
-use vrrp_common::wire::ip::vrrp_group;
 use vrrp_common::{Claim, Family, IfIndex, Instant};
 use vrrp_daemon::config::setup::Setup;
 use vrrp_daemon::engine::event::Level;
@@ -20,7 +19,7 @@ use vrrp_daemon::engine::{Action, Announced, Engine, Input, Tenure, Why};
 use vrrp_daemon::io::filter::RuleTable;
 use vrrp_daemon::io::hands::announcement;
 use vrrp_daemon::io::ports;
-use vrrp_daemon::io::tx::{Advert, Destination, Packets, Parts};
+use vrrp_daemon::io::tx::{Advert, Packets, Parts};
 
 use vrrp_tests::quiet::Quiet;
 
@@ -247,15 +246,7 @@ impl<'a> Router<'a> {
         // Who lost its address leaves from the one that its hearers know.
         let known = advert.source().filter(|_| claim == Claim::Leaving);
         let Some(source) = self.sources[id.index()].or(known) else { return };
-        let parts = Parts {
-            plan,
-            source,
-            destination: Destination::Group(index(plan.interface), vrrp_group(plan.family).ip(plan.family)),
-            ttl: 255,
-            addresses: &self.advertised[id.index()],
-            auth_pass: router.auth_pass,
-            checksum_form: router.checksum_form,
-        };
+        let parts = Parts::of(plan, router, source, index(plan.interface), &self.advertised[id.index()]);
         advert.build(claim, 0, &parts);
         let mut send = |packet: &[u8], mac| {
             self.done.push((Some(id), Deed::Advert(Sent { packet: packet.to_vec(), mac })));

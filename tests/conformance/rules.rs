@@ -52,24 +52,19 @@ rules! {
     "FMT-05v2" Must "v2: authentication type, whole seconds, checksum, addresses, and always eight octets of authentication data.";
     "FMT-05v3" Must "v3: four reserved bits, twelve bits of centiseconds, checksum, addresses, and nothing behind them.";
     "FMT-06" Must "Version 2 is for IPv4 alone.";
-    "FMT-07" Must "Over IPv6 the first address is the virtual router's link-local one, and all are of the packet's family."
-        without "IPv6 is judged, and cannot be configured yet"
-        tests "xdp host::the_first_ipv6_address_is_link_local";
+    "FMT-07" Must "Over IPv6 the first address is the virtual router's link-local one, and all are of the packet's family.";
     "FMT-08" May "Addresses are sent in the order in which they are configured.";
     "FMT-09" Must "Fields are big-endian, and the interval is masked to its twelve bits both ways.";
 
     "CK-01" Must "v2: the checksum covers the message with its trailer, without a pseudo header.";
-    "CK-02" Must "v3 over IPv6: the checksum covers the IPv6 pseudo header and the message."
-        without "IPv6 is judged, and cannot be configured yet"
-        tests "xdp host::v2_and_ipv6_have_one_checksum_form";
+    "CK-02" Must "v3 over IPv6: the checksum covers the IPv6 pseudo header and the message.";
     "CK-03" Must "v3 over IPv4 by RFC 9568: the checksum covers the message alone.";
     "CK-04" Ours "v3 over IPv4 as RFC 5798 is deployed: the checksum covers the IPv4 pseudo header and the message.";
     "CK-05" Ours "Either form is accepted of v3 over IPv4, and which one it was is known."
         except "nobody is told yet which one a master uses"
         tests "xdp host::an_advert_is_delivered_with_what_the_daemon_needs";
     "CK-06" Ours "Which form is sent is configured; without a word it is keepalived's.";
-    "CK-07" Must "To a unicast peer the pseudo header has the peer's address, not the group's."
-        without "unicast peers are not done yet: a configuration that names them is refused";
+    "CK-07" Must "To a unicast peer the pseudo header has the peer's address, not the group's.";
 
     "IP-01" Must "TTL and hop limit are 255: sent so, and anything else is discarded.";
     "IP-02" Must "The IP protocol is 112.";
@@ -117,7 +112,7 @@ rules! {
         without "the kernel answers ARP, and the address is set on the master alone; it answers with the card's own MAC, as with keepalived without use_vmac"
         tests "e2e failover::crash_return_and_stop_v3";
     "DP-02" Must "IPv6: neighbour solicitations and router advertisements are the master's, with the virtual MAC."
-        without "IPv6 cannot be configured yet";
+        without "the kernel answers neighbour solicitations, and the address is set on the master alone, with the card's own MAC, as with keepalived without use_vmac. Router advertisements are another daemon's";
     "DP-03" Must "Frames to the virtual MAC are forwarded by the master and dropped by backups."
         without "use_vmac is not done yet: a configuration that asks for it is refused";
     "DP-04" Must "A backup accepts no packets to the virtual addresses; a master as owner, or by accept mode."
@@ -126,7 +121,7 @@ rules! {
     "DP-05" Should "Packets to a virtual address are not forwarded; redirects come from the address that the host used."
         without "the kernel forwards nothing that is for an address of its own, and chooses the source of its redirects";
     "DP-06" Should "Unsolicited neighbour advertisements are accepted in either state."
-        without "IPv6 cannot be configured yet";
+        without "the kernel does, and nothing is changed about it";
     "DP-07" Must "Nothing is announced before the address is there.";
 
     "GA-01" Must "Gratuitous ARP: broadcast, one for each address, sender and target address the virtual one."
@@ -134,7 +129,7 @@ rules! {
         tests "e2e wire::tshark_is_content_with_v3";
 
     "NA-01" Must "Unsolicited neighbour advertisement: router and override set, not solicited, link-layer option, to ff02::1, hop limit 255."
-        without "IPv6 cannot be configured yet; a test beside the code has it octet by octet";
+        except "the link-layer address is the card's own MAC, as keepalived's without use_vmac";
 
     "RX-01" Must "First test: TTL or hop limit 255.";
     "RX-02" Must "The version is known, and the virtual router's.";
@@ -144,9 +139,7 @@ rules! {
     "RX-06" Must "The VRID is configured on the interface and in the family by which it came.";
     "RX-07" Must "The address count is not 0 (erratum 8299).";
     "RX-08" Must "v3: the interval is not 0 (erratum 8301).";
-    "RX-09" Must "IPv6: the first address is link-local (erratum 8300)."
-        without "IPv6 is judged, and cannot be configured yet"
-        tests "xdp host::the_first_ipv6_address_is_link_local";
+    "RX-09" Must "IPv6: the first address is link-local (erratum 8300).";
     "RX-10" Must "v2: the authentication type is the configured one.";
     "RX-11" Must "v2: the interval is ours.";
     "RX-12" May "Other addresses than ours are logged; in v2 RFC 3768 drops what is not the owner's."
