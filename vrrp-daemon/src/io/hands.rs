@@ -18,7 +18,7 @@ use super::lateness::Lateness;
 use super::netlink::Command;
 use super::ports::Ports;
 use super::socket::{self, Content, Refused, device, send_many};
-use super::tx::{Advert, Destination, Packets, Parts};
+use super::tx::{Advert, Packets, Parts};
 use crate::config::setup::{Cast, Setup};
 use crate::engine::event::Event;
 use crate::engine::plan::InstanceId;
@@ -127,19 +127,8 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
         let known = advert.source().filter(|_| claim == Claim::Leaving);
         let (Some(source), Some(link)) = (ports.source(id).or(known), ports.link(plan.interface)) else { return false };
         let instance = &self.setup.instances[id.index()];
-        let (destination, ttl) = match &instance.cast {
-            Cast::Multicast(group) => (Destination::Group(link.index, *group), u8::MAX),
-            Cast::Unicast(unicast) => (Destination::Peers(link.index, &unicast.peers), unicast.ttl),
-        };
-        let parts = Parts {
-            plan,
-            source,
-            destination,
-            ttl,
-            addresses: &ports.advertised[id.index()],
-            auth_pass: instance.auth_pass,
-            checksum_form: instance.checksum_form,
-        };
+        let addresses = &ports.advertised[id.index()];
+        let parts = Parts { plan, instance, source, index: link.index, addresses };
         advert.build(claim, ports.changes, &parts);
         true
     }
@@ -260,7 +249,7 @@ fn routed(setup: &Setup, family: Family) -> io::Result<Option<OwnedFd>> {
 }
 
 /// The frame that tells a link where an address is now: a gratuitous ARP, or an unsolicited neighbour advertisement.
-fn announcement(address: IpAddr, mac: [u8; 6]) -> Vec<u8> {
+pub fn announcement(address: IpAddr, mac: [u8; 6]) -> Vec<u8> {
     match address {
         IpAddr::V4(address) => gratuitous(mac, address.octets()).to_vec(),
         IpAddr::V6(address) => unsolicited(mac, address.octets()).to_vec(),

@@ -393,7 +393,7 @@ impl Ports {
 }
 
 /// The octets of the addresses that an instance's adverts name, as many as the count octet can.
-fn advertised(instance: &Instance) -> Vec<u8> {
+pub fn advertised(instance: &Instance) -> Vec<u8> {
     let advertised = instance.addresses.iter().filter(|address| address.advertised);
     let octets = advertised.take(ADDRESSES_MAX).map(|address| match address.address {
         IpAddr::V4(address) => address.octets().to_vec(),
@@ -427,7 +427,8 @@ pub fn rule(setup: &Setup, id: InstanceId, source: Option<IpAddr>) -> Rule {
     }
 }
 
-fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Address, message: &[u8]) -> Option<Input> {
+/// What a message that was judged valid says to the engine; by instance, what is `advertised`.
+pub fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Address, message: &[u8]) -> Option<Input> {
     let plan = setup.plan.instances.get(id.index())?;
     let advert = Advert::parse(message, plan.family)?;
     // A rule removed while the kernel was reading it may have named another slot.
