@@ -31,6 +31,9 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         write!(out, "priority {} {:?} advert_int {} ", plan.priority, plan.wanted, plan.advert_int)?;
         write!(out, "down after {} garp {} + {:?}", plan.down_adverts, plan.garp.repeat, plan.garp.delay)?;
         writeln!(out, "{}", if plan.preempt { "" } else { " nopreempt" })?;
+        if let Some(phase) = plan.phase {
+            writeln!(out, "  phase {phase:?}")?;
+        }
         if let Some(source) = router.source {
             writeln!(out, "  source {source}")?;
         }

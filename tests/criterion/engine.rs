@@ -25,6 +25,7 @@ fn plan(count: u32) -> Plan {
         priority: Priority::DEFAULT,
         wanted: Wanted::Backup,
         advert_int: Centis::new(10).expect("an interval is not 0"),
+        phase: None,
         down_adverts: 3,
         preempt: true,
         addresses: 1,

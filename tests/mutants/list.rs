@@ -48,7 +48,7 @@ pub const MUTANTS: &[Mutant] = &[
         "self.leave(out);\n        self.enter(now, State::Fault", "self.enter(now, State::Fault"),
     mutant("releases without priority 0", INSTANCE, "self.advertise(Claim::Leaving, out);", ""),
     mutant("a master lets priority 0 pass", INSTANCE,
-        "master.next_advert_at = now + self.plan.advert_int.duration();\n                }", "let _ = master;\n                }"),
+        "master.next_advert_at = self.plan.next_advert_at(now);\n                }", "let _ = master;\n                }"),
     // Timers.
     mutant("a discarded advert resets the wait", INSTANCE,
         "backup.cause = Cause::LowerPriorityMaster;", "backup.cause = Cause::LowerPriorityMaster; backup.heard_at = now;"),
@@ -60,11 +60,11 @@ pub const MUTANTS: &[Mutant] = &[
         "* nanos / 256)", "* nanos / 256 / 10_000_000 * 10_000_000)"),
     mutant("v2's skew is of the interval", TIME, "Version::V2 => Centis::SECOND,", "Version::V2 => interval,"),
     mutant("adverts drift", INSTANCE,
-        "master.next_advert_at = master.next_advert_at + interval * missed + interval;",
+        "master.next_advert_at = self.plan.next_advert_at(master.next_advert_at + interval * missed);",
         "master.next_advert_at = now + interval;"),
     mutant("makes up for missed adverts", INSTANCE,
-        "master.next_advert_at = master.next_advert_at + interval * missed + interval;",
-        "master.next_advert_at = master.next_advert_at + interval;"),
+        "master.next_advert_at = self.plan.next_advert_at(master.next_advert_at + interval * missed);",
+        "let _ = missed; master.next_advert_at = self.plan.next_advert_at(master.next_advert_at);"),
     mutant("an older arrival shortens the wait", INSTANCE, "backup.heard_at = backup.heard_at.max(now);", "backup.heard_at = now;"),
     mutant("deadlines out of order", AGENDA, "if self.heap[place] <= self.heap[least] {", "if self.heap[place] > self.heap[least] {"),
     // Answers.

@@ -86,6 +86,9 @@ fn draw(rng: &mut Rng, tracing: bool) -> (World, Nanos) {
             instance.preempt = !rng.chance(patient);
             instance.addresses = rng.between(0, 3) as u32;
             instance.down_adverts = rng.pick(&[2, 3, 3, 3, 4]);
+            if rng.chance(15) {
+                instance.phase = Some(instance.advert_int.duration() * rng.below(16) as u32 / 16);
+            }
             if rng.chance(8) {
                 instance.priority = Priority::OWNER;
                 instance.wanted = rng.pick(&[Wanted::Master, Wanted::Backup]);
@@ -129,6 +132,7 @@ pub fn instance(version: Version, interval: u16) -> InstancePlan {
         priority: Priority::DEFAULT,
         wanted: Wanted::Backup,
         advert_int: Centis::new(interval).expect("an interval"),
+        phase: None,
         down_adverts: 3,
         preempt: true,
         addresses: 1,

@@ -91,7 +91,17 @@ impl Group {
     }
 
     fn master_since(&self, at: Nanos) -> Expected {
-        Expected::Master { next_advert_at: at + self.interval(), answered_at: at }
+        Expected::Master { next_advert_at: self.next_advert(at), answered_at: at }
+    }
+
+    /// The first instant after an advert at which the next is due.
+    fn next_advert(&self, at: Nanos) -> Nanos {
+        let interval = self.interval();
+        match self.plan.phase.map(|phase| phase.as_nanos() as Nanos) {
+            None => at + interval,
+            Some(phase) if at < phase => phase,
+            Some(phase) => phase + ((at - phase) / interval + 1) * interval,
+        }
     }
 }
 
@@ -243,7 +253,7 @@ impl Watcher {
                     must!(adverts.len() == usize::from(!limited), "{} answers to a weaker advert", adverts.len());
                     let answered_at = if limited { answered_at } else { at };
                     let restarts = theirs == 0 && !limited;
-                    let next_advert_at = if restarts { at + group.interval() } else { next_advert_at };
+                    let next_advert_at = if restarts { group.next_advert(at) } else { next_advert_at };
                     Expected::Master { next_advert_at, answered_at }
                 }
             }

@@ -243,7 +243,7 @@ impl Instance {
                 if self.answer(now, out)
                     && let State::Master(master) = &mut self.state
                 {
-                    master.next_advert_at = now + self.plan.advert_int.duration();
+                    master.next_advert_at = self.plan.next_advert_at(now);
                 }
                 return;
             }
@@ -304,7 +304,7 @@ impl Instance {
                 if master.next_advert_at <= now {
                     let interval = self.plan.advert_int.duration();
                     let missed = (now.since(master.next_advert_at).as_nanos() / interval.as_nanos()) as u32;
-                    master.next_advert_at = master.next_advert_at + interval * missed + interval;
+                    master.next_advert_at = self.plan.next_advert_at(master.next_advert_at + interval * missed);
                     self.stats.advert_missed += u64::from(missed);
                     self.advertise(Claim::Serving(self.effective), out);
                 }
@@ -363,7 +363,7 @@ impl Instance {
         self.tenure.0 = self.tenure.0.wrapping_add(1);
         out.install(self.tenure);
         let master = Master {
-            next_advert_at: now + self.plan.advert_int.duration(),
+            next_advert_at: self.plan.next_advert_at(now),
             answered_at: Some(now),
             told: None,
             garp: Garp::new(self.plan.addresses),

@@ -53,6 +53,7 @@ fn instance() -> InstancePlan {
         priority: priority(100),
         wanted: Wanted::Backup,
         advert_int: Centis::SECOND,
+        phase: None,
         down_adverts: 3,
         preempt: true,
         addresses: 2,

@@ -286,6 +286,7 @@ mod tests {
             priority: Priority::DEFAULT,
             wanted: Wanted::Backup,
             advert_int: Centis::SECOND,
+            phase: None,
             down_adverts: 3,
             preempt: true,
             addresses: 2,

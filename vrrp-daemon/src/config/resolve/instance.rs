@@ -128,6 +128,7 @@ impl Resolver<'_> {
             priority,
             wanted,
             advert_int,
+            phase: None,
             down_adverts: down_timer_adverts.get() as u8,
             preempt: self.preempt(preempt, priority, wanted, &name),
             addresses: addresses.list.len() as u32,

@@ -4,6 +4,7 @@
 mod address;
 mod command;
 mod instance;
+mod phase;
 mod tracker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,7 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
     }
     resolver.unused_trackers();
     resolver.setup.plan.interfaces = resolver.setup.interfaces.len() as u32;
+    phase::spread(&mut resolver.setup.plan.instances);
     resolver.setup
 }
 

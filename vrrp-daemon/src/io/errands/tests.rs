@@ -27,6 +27,7 @@ fn setup(script: Command, notify: Notify) -> Setup {
         priority: Priority::DEFAULT,
         wanted: Wanted::Backup,
         advert_int: vrrp_common::Centis::SECOND,
+        phase: None,
         down_adverts: 3,
         preempt: true,
         addresses: 0,
