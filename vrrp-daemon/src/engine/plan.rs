@@ -26,6 +26,8 @@ index! {
     InterfaceId;
     /// Index into [`Plan::trackers`].
     TrackerId;
+    /// Index into [`Plan::groups`].
+    GroupId;
 }
 
 /// Everything the engine needs to know of a configuration.
@@ -35,6 +37,15 @@ pub struct Plan {
     pub interfaces: u32,
     pub trackers: Vec<TrackerPlan>,
     pub instances: Vec<InstancePlan>,
+    /// keepalived `vrrp_sync_group`, by [`GroupId`].
+    pub groups: Vec<GroupPlan>,
+}
+
+/// Instances that change state together. What the group tracks, each of its members watches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupPlan {
+    /// One or more, each of this group alone.
+    pub members: Vec<InstanceId>,
 }
 
 /// One virtual router of one address family.
@@ -64,9 +75,31 @@ pub struct InstancePlan {
     pub garp: GarpPlan,
     /// What makes it fault, or changes its priority. Its own interface is one of these, unless `dont_track_primary`.
     pub watches: Vec<Watch>,
+    /// The sync group it is a member of.
+    pub group: Option<GroupId>,
 }
 
 impl InstancePlan {
+    /// What keepalived makes of one that says nothing else. It has no addresses and watches nothing.
+    pub fn new(interface: InterfaceId, vrid: Vrid, version: Version) -> Self {
+        Self {
+            interface,
+            family: Family::V4,
+            vrid,
+            version,
+            priority: Priority::DEFAULT,
+            wanted: Wanted::Backup,
+            advert_int: Centis::SECOND,
+            phase: None,
+            down_adverts: 3,
+            preempt: true,
+            addresses: 0,
+            garp: GarpPlan::default(),
+            watches: Vec::new(),
+            group: None,
+        }
+    }
+
     /// When the advert after one that leaves at `now` is due: within one interval, and on the grid of its phase if it
     /// has one.
     pub fn next_advert_at(&self, now: Instant) -> Instant {

@@ -9,15 +9,15 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use vrrp_common::wire::arp::{GARP_LENGTH, gratuitous};
 use vrrp_common::wire::ip::VRRP_GROUP4;
-use vrrp_common::{Claim, IfIndex, Priority};
+use vrrp_common::{Claim, IfIndex};
 
 use super::announce::Announcements;
 use super::netlink::Command;
+use super::notify::Told;
 use super::ports::Ports;
 use super::socket::{self, ipv4_address, link_address, send_many};
 use super::tx::{Advert, Parts};
 use crate::config::setup::Setup;
-use crate::engine::event::Event;
 use crate::engine::plan::{InstanceId, InterfaceId};
 use crate::engine::{Action, Tenure};
 
@@ -49,7 +49,7 @@ pub struct Hands<T> {
     pub refused: u64,
 }
 
-impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
+impl<T: FnMut(Told)> Hands<T> {
     /// `tell` hears of every event.
     pub fn new(setup: Arc<Setup>, commands: mpsc::Sender<Command>, tell: T) -> io::Result<Self> {
         let instances = setup.instances.len();
@@ -90,7 +90,8 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
                 }
                 // The driver has seen to it: it knows the advert.
                 Action::Absorb { .. } => {}
-                Action::Tell { id, event, effective } => (self.tell)(id, event, effective),
+                Action::Tell { id, event, effective } => (self.tell)(Told::Instance(id, event, effective)),
+                Action::TellGroup { id, event } => (self.tell)(Told::Group(id, event)),
             }
         }
         Ok(())

@@ -34,26 +34,15 @@ pub fn spread(instances: &mut [InstancePlan]) {
 mod tests {
     use std::time::Duration;
 
-    use vrrp_common::{Family, Priority, Version, Vrid};
+    use vrrp_common::{Version, Vrid};
 
     use super::*;
-    use crate::engine::plan::{GarpPlan, InterfaceId, Wanted};
+    use crate::engine::plan::InterfaceId;
 
     fn instance(interface: u32, interval: u16) -> InstancePlan {
         InstancePlan {
-            interface: InterfaceId(interface),
-            family: Family::V4,
-            vrid: Vrid::new(1).unwrap(),
-            version: Version::V3,
-            priority: Priority::DEFAULT,
-            wanted: Wanted::Backup,
             advert_int: Centis::new(interval).unwrap(),
-            phase: None,
-            down_adverts: 3,
-            preempt: true,
-            addresses: 1,
-            garp: GarpPlan::default(),
-            watches: Vec::new(),
+            ..InstancePlan::new(InterfaceId(interface), Vrid::new(1).unwrap(), Version::V3)
         }
     }
 

@@ -90,6 +90,7 @@ fn daemon(dir: &Dir, test: impl FnOnce(PathBuf) + Send + 'static) {
                             now,
                             interfaces: vec![],
                             instances: vec![],
+                            groups: vec![],
                         });
                     }
                     Request::Reload { reply } => drop(reply.send(Err("line 1: no".into()))),
