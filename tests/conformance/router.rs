@@ -234,6 +234,8 @@ impl<'a> Router<'a> {
                 (id, Deed::Announce { address, rounds, frame })
             }
             Action::Absorb { id, on } => (id, Deed::Absorb(on)),
+            // Groups are keepalived's own: no rule of the RFCs is about them.
+            Action::TellGroup { .. } => return,
             Action::Tell { id, event, .. } => return self.told.push((id, event.level(), event.to_string())),
         };
         self.done.push((Some(id), deed));
