@@ -169,14 +169,7 @@ mod tests {
     use crate::testing::{Dir, shell, wait_until_gone};
 
     fn setup(notify: Notify) -> Arc<Setup> {
-        let instance = Instance {
-            name: "VI_1".into(),
-            addresses: Vec::new(),
-            source: None,
-            auth_pass: None,
-            checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
-            notify,
-        };
+        let instance = Instance { name: "VI_1".into(), notify, ..Default::default() };
         Arc::new(Setup { instances: vec![instance], ..Setup::default() })
     }
 

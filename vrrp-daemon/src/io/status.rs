@@ -304,10 +304,7 @@ mod tests {
         setup.instances.push(setup::Instance {
             name: "VI_6".into(),
             addresses: vec![address("fe80::1"), address("2001:db8::1")],
-            source: None,
-            auth_pass: None,
-            checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
-            notify: Default::default(),
+            ..Default::default()
         });
         setup
     }

@@ -9,7 +9,7 @@ use vrrp_common::{Centis, Family, Priority, Version, Vrid};
 use super::{DEFAULT_INTERFACE, Resolver};
 use crate::config::global::{GarpDelay, GarpRepeat};
 use crate::config::instance::{AuthType, Authentication, Instance, Preempt, State};
-use crate::config::setup::{self, Notify};
+use crate::config::setup::{self, Destination, Notify};
 use crate::engine::plan::{GarpPlan, InstancePlan, InterfaceId, Subject, Wanted, Watch, Weight};
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::{At, Items, Met, Named, Outcome, Switch};
@@ -138,6 +138,7 @@ impl Resolver<'_> {
             name,
             addresses: addresses.list,
             source: mcast_src_ip.or(unicast_src_ip).map(|source| IpAddr::V4(source.value)),
+            destination: Destination::default(),
             auth_pass: auth_pass?,
             checksum_form,
             notify,

@@ -35,14 +35,7 @@ fn setup(script: Command, notify: Notify) -> Setup {
             .map(|subject| Watch { subject, weight: Weight::default() })
             .into(),
     });
-    setup.instances.push(Instance {
-        name: "VI_1".into(),
-        addresses: Vec::new(),
-        source: None,
-        auth_pass: None,
-        checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
-        notify,
-    });
+    setup.instances.push(Instance { name: "VI_1".into(), notify, ..Default::default() });
     setup
 }
 
