@@ -66,7 +66,7 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
             let Weight { value, reverse } = watch.weight;
             writeln!(out, "  watch {subject} weight {value}{}", if reverse { " reverse" } else { "" })?;
         }
-        let notify = &router.notify;
+        let Some(notify) = &router.notify else { continue };
         let hooks = [
             ("master", &notify.master),
             ("backup", &notify.backup),

@@ -2,7 +2,7 @@
 //!
 //! Tables are indexed by the plan's ids.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use vrrp_common::wire::checksum::ChecksumForm;
 
@@ -71,7 +71,8 @@ pub struct Instance {
     pub auth_pass: Option<[u8; 8]>,
     /// How v3 adverts over IPv4 are summed; keepalived's default is the pseudo header.
     pub checksum_form: ChecksumForm,
-    pub notify: Notify,
+    /// None for most.
+    pub notify: Option<Box<Notify>>,
 }
 
 /// An address that the master holds.
@@ -83,9 +84,9 @@ pub struct VirtualAddress {
     /// `dev`; otherwise the instance's interface.
     pub interface: InterfaceId,
     /// `brd`: none, given, or `+` (all host bits one).
-    pub broadcast: Option<IpAddr>,
+    pub broadcast: Option<Ipv4Addr>,
     /// `label`, of IPv4 addresses.
-    pub label: Option<String>,
+    pub label: Option<Box<str>>,
     /// `scope` as the kernel's number; 0 is global.
     pub scope: u8,
     /// In the advert; `false` for `virtual_ipaddress_excluded`.

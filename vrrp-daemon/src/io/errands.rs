@@ -44,7 +44,7 @@ pub fn disable_unusable(setup: &mut Setup) {
         }
     }
     for instance in &mut setup.instances {
-        let Notify { master, backup, fault, stop, any } = &mut instance.notify;
+        let Some(Notify { master, backup, fault, stop, any }) = instance.notify.as_deref_mut() else { continue };
         for (script, keyword) in [
             (master, "notify_master"),
             (backup, "notify_backup"),

@@ -81,7 +81,7 @@ impl Notifier {
         log::event(&setting.name, &event, effective);
         let Some(state) = entered(&event) else { return };
         // Most instances have no script: nothing to queue.
-        if setting.notify == Notify::default() {
+        if setting.notify.is_none() {
             return;
         }
         let notice = Notice { setup: self.setup.clone(), instance, state, priority: effective };
@@ -114,7 +114,8 @@ pub async fn run(mut notices: Receiver<Notice>, stop: impl Future<Output = ()>) 
         };
         let Some(Notice { setup, instance, state, priority }) = notice else { break };
         let instance = &setup.instances[instance.index()];
-        for (command, more) in scripts(&instance.notify, &instance.name, state, priority) {
+        let Some(notify) = &instance.notify else { continue };
+        for (command, more) in scripts(notify, &instance.name, state, priority) {
             while running.len() >= RUNNING {
                 running.join_next().await;
             }
@@ -175,7 +176,7 @@ mod tests {
             source: None,
             auth_pass: None,
             checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
-            notify,
+            notify: Some(Box::new(notify)),
         };
         Arc::new(Setup { instances: vec![instance], ..Setup::default() })
     }

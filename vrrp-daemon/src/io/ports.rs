@@ -85,8 +85,8 @@ pub fn rows(setup: &Setup) -> u32 {
 }
 
 impl Ports {
-    /// `xdp` is the loaded program, or why there is none.
-    pub fn new(setup: Arc<Setup>, xdp: Result<Xdp, String>) -> std::io::Result<Self> {
+    /// Without a program, until it is loaded.
+    pub fn new(setup: Arc<Setup>) -> std::io::Result<Self> {
         let mut ports: Vec<Port> = Vec::new();
         ports.resize_with(setup.interfaces.len(), || Port {
             link: None,
@@ -99,7 +99,7 @@ impl Ports {
         Ok(Self {
             ports,
             sockets: Sockets::new()?,
-            xdp,
+            xdp: Err("the XDP program is being loaded".into()),
             detached: Vec::new(),
             rules: RuleTable::default(),
             sources: vec![None; setup.instances.len()],
@@ -161,6 +161,18 @@ impl Ports {
         sum
     }
 
+    /// Takes up the program, or why there is none. Until then the raw sockets hear everything, and after it what is still
+    /// in them.
+    pub fn load(&mut self, xdp: Result<Xdp, String>) {
+        self.xdp = xdp;
+        for id in (0..self.ports.len() as u32).map(InterfaceId) {
+            let Some(link) = self.link(id) else { continue };
+            self.attach(id, link.index);
+            self.set_device(id, &link);
+            self.set_rules(id);
+        }
+    }
+
     /// Takes in what an interface is now; appends what the engine must know, sources before the interface itself.
     pub fn link_is(&mut self, id: InterfaceId, link: Option<Link>, inputs: &mut Vec<Input>) {
         let before = std::mem::replace(&mut self.ports[id.index()].link, link);
@@ -170,6 +182,7 @@ impl Ports {
             if let Some(index) = new {
                 self.by_index.insert(index, id);
                 self.open(id, index);
+                self.attach(id, index);
             }
         }
         if let Some(link) = link {
@@ -205,11 +218,10 @@ impl Ports {
     }
 
     fn open(&mut self, id: InterfaceId, index: IfIndex) {
-        let name = &self.setup.interfaces[id.index()];
-        let used = !self.ports[id.index()].instances.is_empty();
-        if !used {
+        if self.ports[id.index()].instances.is_empty() {
             return;
         }
+        let name = &self.setup.interfaces[id.index()];
         match socket::vrrp_ipv4(name, index) {
             Ok(socket) => {
                 if let Err(error) = self.sockets.insert(id, socket) {
@@ -218,6 +230,13 @@ impl Ports {
             }
             Err(error) => tracing::error!("cannot open a VRRP socket on {name}: {error}"),
         }
+    }
+
+    fn attach(&mut self, id: InterfaceId, index: IfIndex) {
+        if self.ports[id.index()].instances.is_empty() {
+            return;
+        }
+        let name = &self.setup.interfaces[id.index()];
         let path = match &mut self.xdp {
             Ok(xdp) => match xdp.attach(index.0, mode(self.setup.daemon.xdp.mode)) {
                 Ok(attached) => Path::Xdp(attached),

@@ -23,6 +23,28 @@ pub fn check() -> Result<(), String> {
     }
 }
 
+/// Octets from which on memory comes from the kernel, and is given back to it, piece by piece.
+const LARGE: i32 = 128 << 10;
+
+/// Has the allocator keep little of what is free. By itself it learns from the largest piece that was ever freed, which
+/// is the kernel's BTF, how much to keep; and what it keeps is locked.
+pub fn keep_little() {
+    // SAFETY: it changes no memory that we can see.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+    }
+}
+
+/// Has the allocator give back what is free.
+pub fn return_memory() {
+    // SAFETY: it touches free memory alone.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// What this configuration asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Urgency {
@@ -41,20 +63,23 @@ impl Urgency {
 
     /// For the whole process, before its threads start. What the kernel refuses is logged; the protocol runs all the same.
     pub fn prepare(&mut self) {
-        if self.lock_memory {
-            // Only what is in use: pages never touched cost nothing.
-            // SAFETY: it changes no memory that we can see.
-            if unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) } != 0 {
-                let error = std::io::Error::last_os_error();
-                tracing::warn!(%error, "cannot lock memory; a page fault may delay an advert (CAP_IPC_LOCK)");
-            }
-        }
         let micros = RUNAWAY.as_micros() as u64;
         if self.priority.is_some()
             && let Err(error) = setrlimit(Resource::RLIMIT_RTTIME, micros, micros)
         {
             tracing::warn!(%error, "cannot limit real-time work; running without real-time priority");
             self.priority = None;
+        }
+    }
+
+    /// For the whole process, when it has what it needs. What the kernel refuses is logged.
+    pub fn lock(self) {
+        // Only what is in use: pages never touched cost nothing.
+        let flags = libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT;
+        // SAFETY: it changes no memory that we can see.
+        if self.lock_memory && unsafe { libc::mlockall(flags) } != 0 {
+            let error = std::io::Error::last_os_error();
+            tracing::warn!(%error, "cannot lock memory; a page fault may delay an advert (CAP_IPC_LOCK)");
         }
     }
 

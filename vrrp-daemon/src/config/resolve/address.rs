@@ -104,7 +104,7 @@ impl Resolver<'_> {
         if interface != own && !no_track {
             out.watched.insert(interface);
         }
-        let broadcast = broadcast.map(IpAddr::V4);
+        let label = label.map(String::into_boxed_str);
         out.list.push(VirtualAddress { address, prefix, interface, broadcast, label, scope, advertised });
         true
     }

@@ -140,7 +140,7 @@ impl Resolver<'_> {
             source: mcast_src_ip.or(unicast_src_ip).map(|source| IpAddr::V4(source.value)),
             auth_pass: auth_pass?,
             checksum_form,
-            notify,
+            notify: (notify != Notify::default()).then(|| Box::new(notify)),
         };
         complete.then_some((plan, router))
     }
