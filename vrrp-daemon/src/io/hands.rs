@@ -68,7 +68,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
         })
     }
 
-    /// Does all of `actions`; the adverts first, since others wait for them.
+    /// Does all of `actions`; the adverts first, since others wait for them, and what is told last, since nobody does.
     pub fn perform(&mut self, actions: &mut Vec<Action>, ports: &Ports) -> anyhow::Result<()> {
         for action in &*actions {
             if let Action::Advertise { id, claim } = *action {
@@ -76,9 +76,9 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
             }
         }
         self.send_adverts(ports);
-        for action in actions.drain(..) {
-            match action {
-                Action::Advertise { .. } => {}
+        for action in &*actions {
+            match *action {
+                Action::Advertise { .. } | Action::Tell { .. } => {}
                 Action::Install { id, tenure } => self.wish(id, Some(tenure))?,
                 Action::Release { id } => {
                     self.announcements.forget(id);
@@ -90,7 +90,11 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
                 }
                 // The driver has seen to it: it knows the advert.
                 Action::Absorb { .. } => {}
-                Action::Tell { id, event, effective } => (self.tell)(id, event, effective),
+            }
+        }
+        for action in actions.drain(..) {
+            if let Action::Tell { id, event, effective } = action {
+                (self.tell)(id, event, effective);
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Logging that never waits: lines go to stderr through a bounded queue, and what does not fit is counted.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -54,7 +54,8 @@ pub fn start(detail: u8) -> anyhow::Result<Log> {
     // The writer's thread takes no signals: one for the process would find it the only thread that does not wait for
     // them, and end the daemon in the middle of its stop.
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-    let (writer, log) = queue(std::io::stderr(), QUEUE);
+    // Written when nothing more waits: of thousands of lines at once, many with one call.
+    let (writer, log) = queue(BufWriter::new(std::io::stderr()), QUEUE);
     before.thread_set_mask()?;
     let lines = Lines { journal: stderr_is_journal() };
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).event_format(lines).with_writer(writer);
