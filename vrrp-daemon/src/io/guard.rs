@@ -43,7 +43,7 @@ impl Guard {
         ensure!(threads == 1, "the guard process must be started before {} threads are", threads - 1);
         // While nobody shares the table of descriptors, too: else enlarging it costs a pause of the kernel's, some 10 ms.
         let (pipe, end) = std::io::pipe().context("cannot open a pipe")?;
-        let end = released_first(end);
+        let end = released_first(end, LAST);
         // SAFETY: this thread is the only one, as was seen above: there is no lock that the child could find held.
         match unsafe { fork() }.context("cannot start the guard process")? {
             ForkResult::Parent { child } => Ok(Self { process: child, pipe: Some(end), untold: String::new() }),
@@ -51,6 +51,15 @@ impl Guard {
                 drop(end);
                 std::process::exit(live(pipe));
             }
+        }
+    }
+
+    /// Says that the daemon may have so many open files: the pipe is the last of them then, too.
+    pub fn outnumber(&mut self, files: u64) {
+        let last = i32::try_from(files).unwrap_or(i32::MAX).saturating_sub(1);
+        // Not without need: now that there are threads, it costs the kernel's pause.
+        if last > LAST {
+            self.pipe = self.pipe.take().map(|pipe| released_first(pipe, last));
         }
     }
 
@@ -93,8 +102,8 @@ impl Guard {
 }
 
 /// The same pipe by a descriptor of a high number; by its own where so many are not allowed.
-fn released_first(pipe: PipeWriter) -> PipeWriter {
-    match nix::fcntl::fcntl(&pipe, FcntlArg::F_DUPFD_CLOEXEC(LAST)) {
+fn released_first(pipe: PipeWriter, last: i32) -> PipeWriter {
+    match nix::fcntl::fcntl(&pipe, FcntlArg::F_DUPFD_CLOEXEC(last)) {
         // SAFETY: the descriptor was made a line above, and nobody else knows of it.
         Ok(raw) => PipeWriter::from(unsafe { OwnedFd::from_raw_fd(raw) }),
         Err(_) => pipe,

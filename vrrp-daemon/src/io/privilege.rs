@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::capabilities;
 use crate::config::setup::Setup;
@@ -14,6 +14,13 @@ const PRIORITY: u8 = 50;
 /// Real-time work without a pause after which the kernel ends the daemon, rather than let it hold a processor for ever.
 const RUNAWAY: Duration = Duration::from_secs(1);
 
+/// Open files beside those of interfaces: scripts that run, connections, the program's maps, the guard's pipe.
+const FILES: u64 = 512;
+/// Of an interface: its socket, and the link of the program on it.
+const FILES_OF_INTERFACE: u64 = 2;
+/// Octets from which on memory comes from the kernel, and is given back to it, piece by piece.
+const LARGE: i32 = 128 << 10;
+
 /// In one line what the daemon cannot do without and does not have.
 pub fn check() -> Result<(), String> {
     match capabilities::missing(&[capabilities::NET_ADMIN, capabilities::NET_RAW]) {
@@ -22,9 +29,6 @@ pub fn check() -> Result<(), String> {
         Err(error) => Err(format!("cannot tell which capabilities there are: {error:#}")),
     }
 }
-
-/// Octets from which on memory comes from the kernel, and is given back to it, piece by piece.
-const LARGE: i32 = 128 << 10;
 
 /// Has the allocator keep little of what is free. By itself it learns from the largest piece that was ever freed, which
 /// is the kernel's BTF, how much to keep; and what it keeps is locked.
@@ -43,6 +47,21 @@ pub fn return_memory() {
     unsafe {
         libc::malloc_trim(0);
     }
+}
+
+/// Allows as many open files as so many interfaces may need, and returns that number. What the kernel refuses is logged;
+/// the first interfaces work all the same.
+pub fn allow_files(interfaces: usize) -> u64 {
+    let needed = FILES + FILES_OF_INTERFACE * interfaces as u64;
+    // An error says that there is no limit to be known.
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((needed, needed));
+    if soft < needed && setrlimit(Resource::RLIMIT_NOFILE, needed, hard.max(needed)).is_err() {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+        tracing::warn!(
+            "only {hard} open files are allowed, and {needed} may be needed; raise LimitNOFILE or `ulimit -n`"
+        );
+    }
+    needed
 }
 
 /// What this configuration asks for.

@@ -79,7 +79,7 @@ pub struct Places {
 }
 
 /// Runs until a signal says otherwise.
-pub fn run(mut setup: Setup, guard: Guard, places: &Places) -> Result<(), Failure> {
+pub fn run(mut setup: Setup, mut guard: Guard, places: &Places) -> Result<(), Failure> {
     if setup.instances.is_empty() {
         let text = "the configuration has no virtual router that could run; `vrrpd -t` says why";
         return Err(Failure::Configuration(text.into()));
@@ -93,6 +93,7 @@ pub fn run(mut setup: Setup, guard: Guard, places: &Places) -> Result<(), Failur
     let socket = Socket::bind(&places.run_dir)?;
     let _pid_file = places.pid_file.as_deref().map(PidFile::create).transpose()?;
     errands::disable_unusable(&mut setup);
+    guard.outnumber(privilege::allow_files(setup.interfaces.len()));
     let setup = Arc::new(setup);
     let (inbox, messages) = mpsc::channel(driver::INBOX);
     let reports = inbox.clone();

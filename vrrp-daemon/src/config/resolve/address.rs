@@ -15,6 +15,9 @@ use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::{At, Items};
 use crate::syntax::source::Span;
 
+/// Addresses of one virtual router, advertised or not. keepalived has no bound of its own.
+const ADDRESSES: usize = 1000;
+
 /// The addresses that a virtual router holds.
 pub struct Addresses {
     /// Those of the advert first.
@@ -36,6 +39,12 @@ impl Resolver<'_> {
         version: Version,
     ) -> Option<Addresses> {
         let mut out = Addresses { list: Vec::new(), watched: BTreeSet::new(), known: BTreeSet::new() };
+        if let Some(beyond) = advertised.items.iter().chain(&excluded.items).nth(ADDRESSES) {
+            let message = format!("({name}) has more than {ADDRESSES} addresses");
+            let diagnostic = self.found.error(Class::Limit, beyond.at, message).done(LEFT_OUT);
+            diagnostic.hint("put them into several vrrp_instances");
+            return None;
+        }
         let mut refused = false;
         let first_is_ipv6 = advertised.items.first().is_some_and(|first| first.value.address.is_ipv6());
         let mut count = 0;
@@ -94,8 +103,9 @@ impl Resolver<'_> {
         }
         let interface = match dev {
             Some(dev) => self.interface(&dev.0, at),
-            None => own,
+            None => Some(own),
         };
+        let Some(interface) = interface else { return false };
         if !out.known.insert((address, interface)) {
             let message = format!("({name}) `{address}` is there a second time");
             self.found.warning(Class::Duplicate, at, message).done("the first one counts");

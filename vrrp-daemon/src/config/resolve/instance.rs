@@ -81,7 +81,7 @@ impl Resolver<'_> {
                 self.found.notice(Class::Incomplete, at, message);
                 self.interface(&default, at)
             }
-        };
+        }?;
         if let Some(other) = vrid.and_then(|vrid| self.routers.get(&(interface, vrid.get())).cloned()) {
             let message = format!("({name}) has the interface and the virtual_router_id of `{other}`");
             self.found.error(Class::Duplicate, virtual_router_id.map_or(at, |vrid| vrid.at), message).done(LEFT_OUT);
@@ -102,7 +102,7 @@ impl Resolver<'_> {
         let watches = {
             let own = dont_track_primary.0.is_none();
             let devs = &addresses.watched;
-            self.watches(interface, own, devs, track_interface, track_script, priority, &name)
+            self.watches(interface, own, devs, track_interface, track_script, priority, &name)?
         };
         let notify = Notify {
             master: self.notification(notify_master, &format!("({name}) notify_master")),
@@ -282,6 +282,7 @@ impl Resolver<'_> {
         }
     }
 
+    /// `None`: the virtual router is left out, reported.
     #[expect(clippy::too_many_arguments, reason = "each is a keyword of its own")]
     fn watches(
         &mut self,
@@ -292,14 +293,14 @@ impl Resolver<'_> {
         scripts: Items<Use>,
         priority: Priority,
         name: &str,
-    ) -> Vec<Watch> {
+    ) -> Option<Vec<Watch>> {
         let mut watches = Vec::new();
         let (mut watched, mut checked) = (BTreeSet::new(), BTreeSet::new());
         if own_watched {
             watches.push(Watch { subject: Subject::Interface(own), weight: Weight::default() });
         }
         for used in interfaces.items {
-            let id = self.interface(&used.value.name, used.at);
+            let id = self.interface(&used.value.name, used.at)?;
             if id == own {
                 let message = format!("({name}) its own interface `{}` is tracked anyway", used.value.name);
                 self.found.warning(Class::Duplicate, used.at, message).done("the line is skipped");
@@ -322,7 +323,7 @@ impl Resolver<'_> {
                 watches.push(Watch { subject: Subject::Interface(dev), weight: Weight::default() });
             }
         }
-        watches
+        Some(watches)
     }
 
     /// Whether something is to be watched, and from now on is; if not, reports why.
