@@ -91,11 +91,11 @@ const ARROWS: &[Arrow] = &[
 const ALLOWED: &[(&str, &str, &str)] = &[
     ("vrrp-daemon/src/engine/snapshot.rs", "Result<", "serde's signature"),
     ("vrrp-daemon/src/io/driver.rs", "Engine::new", "it holds the engine"),
-    ("vrrp-daemon/src/io/guard.rs", "unsafe {", "signal(2), before there are threads"),
+    ("vrrp-daemon/src/io/guard.rs", "unsafe {", "fork(2) and signal(2), before there are threads"),
     (
         "vrrp-daemon/src/io/privilege.rs",
         "unsafe {",
-        "sched_setscheduler(2), setpriority(2) and mlockall(2) are not wrapped",
+        "sched_setscheduler(2), setpriority(2), mlockall(2) and mallopt(3) are not wrapped",
     ),
     ("vrrp-daemon/src/io/readiness.rs", "unsafe {", "AsyncFd's registration"),
     ("vrrp-daemon/src/io/socket.rs", "unsafe {", "sendmmsg(2) and socket addresses are not wrapped"),

@@ -13,6 +13,7 @@ const RELEASE: &str = "v2.2.7 ";
 /// Cases whose exit code is ours and not keepalived's: the case, keepalived's code (`None`: it never ends, or dies by
 /// a signal), and why.
 const DIFFERENCES: &[(&str, Option<i32>, &str)] = &[
+    ("addresses-too-many", Some(0), "it has no bound of its own"),
     ("addresses-twice", Some(0), "2.2.7 does not notice; later releases do"),
     ("auth-ah", Some(0), "not done here"),
     ("checksum", Some(5), "the keyword is newer than 2.2.7"),

@@ -81,12 +81,16 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
             let Weight { value, reverse } = watch.weight;
             writeln!(out, "  watch {subject} weight {value}{}", if reverse { " reverse" } else { "" })?;
         }
-        hooks(&router.notify, out)?;
+        if let Some(notify) = &router.notify {
+            hooks(notify, out)?;
+        }
     }
     for (group, plan) in groups.iter().zip(&plan.groups) {
         let members: Vec<_> = plan.members.iter().map(|id| instances[id.index()].name.as_str()).collect();
         writeln!(out, "group {}: {}", group.name, members.join(" "))?;
-        hooks(&group.notify, out)?;
+        if let Some(notify) = &group.notify {
+            hooks(notify, out)?;
+        }
     }
     Ok(())
 }

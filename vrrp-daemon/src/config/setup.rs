@@ -2,7 +2,7 @@
 //!
 //! Tables are indexed by the plan's ids.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use vrrp_common::wire::checksum::ChecksumForm;
@@ -88,7 +88,8 @@ pub struct Instance {
     pub auth_pass: Option<[u8; 8]>,
     /// How v3 adverts over IPv4 are summed; keepalived's default is the pseudo header.
     pub checksum_form: ChecksumForm,
-    pub notify: Notify,
+    /// None for most.
+    pub notify: Option<Box<Notify>>,
 }
 
 /// Where adverts go, and where those of others come to.
@@ -134,9 +135,9 @@ pub struct VirtualAddress {
     /// `dev`; otherwise the instance's interface.
     pub interface: InterfaceId,
     /// `brd`: none, given, or `+` (all host bits one).
-    pub broadcast: Option<IpAddr>,
+    pub broadcast: Option<Ipv4Addr>,
     /// `label`, of IPv4 addresses.
-    pub label: Option<String>,
+    pub label: Option<Box<str>>,
     /// `scope` as the kernel's number; 0 is global.
     pub scope: u8,
     /// In the advert; `false` for `virtual_ipaddress_excluded`.
@@ -147,7 +148,7 @@ pub struct VirtualAddress {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     pub name: String,
-    pub notify: Notify,
+    pub notify: Option<Box<Notify>>,
 }
 
 /// Commands run when the state changes.
@@ -159,6 +160,13 @@ pub struct Notify {
     pub stop: Option<Command>,
     /// `notify`: on every change, with four arguments appended.
     pub any: Option<Command>,
+}
+
+impl Notify {
+    /// Boxed, unless it says nothing: most say nothing.
+    pub fn if_any(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
 }
 
 /// What is watched by the host side for the engine.

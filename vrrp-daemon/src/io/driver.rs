@@ -18,7 +18,7 @@ use super::notify::Told;
 use super::observe::{Held, observe};
 use super::ports::{Ports, Unchanged};
 use super::readiness::Readiness;
-use super::xdp::{RING_RECORDS, Ring};
+use super::xdp::{RING_RECORDS, Ring, Xdp};
 use crate::config::setup::Setup;
 use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};
 use crate::engine::snapshot::StateName;
@@ -28,6 +28,8 @@ use crate::engine::{Action, Engine, Input};
 pub const INBOX: usize = 1024;
 /// Messages taken in one turn.
 const TURN: usize = 4096;
+/// What room for is kept from turn to turn: one in which all instances change their state needs many times more.
+const KEPT: usize = 1024;
 /// Packets of the raw sockets in one turn that make a flood,
 const CROWD: usize = 64;
 /// and how long they then wait for the next: one wake-up for many, and time for others.
@@ -91,28 +93,21 @@ impl<T: FnMut(Told)> Driver<T> {
     /// Must be called inside the runtime that will run it.
     pub fn new(
         setup: Arc<Setup>,
-        mut ports: Ports,
+        ports: Ports,
         hands: Hands<T>,
         inbox: mpsc::Receiver<Message>,
     ) -> std::io::Result<Self> {
-        let ring = match ports.take_ring() {
-            Some(ring) => {
-                let ready = Readiness::of(&ring)?;
-                Some((ring, ready))
-            }
-            None => None,
-        };
         let engine = Engine::new(&setup.plan, clock::now());
         let (heard, actions) = Default::default();
         let deadline = Deadline::new()?;
         let instances = setup.instances.len();
-        let held = Held::new(instances);
+        let held = Held::new(&setup);
         Ok(Self {
             setup,
             engine,
             ports,
             hands,
-            ring,
+            ring: None,
             held,
             deadline,
             inbox,
@@ -133,6 +128,18 @@ impl<T: FnMut(Told)> Driver<T> {
         for (link, id) in links.into_iter().zip((0..).map(InterfaceId)) {
             self.take(Message::Network(Report::Link { id, link }))?;
         }
+        Ok(())
+    }
+
+    /// Takes up the XDP program, or why there is none.
+    pub fn load(&mut self, xdp: Result<Xdp, String>) -> std::io::Result<()> {
+        self.ports.load(xdp);
+        if let Some(ring) = self.ports.take_ring() {
+            let ready = Readiness::of(&ring)?;
+            self.ring = Some((ring, ready));
+        }
+        let ids = (0..self.setup.interfaces.len() as u32).map(InterfaceId);
+        ids.filter_map(|id| self.ports.program_link(id)).for_each(|link| self.hands.keep(link));
         Ok(())
     }
 
@@ -241,6 +248,8 @@ impl<T: FnMut(Told)> Driver<T> {
         self.hands.perform(&mut self.actions, &self.ports)?;
         self.hands.lateness.end_turn();
         self.hands.announce(&self.ports);
+        self.actions.shrink_to(KEPT);
+        self.heard.shrink_to(KEPT);
         Ok(())
     }
 

@@ -78,7 +78,7 @@ impl<T: FnMut(Told)> Hands<T> {
         })
     }
 
-    /// Does all of `actions`; the adverts first, since others wait for them.
+    /// Does all of `actions`; the adverts first, since others wait for them, and what is told last, since nobody does.
     pub fn perform(&mut self, actions: &mut Vec<Action>, ports: &Ports) -> anyhow::Result<()> {
         for action in &*actions {
             if let Action::Advertise { id, claim } = *action {
@@ -86,9 +86,9 @@ impl<T: FnMut(Told)> Hands<T> {
             }
         }
         self.send_adverts();
-        for action in actions.drain(..) {
-            match action {
-                Action::Advertise { .. } => {}
+        for action in &*actions {
+            match *action {
+                Action::Advertise { .. } | Action::Tell { .. } | Action::TellGroup { .. } => {}
                 Action::Install { id, tenure } => self.wish(id, Some(tenure))?,
                 Action::Release { id } => {
                     self.announcements.forget(id);
@@ -100,8 +100,13 @@ impl<T: FnMut(Told)> Hands<T> {
                 }
                 // The driver has seen to it: it knows the advert.
                 Action::Absorb { .. } => {}
+            }
+        }
+        for action in actions.drain(..) {
+            match action {
                 Action::Tell { id, event, effective } => (self.tell)(Told::Instance(id, event, effective)),
                 Action::TellGroup { id, event } => (self.tell)(Told::Group(id, event)),
+                _ => {}
             }
         }
         Ok(())

@@ -87,8 +87,8 @@ pub fn rows(setup: &Setup) -> u32 {
 }
 
 impl Ports {
-    /// `xdp` is the loaded program, or why there is none.
-    pub fn new(setup: Arc<Setup>, mut xdp: Result<Xdp, String>) -> std::io::Result<Self> {
+    /// Without a program, until it is loaded.
+    pub fn new(setup: Arc<Setup>) -> std::io::Result<Self> {
         let mut ports: Vec<Port> = Vec::new();
         ports.resize_with(setup.interfaces.len(), || Port {
             link: None,
@@ -98,14 +98,11 @@ impl Ports {
         for (plan, id) in setup.plan.instances.iter().zip((0..).map(InstanceId)) {
             ports[plan.interface.index()].instances.push(id);
         }
-        if let Ok(xdp) = &mut xdp {
-            filter::peers(&setup).for_each(|(key, peer)| note(xdp.set_peer(key, &peer)));
-        }
         Ok(Self {
             ports,
             sockets: Sockets::new()?,
             changes: 0,
-            xdp,
+            xdp: Err("the XDP program is being loaded".into()),
             detached: Vec::new(),
             rules: RuleTable::new(filter::peers(&setup)),
             sources: vec![None; setup.instances.len()],
@@ -165,6 +162,22 @@ impl Ports {
         sum
     }
 
+    /// Takes up the program, or why there is none. Until then the raw sockets hear everything, and after it what is still
+    /// in them.
+    pub fn load(&mut self, xdp: Result<Xdp, String>) {
+        self.xdp = xdp;
+        if let Ok(xdp) = &mut self.xdp {
+            filter::peers(&self.setup).for_each(|(key, peer)| note(xdp.set_peer(key, &peer)));
+        }
+        for id in (0..self.ports.len() as u32).map(InterfaceId) {
+            let Some(link) = self.link(id) else { continue };
+            self.attach(id, link.index);
+            // In this order: on a device that has its entry, what has no rule may be dropped.
+            self.set_rules(id);
+            self.set_device(id, &link);
+        }
+    }
+
     /// Takes in what an interface is now; appends what the engine must know, sources before the interface itself.
     pub fn link_is(&mut self, id: InterfaceId, link: Option<Link>, inputs: &mut Vec<Input>) {
         self.changes = self.changes.wrapping_add(1);
@@ -175,10 +188,8 @@ impl Ports {
             if let Some(index) = new {
                 self.by_index.insert(index, id);
                 self.open(id, index);
+                self.attach(id, index);
             }
-        }
-        if let Some(link) = link {
-            self.set_device(id, &link);
         }
         for instance in self.ports[id.index()].instances.clone() {
             let own = link.and_then(|link| match self.setup.plan.instances[instance.index()].family {
@@ -190,6 +201,9 @@ impl Ports {
             inputs.push(Input::Source { id: instance, address: source });
         }
         self.set_rules(id);
+        if let Some(link) = link {
+            self.set_device(id, &link);
+        }
         self.stands_on(id, before.and_then(|link| link.lower), link.and_then(|link| link.lower));
         inputs.push(Input::Interface { id, up: link.is_some_and(|link| link.up) });
     }
@@ -213,17 +227,23 @@ impl Ports {
     }
 
     fn open(&mut self, id: InterfaceId, index: IfIndex) {
-        let name = &self.setup.interfaces[id.index()];
-        let used = !self.ports[id.index()].instances.is_empty();
-        if !used {
+        if self.ports[id.index()].instances.is_empty() {
             return;
         }
+        let name = &self.setup.interfaces[id.index()];
         for (family, groups) in self.groups(id) {
             let opened = socket::vrrp(family, name, index, &groups);
             if let Err(error) = opened.and_then(|socket| self.sockets.insert(id, family, socket)) {
                 tracing::error!("cannot open a VRRP socket of {family:?} on {name}: {error}");
             }
         }
+    }
+
+    fn attach(&mut self, id: InterfaceId, index: IfIndex) {
+        if self.ports[id.index()].instances.is_empty() {
+            return;
+        }
+        let name = &self.setup.interfaces[id.index()];
         let path = match &mut self.xdp {
             Ok(xdp) => match xdp.attach(index.0, mode(self.setup.daemon.xdp.mode)) {
                 Ok(attached) => Path::Xdp(attached),

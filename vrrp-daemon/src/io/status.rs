@@ -253,7 +253,7 @@ fn instance(setup: &Setup, index: usize, seen: &ObservedInstance, now: Instant, 
     });
     let addresses = setting.addresses.iter().enumerate().map(|(number, virtual_address)| Address {
         address: format!("{}/{}", virtual_address.address, virtual_address.prefix),
-        held: seen.held.contains(&(number as u32)),
+        held: seen.held.binary_search(&(number as u32)).is_ok(),
     });
     Instance {
         name: setting.name.clone(),

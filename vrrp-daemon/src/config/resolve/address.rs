@@ -18,6 +18,8 @@ use crate::syntax::source::Span;
 
 /// IPv6 addresses that an advert carries: as many as fit an Ethernet frame's 1500 octets.
 const ADDRESSES6_MAX: usize = (1500 - IPV6_HEADER - HEADER) / 16;
+/// Addresses of one virtual router, advertised or not. keepalived has no bound of its own.
+const ADDRESSES: usize = 1000;
 
 /// The addresses that a virtual router holds.
 pub struct Addresses {
@@ -40,6 +42,12 @@ impl Resolver<'_> {
         (version, family): (Version, Family),
     ) -> Option<Addresses> {
         let mut out = Addresses { list: Vec::new(), watched: BTreeSet::new(), known: BTreeSet::new() };
+        if let Some(beyond) = advertised.items.iter().chain(&excluded.items).nth(ADDRESSES) {
+            let message = format!("({name}) has more than {ADDRESSES} addresses");
+            let diagnostic = self.found.error(Class::Limit, beyond.at, message).done(LEFT_OUT);
+            diagnostic.hint("put them into several vrrp_instances");
+            return None;
+        }
         let mut refused = false;
         let (other, most) = match family {
             Family::V4 => ("IPv4", ADDRESSES_MAX),
@@ -111,8 +119,9 @@ impl Resolver<'_> {
         });
         let interface = match dev {
             Some(dev) => self.interface(&dev.0, at),
-            None => own,
+            None => Some(own),
         };
+        let Some(interface) = interface else { return false };
         if !out.known.insert((address, interface)) {
             let message = format!("({name}) `{address}` is there a second time");
             self.found.warning(Class::Duplicate, at, message).done("the first one counts");
@@ -121,7 +130,7 @@ impl Resolver<'_> {
         if interface != own && !no_track {
             out.watched.insert(interface);
         }
-        let broadcast = broadcast.map(IpAddr::V4);
+        let label = label.map(String::into_boxed_str);
         out.list.push(VirtualAddress { address, prefix, interface, broadcast, label, scope, advertised });
         true
     }

@@ -89,7 +89,7 @@ impl Resolver<'_> {
                 self.found.notice(Class::Incomplete, at, message);
                 self.interface(&default, at)
             }
-        };
+        }?;
         let family = virtual_ipaddress.items.first().map_or(Family::V4, |first| Family::of(first.value.address));
         let version = self.version(version, family, &name);
         let written = Written {
@@ -126,7 +126,7 @@ impl Resolver<'_> {
             priority,
             group,
         };
-        let watches = self.watches(&watcher, track_interface, track_script);
+        let watches = self.watches(&watcher, track_interface, track_script)?;
         let notify = Notify {
             master: self.notification(notify_master, &format!("({name}) notify_master")),
             backup: self.notification(notify_backup, &format!("({name}) notify_backup")),
@@ -161,7 +161,7 @@ impl Resolver<'_> {
             destination,
             auth_pass: auth_pass?,
             checksum_form,
-            notify,
+            notify: notify.if_any(),
         };
         if complete && let Some(key) = key {
             self.routers.insert(key, router.name.clone());

@@ -28,6 +28,8 @@ use crate::syntax::schema::{At, Met, Named, Outcome, Switch};
 use crate::syntax::source::Span;
 use crate::syntax::value::{InterfaceName, Whole};
 
+/// Interfaces of a configuration. keepalived has no bound of its own.
+const INTERFACES: usize = 4096;
 /// The interface of a virtual router that names none, as in keepalived.
 const DEFAULT_INTERFACE: &str = "eth0";
 
@@ -202,10 +204,17 @@ fn load_balancing(root: &[Met], global: &GlobalDefs, instances: &[Named<Instance
 }
 
 impl Resolver<'_> {
-    /// The id of an interface. One that does not exist now is reported at its first mention.
-    fn interface(&mut self, name: &str, at: Span) -> InterfaceId {
+    /// The id of an interface. One that does not exist now is reported at its first mention. `None`: there are too many,
+    /// and the virtual router is left out, reported.
+    fn interface(&mut self, name: &str, at: Span) -> Option<InterfaceId> {
         if let Some(&id) = self.interfaces.get(name) {
-            return id;
+            return Some(id);
+        }
+        if self.setup.interfaces.len() == INTERFACES {
+            let message = format!("interface `{name}` is one more than the {INTERFACES} that a configuration may have");
+            let diagnostic = self.found.error(Class::Limit, at, message).done(instance::LEFT_OUT);
+            diagnostic.hint("run it in a second vrrpd, with a configuration and a --run-dir of its own");
+            return None;
         }
         if !self.setup.daemon.dynamic_interfaces && !self.host.has_interface(name) {
             let message = format!("interface `{name}` does not exist");
@@ -216,7 +225,7 @@ impl Resolver<'_> {
         let id = InterfaceId(self.setup.interfaces.len() as u32);
         self.setup.interfaces.push(name.to_owned());
         self.interfaces.insert(name.to_owned(), id);
-        id
+        Some(id)
     }
 
     /// A default of `global_defs`, if it was there before the virtual router: keepalived copies it on reading that.
