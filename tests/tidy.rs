@@ -92,7 +92,11 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("vrrp-daemon/src/engine/snapshot.rs", "Result<", "serde's signature"),
     ("vrrp-daemon/src/io/driver.rs", "Engine::new", "it holds the engine"),
     ("vrrp-daemon/src/io/guard.rs", "unsafe {", "signal(2), before there are threads"),
-    ("vrrp-daemon/src/io/privilege.rs", "unsafe {", "sched_setscheduler(2) and mlockall(2) are not wrapped"),
+    (
+        "vrrp-daemon/src/io/privilege.rs",
+        "unsafe {",
+        "sched_setscheduler(2), setpriority(2) and mlockall(2) are not wrapped",
+    ),
     ("vrrp-daemon/src/io/readiness.rs", "unsafe {", "AsyncFd's registration"),
     ("vrrp-daemon/src/io/socket.rs", "unsafe {", "sendmmsg(2) and socket addresses are not wrapped"),
     ("vrrp-daemon/src/io/xdp/link.rs", "unsafe {", "bpf(2) is not wrapped"),

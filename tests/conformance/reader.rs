@@ -250,6 +250,10 @@ impl Host for Anywhere {
         true
     }
 
+    fn has_cpu(&self, _cpu: u16) -> bool {
+        true
+    }
+
     fn program(&self, _program: &str, _run_as: RunAs) -> Program {
         Program { runnable: true, writable: None }
     }

@@ -97,6 +97,8 @@ pub enum Family {
 }
 
 impl Family {
+    pub const ALL: [Self; 2] = [Self::V4, Self::V6];
+
     pub const fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(_) => Self::V4,

@@ -3,6 +3,7 @@
 //! Tables are indexed by the plan's ids.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use vrrp_common::wire::checksum::ChecksumForm;
 
@@ -27,13 +28,25 @@ pub struct Setup {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Daemon {
     pub router_id: Option<String>,
-    /// `vrrp_rt_priority`, 1 to 99.
-    pub rt_priority: Option<u8>,
-    /// `vrrp_no_swap`.
-    pub no_swap: bool,
+    pub scheduling: Scheduling,
     /// `dynamic_interfaces`: an interface that does not exist may come later.
     pub dynamic_interfaces: bool,
     pub xdp: Xdp,
+}
+
+/// How the protocol's threads get their time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scheduling {
+    /// `vrrp_rt_priority`, 1 to 99.
+    pub rt_priority: Option<u8>,
+    /// `vrrp_rlimit_rttime`: real-time work without a pause after which the kernel ends the daemon.
+    pub rt_time: Option<Duration>,
+    /// `vrrp_priority`, -20 to 19.
+    pub nice: Option<i8>,
+    /// `vrrp_cpu_affinity`; empty is all CPUs.
+    pub cpus: Vec<u16>,
+    /// `vrrp_no_swap`.
+    pub no_swap: bool,
 }
 
 /// Our own keywords `xdp_mode`, `xdp_unknown_vrid` and `xdp_deliver`.

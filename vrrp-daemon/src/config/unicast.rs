@@ -35,7 +35,7 @@ impl FromItem for Peer {
                     let message = format!("unknown option `{unknown}` of peer {address}");
                     let done = "the rest of the line is skipped";
                     let diagnostic = found.error(Class::Value, option.span, message).done(done);
-                    if let Some(near) = suggest::nearest(unknown, ["min_ttl", "max_ttl"].into_iter()) {
+                    if let Some(near) = suggest::nearest(unknown, ["min_ttl", "max_ttl"]) {
                         diagnostic.hint(format!("did you mean `{near}`?"));
                     }
                     break;

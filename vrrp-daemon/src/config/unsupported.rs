@@ -61,8 +61,8 @@ foreign! {
             | "checker_rlimit_rtime" | "checker_process_name" | "lvs_process_name" LoadBalancing "";
         "bfd_priority" | "bfd_rt_priority" | "bfd_no_swap" | "bfd_cpu_affinity" | "bfd_rlimit_rttime"
             | "bfd_rlimit_rtime" | "bfd_process_name" Skipped "there is no BFD process";
-        "vrrp_priority" | "vrrp_cpu_affinity" | "vrrp_rlimit_rttime" | "vrrp_rlimit_rtime" | "max_auto_priority"
-            | "min_auto_priority_delay" Skipped "scheduling follows vrrp_rt_priority and the shortest interval";
+        "max_auto_priority" | "min_auto_priority_delay" Skipped
+            "real-time priority does not wait for lateness: short intervals have it from the start";
         "notify_fifo" | "notify_fifo_script" | "vrrp_notify_fifo" | "vrrp_notify_fifo_script"
             | "vrrp_notify_priority_changes" | "fifo_write_vrrp_states_on_reload" Skipped "no FIFO is written";
         "startup_script" | "startup_script_timeout" | "shutdown_script" | "shutdown_script_timeout" Skipped

@@ -17,7 +17,6 @@ use super::netlink::links::Link;
 use super::observe::{Held, observe};
 use super::ports::{Ports, Unchanged};
 use super::readiness::Readiness;
-use super::rx;
 use super::xdp::{RING_RECORDS, Ring};
 use crate::config::setup::Setup;
 use crate::engine::event::Event;
@@ -147,10 +146,16 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         self.turn()?;
         loop {
             let due = self.next_due();
-            self.rest(due);
+            let sleeps = self.rest(due);
             self.deadline.set(due)?;
             let message = tokio::select! {
-                result = self.deadline.reached() => { result?; None }
+                result = self.deadline.reached() => {
+                    result?;
+                    if let Some(due) = due.filter(|_| sleeps) {
+                        self.hands.lateness.woke(due, clock::now());
+                    }
+                    None
+                }
                 result = readable(&self.ring) => { result?; None }
                 result = self.ports.sockets.readable(), if !self.crowded => { result?; None }
                 message = self.inbox.recv() => Some(message),
@@ -169,17 +174,19 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
     }
 
     /// Sleeps for an instant when there was no time to for long: a thread with real-time priority that does not is ended
-    /// by the kernel (`privilege.rs`), and on a machine that cannot keep up there is always something due.
-    fn rest(&mut self, due: Option<Instant>) {
+    /// by the kernel (`privilege.rs`), and on a machine that cannot keep up there is always something due. Whether there is
+    /// time to sleep until then.
+    fn rest(&mut self, due: Option<Instant>) -> bool {
         let now = clock::now();
         let busy = due.is_some_and(|due| due <= now);
         if busy && now.since(self.rested_at) < UNBROKEN {
-            return;
+            return false;
         }
         if busy {
             std::thread::sleep(Duration::from_micros(1));
         }
         self.rested_at = now;
+        !busy
     }
 
     /// Whether the stop is done.
@@ -217,8 +224,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
             self.more = taken == RING_RECORDS;
         }
         let heard = &mut self.heard;
-        let packets = self.ports.drain_sockets(|at, input| heard.push(Heard { at, input, advert: None }))?;
-        self.more |= packets >= rx::PACKETS;
+        let packets = self.ports.drain_sockets(now, |at, input| heard.push(Heard { at, input, advert: None }))?;
         self.crowded = packets > CROWD;
         let mut heard = std::mem::take(&mut self.heard);
         for Heard { at, input, advert } in heard.drain(..) {
@@ -229,8 +235,11 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         }
         self.heard = heard;
         self.see_waiting(now);
+        let lateness = &mut self.hands.lateness;
+        self.engine.adverts_due(now, |id, at, why| lateness.is_due(id, at, why));
         self.decide(now, Input::Deadline, None);
         self.hands.perform(&mut self.actions, &self.ports)?;
+        self.hands.lateness.end_turn();
         self.hands.announce(&self.ports);
         Ok(())
     }
@@ -317,7 +326,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         // Whoever asked may have gone.
         match request {
             Request::Status { reply } => {
-                let _ = reply.send(observe(&self.setup, &self.engine, &self.ports, &self.held));
+                let _ = reply.send(observe(&self.setup, &self.engine, &self.ports, &self.held, &self.hands.lateness));
             }
             Request::Reload { reply } => {
                 let _ = reply.send(Err("this version does not reload; restart it to apply a new configuration".into()));

@@ -95,6 +95,10 @@ impl Host for System {
         nix::net::if_::if_nametoindex(name).is_ok()
     }
 
+    fn has_cpu(&self, number: u16) -> bool {
+        Path::new(&format!("/sys/devices/system/cpu/cpu{number}")).is_dir()
+    }
+
     fn program(&self, program: &str, run_as: RunAs) -> Program {
         let Some((path, found)) = find(program, run_as) else { return Program::default() };
         debug_assert!(found.is_file());

@@ -10,12 +10,14 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use vrrp_common::wire::arp::gratuitous;
 use vrrp_common::wire::ndisc::unsolicited;
-use vrrp_common::{Claim, Family, IfIndex, Priority};
+use vrrp_common::{Claim, Family, Priority};
 
 use super::announce::Announcements;
+use super::clock;
+use super::lateness::Lateness;
 use super::netlink::Command;
 use super::ports::Ports;
-use super::socket::{self, Content, Refused, device, host, send_many};
+use super::socket::{self, Content, Refused, device, send_many};
 use super::tx::{Advert, Packets, Parts};
 use crate::config::setup::{Cast, Setup};
 use crate::engine::event::Event;
@@ -49,6 +51,7 @@ pub struct Hands<T> {
     routed: [Option<OwnedFd>; 2],
     commands: mpsc::Sender<Command>,
     tell: T,
+    pub lateness: Lateness,
     /// Sends that the kernel refused since the start.
     pub refused: u64,
 }
@@ -69,6 +72,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
             routed: [routed(&setup, Family::V4)?, routed(&setup, Family::V6)?],
             commands,
             tell,
+            lateness: Lateness::new(instances),
             refused: 0,
             setup,
         })
@@ -81,7 +85,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
                 self.advertise(id, claim, ports);
             }
         }
-        self.send_adverts(ports);
+        self.send_adverts();
         for action in actions.drain(..) {
             match action {
                 Action::Advertise { .. } => {}
@@ -106,7 +110,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
     fn advertise(&mut self, id: InstanceId, claim: Claim, ports: &Ports) {
         // Two in one turn, a last one and a priority 0 say: the second must not overwrite the first.
         if self.is_due[id.index()] {
-            self.send_adverts(ports);
+            self.send_adverts();
         }
         if !self.adverts[id.index()].stands(claim, ports.changes) && !self.build(id, claim, ports) {
             return;
@@ -128,18 +132,14 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
         true
     }
 
-    fn send_adverts(&mut self, ports: &Ports) {
+    fn send_adverts(&mut self) {
         let (mut by_link, mut routed): (Vec<_>, [Vec<_>; 2]) = Default::default();
         for id in &self.due {
-            let index = || {
-                let interface = self.setup.plan.instances[id.index()].interface;
-                ports.link(interface).map_or(IfIndex(0), |link| link.index)
-            };
             match self.adverts[id.index()].packets() {
-                Packets::ToGroup(packet, to) => by_link.push((&packet[..], *to)),
+                Packets::ToGroup(packet, to) => by_link.push((&packet[..], to)),
                 Packets::ToPeers(packets) => {
-                    for (packet, peer) in packets {
-                        routed[usize::from(peer.is_ipv6())].push((&packet[..], host(*peer, index())));
+                    for (packet, to) in packets {
+                        routed[usize::from(to.is_ipv6())].push((&packet[..], to));
                     }
                 }
             }
@@ -147,6 +147,9 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
         let mut refused = vec![send_many(&self.packets, &by_link)];
         for (socket, packets) in self.routed.iter().zip(&routed) {
             refused.extend(socket.as_ref().map(|socket| send_many(socket, packets)));
+        }
+        if refused.iter().all(|refused| refused.packets == 0) {
+            self.lateness.sent(self.due.iter().copied(), clock::now());
         }
         for Refused { packets, error } in refused {
             self.refused += packets;

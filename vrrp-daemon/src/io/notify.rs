@@ -165,7 +165,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::config::setup::Instance;
+    use crate::config::setup::{Cast, Instance};
     use crate::testing::{Dir, shell, wait_until_gone};
 
     fn setup(notify: Notify) -> Arc<Setup> {
@@ -173,6 +173,7 @@ mod tests {
             name: "VI_1".into(),
             addresses: Vec::new(),
             source: None,
+            cast: Cast::Multicast([224, 0, 0, 18].into()),
             auth_pass: None,
             checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
             notify,

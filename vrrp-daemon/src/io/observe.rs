@@ -7,6 +7,7 @@ use vrrp_common::abi::CounterRow;
 use vrrp_common::drop::Reason;
 
 use super::clock;
+use super::lateness::Lateness;
 use super::netlink::Report;
 use super::ports::{Path, Ports};
 use super::status::{Observed, ObservedInstance, ObservedInterface, ObservedXdp};
@@ -37,7 +38,7 @@ impl Held {
     }
 }
 
-pub fn observe(setup: &Arc<Setup>, engine: &Engine, ports: &Ports, held: &Held) -> Observed {
+pub fn observe(setup: &Arc<Setup>, engine: &Engine, ports: &Ports, held: &Held, lateness: &Lateness) -> Observed {
     let interfaces = (0..setup.interfaces.len() as u32).map(InterfaceId).map(|id| {
         let link = ports.link(id);
         ObservedInterface {
@@ -56,11 +57,12 @@ pub fn observe(setup: &Arc<Setup>, engine: &Engine, ports: &Ports, held: &Held) 
         // The engine does not hear of those that the kernel absorbed; they were received all the same.
         snapshot.stats.advert_rcvd += counters[Reason::OkAbsorbed as usize];
         let held = held.0[id.index()].iter().copied().collect();
-        ObservedInstance { snapshot, held, drops: drops(&counters) }
+        ObservedInstance { snapshot, held, drops: drops(&counters), latest: lateness.worst(id) }
     });
     Observed {
         setup: Arc::clone(setup),
         now: clock::now(),
+        lateness: lateness.measured(),
         interfaces: interfaces.collect(),
         instances: instances.collect(),
     }

@@ -10,7 +10,7 @@ use vrrp_common::abi::{
     AUTH_NONE, AUTH_PASS, CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, RULE_ANY_FIRST_ADDRESS,
     RULE_VLAN_AMBIGUOUS, RecordHead, Rule, RuleKey,
 };
-use vrrp_common::classify::{Ingress, Packet, judge};
+use vrrp_common::classify::{Ingress, judge};
 use vrrp_common::drop::{Disposition, REASON_SLOTS, Reason};
 use vrrp_common::stance::{Bucket, Heed, Stance};
 use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, HEADER, MESSAGE_MAX};
@@ -21,7 +21,7 @@ use super::netlink::links::Link;
 use super::rx::Sockets;
 use super::socket;
 use super::xdp::{self, Attached, Xdp};
-use crate::config::setup::{Instance, Setup, XdpMode};
+use crate::config::setup::{Cast, Instance, Setup, XdpMode};
 use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId};
 use crate::engine::{Heard, Input};
 
@@ -214,13 +214,11 @@ impl Ports {
         if !used {
             return;
         }
-        match socket::vrrp_ipv4(name, index) {
-            Ok(socket) => {
-                if let Err(error) = self.sockets.insert(id, socket) {
-                    tracing::error!("cannot watch the VRRP socket of {name}: {error}");
-                }
+        for (family, groups) in self.groups(id) {
+            let opened = socket::vrrp(family, name, index, &groups);
+            if let Err(error) = opened.and_then(|socket| self.sockets.insert(id, family, socket)) {
+                tracing::error!("cannot open a VRRP socket of {family:?} on {name}: {error}");
             }
-            Err(error) => tracing::error!("cannot open a VRRP socket on {name}: {error}"),
         }
         let path = match &mut self.xdp {
             Ok(xdp) => match xdp.attach(index.0, mode(self.setup.daemon.xdp.mode)) {
@@ -236,6 +234,18 @@ impl Ports {
             Path::Socket(_) => {}
         }
         self.ports[id.index()].path = path;
+    }
+
+    /// The families in use on an interface, each with the groups that its adverts go to; none where they are unicast.
+    fn groups(&self, id: InterfaceId) -> BTreeMap<Family, BTreeSet<IpAddr>> {
+        let mut groups: BTreeMap<Family, BTreeSet<IpAddr>> = BTreeMap::new();
+        for instance in &self.ports[id.index()].instances {
+            let groups = groups.entry(self.setup.plan.instances[instance.index()].family).or_default();
+            if let Cast::Multicast(group) = self.setup.instances[instance.index()].cast {
+                groups.insert(group);
+            }
+        }
+        groups
     }
 
     fn close(&mut self, id: InterfaceId, index: Option<IfIndex>) {
@@ -310,17 +320,18 @@ impl Ports {
         })
     }
 
-    /// Hands every advert that the raw sockets have to `each`; returns how many packets they had.
-    pub fn drain_sockets(&mut self, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
+    /// Hands every advert that the raw sockets received before `now` to `each`; returns how many packets they had.
+    pub fn drain_sockets(&mut self, now: Instant, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
         let Self { setup, ports, sockets, rules, stances, buckets, counters, advertised, .. } = self;
         let mut message = [0; MESSAGE_MAX];
-        sockets.drain(|id, arrival, packet| {
+        sockets.drain(now, |id, received| {
             let port = &ports[id.index()];
+            let arrival = received.arrival;
             let Some(link) = port.link else { return };
             let device = Device { row: device_row(id), flags: 0 };
             let ingress = Ingress { ifindex: link.index.0, device };
-            let Some(found) = Packet::without_link(packet) else { return };
-            let found = judge(packet, found, ingress, rules, &mut message);
+            let Some(packet) = received.packet() else { return };
+            let found = judge(received.octets, packet, ingress, rules, &mut message);
             let message = &message[..found.length.min(MESSAGE_MAX)];
             let slot = found.slot as usize;
             let mut reason = found.reason;

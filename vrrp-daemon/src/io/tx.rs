@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use socket2::SockAddr;
 use vrrp_common::wire::advert::{MESSAGE_MAX, Outgoing};
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
@@ -13,7 +14,7 @@ use vrrp_common::wire::ip4::ipv4_header;
 use vrrp_common::wire::ip6::ipv6_header;
 use vrrp_common::{Address, Claim, IfIndex};
 
-use super::socket::{LinkAddress, neighbour};
+use super::socket::{LinkAddress, host, neighbour};
 use crate::config::setup::{Cast, Instance, Peer};
 use crate::engine::plan::InstancePlan;
 
@@ -32,7 +33,7 @@ pub type Packet = Box<[u8]>;
 #[derive(Clone, Debug)]
 pub enum Packets {
     ToGroup(Packet, LinkAddress),
-    ToPeers(Box<[(Packet, IpAddr)]>),
+    ToPeers(Box<[(Packet, SockAddr)]>),
 }
 
 /// Where adverts go.
@@ -40,7 +41,8 @@ pub enum Packets {
 pub enum Destination<'a> {
     /// On the link of this index.
     Group(IfIndex, IpAddr),
-    Peers(&'a [Peer]),
+    /// Each of them; link-local ones are on the link of this index.
+    Peers(IfIndex, &'a [Peer]),
 }
 
 /// What an advert is made of, beside the plan.
@@ -58,7 +60,7 @@ pub struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Of an instance that sends from `source`; to a group, on the link of this index.
+    /// Of an instance that sends from `source`, on an interface of this index.
     pub fn of(
         plan: &'a InstancePlan,
         instance: &'a Instance,
@@ -68,7 +70,7 @@ impl<'a> Parts<'a> {
     ) -> Self {
         let (destination, ttl) = match &instance.cast {
             Cast::Multicast(group) => (Destination::Group(index, *group), u8::MAX),
-            Cast::Unicast(unicast) => (Destination::Peers(&unicast.peers), unicast.ttl),
+            Cast::Unicast(unicast) => (Destination::Peers(index, &unicast.peers), unicast.ttl),
         };
         let Instance { auth_pass, checksum_form, .. } = *instance;
         Self { plan, source, destination, ttl, addresses, auth_pass, checksum_form }
@@ -97,8 +99,9 @@ impl Advert {
                 let to = neighbour(index, ethertype, multicast_mac(group.into(), parts.plan.family));
                 Packets::ToGroup(packet(claim, group, parts), to)
             }
-            Destination::Peers(peers) => {
-                Packets::ToPeers(peers.iter().map(|peer| (packet(claim, peer.address, parts), peer.address)).collect())
+            Destination::Peers(index, peers) => {
+                let to = |peer: &Peer| (packet(claim, peer.address, parts), host(peer.address, index));
+                Packets::ToPeers(peers.iter().map(to).collect())
             }
         };
     }

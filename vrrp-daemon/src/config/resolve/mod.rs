@@ -5,6 +5,7 @@ mod address;
 mod cast;
 mod command;
 mod instance;
+mod scheduling;
 mod tracker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,7 @@ use super::global::{GlobalDefs, XdpDeliver, XdpMode, XdpUnknownVrid};
 use super::host::Host;
 use super::instance::{Instance, SyncGroup};
 use super::root::Config;
-use super::setup::{self, Daemon, Setup, Xdp};
+use super::setup::{self, Daemon, Scheduling, Setup, Xdp};
 use crate::engine::plan::InterfaceId;
 use crate::syntax::command::UserName;
 use crate::syntax::diagnostic::{Class, Diagnostics};
@@ -32,7 +33,7 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
     let Config { global, trackers, sync_groups, instances, foreign } = config;
     let mut refused = refuses_all(&foreign, found);
     load_balancing(&foreign, &global, &instances, found);
-    let (daemon, defaults) = global_defs(global, &mut refused, found);
+    let (daemon, defaults) = global_defs(global, host, &mut refused, found);
     let mut resolver = Resolver {
         host,
         found,
@@ -91,7 +92,7 @@ struct Defaults {
     script_security: bool,
 }
 
-fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) -> (Daemon, Defaults) {
+fn global_defs(global: GlobalDefs, host: &dyn Host, refused: &mut bool, found: &mut Diagnostics) -> (Daemon, Defaults) {
     let GlobalDefs {
         router_id,
         vrrp_version,
@@ -106,6 +107,9 @@ fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) 
         mcast_group6,
         check_unicast_src,
         rt_priority,
+        rlimit_rttime,
+        nice,
+        cpu_affinity,
         no_swap,
         default_interface,
         dynamic_interfaces,
@@ -129,8 +133,13 @@ fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) 
     };
     let daemon = Daemon {
         router_id: router_id.0,
-        rt_priority: rt_priority.0.map(|priority| priority.get() as u8),
-        no_swap: no_swap.0.is_some(),
+        scheduling: Scheduling {
+            rt_priority: rt_priority.0.map(|priority| priority.get() as u8),
+            rt_time: rlimit_rttime.map(|limit| scheduling::rt_time(limit, found)),
+            nice: nice.0.map(|nice| nice.get() as i8),
+            cpus: cpu_affinity.0.map(|cpus| scheduling::cpus(cpus, host, found)).unwrap_or_default(),
+            no_swap: no_swap.0.is_some(),
+        },
         dynamic_interfaces: dynamic_interfaces.0.is_some(),
         xdp,
     };

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use vrrp_common::Priority;
 
 use super::*;
-use crate::config::setup::{Instance, Script, Tracker};
+use crate::config::setup::{Cast, Instance, Script, Tracker};
 use crate::engine::event::Event;
 use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId, TrackerPlan, Wanted, Watch, Weight};
 use crate::testing::{Dir, lives, shell};
@@ -39,6 +39,7 @@ fn setup(script: Command, notify: Notify) -> Setup {
         name: "VI_1".into(),
         addresses: Vec::new(),
         source: None,
+        cast: Cast::Multicast([224, 0, 0, 18].into()),
         auth_pass: None,
         checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
         notify,
