@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use vrrp_common::wire::ip::vrrp_group;
 use vrrp_daemon::config::Checked;
-use vrrp_daemon::config::setup::{Cast, Command, Peer, Setup, TrackerKind};
-use vrrp_daemon::engine::plan::{Subject, Weight};
+use vrrp_daemon::config::setup::{Cast, Command, Notify, Peer, Setup, TrackerKind};
+use vrrp_daemon::engine::plan::{GroupId, Subject, Weight};
 
 /// Exit code, setup, findings.
 pub fn of(checked: &Checked) -> String {
@@ -16,7 +16,7 @@ pub fn of(checked: &Checked) -> String {
 }
 
 fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
-    let Setup { plan, daemon, interfaces, instances, trackers } = setup;
+    let Setup { plan, daemon, interfaces, instances, groups, trackers } = setup;
     if *daemon != Default::default() {
         writeln!(out, "{daemon:?}")?;
     }
@@ -32,6 +32,9 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         write!(out, "priority {} {:?} advert_int {} ", plan.priority, plan.wanted, plan.advert_int)?;
         write!(out, "down after {} garp {} + {:?}", plan.down_adverts, plan.garp.repeat, plan.garp.delay)?;
         writeln!(out, "{}", if plan.preempt { "" } else { " nopreempt" })?;
+        if let Some(phase) = plan.phase {
+            writeln!(out, "  phase {phase:?}")?;
+        }
         if let Some(source) = router.source {
             writeln!(out, "  source {source}")?;
         }
@@ -78,18 +81,27 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
             let Weight { value, reverse } = watch.weight;
             writeln!(out, "  watch {subject} weight {value}{}", if reverse { " reverse" } else { "" })?;
         }
-        let notify = &router.notify;
-        let hooks = [
-            ("master", &notify.master),
-            ("backup", &notify.backup),
-            ("fault", &notify.fault),
-            ("stop", &notify.stop),
-            ("any", &notify.any),
-        ];
-        for (name, hook) in hooks {
-            if let Some(hook) = hook {
-                writeln!(out, "  notify {name}: {}", command(hook))?;
-            }
+        hooks(&router.notify, out)?;
+    }
+    for (group, plan) in groups.iter().zip(&plan.groups) {
+        let members: Vec<_> = plan.members.iter().map(|id| instances[id.index()].name.as_str()).collect();
+        writeln!(out, "group {}: {}", group.name, members.join(" "))?;
+        hooks(&group.notify, out)?;
+    }
+    Ok(())
+}
+
+fn hooks(notify: &Notify, out: &mut String) -> std::fmt::Result {
+    let hooks = [
+        ("master", &notify.master),
+        ("backup", &notify.backup),
+        ("fault", &notify.fault),
+        ("stop", &notify.stop),
+        ("any", &notify.any),
+    ];
+    for (name, hook) in hooks {
+        if let Some(hook) = hook {
+            writeln!(out, "  notify {name}: {}", command(hook))?;
         }
     }
     Ok(())
@@ -101,10 +113,17 @@ fn command(command: &Command) -> String {
 
 /// Every index points into its table, and what must be unique is.
 pub fn assert_consistent(setup: &Setup, case: &str) {
-    let Setup { plan, interfaces, instances, trackers, daemon: _ } = setup;
+    let Setup { plan, interfaces, instances, groups, trackers, daemon: _ } = setup;
     assert_eq!(plan.interfaces as usize, interfaces.len(), "{case}");
     assert_eq!(plan.trackers.len(), trackers.len(), "{case}");
     assert_eq!(plan.instances.len(), instances.len(), "{case}");
+    assert_eq!(plan.groups.len(), groups.len(), "{case}");
+    for (id, group) in (0..).map(GroupId).zip(&plan.groups) {
+        assert!(!group.members.is_empty(), "{case}");
+        assert!(group.members.iter().all(|member| plan.instances[member.index()].group == Some(id)), "{case}");
+    }
+    let members: usize = plan.groups.iter().map(|group| group.members.len()).sum();
+    assert_eq!(members, plan.instances.iter().filter(|instance| instance.group.is_some()).count(), "{case}");
     let mut routers = Vec::new();
     for (plan, router) in plan.instances.iter().zip(instances) {
         assert!(plan.interface.index() < interfaces.len(), "{case}");

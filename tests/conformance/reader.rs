@@ -250,7 +250,7 @@ impl Host for Anywhere {
         true
     }
 
-    fn has_cpu(&self, _cpu: u16) -> bool {
+    fn has_cpu(&self, _number: u16) -> bool {
         true
     }
 

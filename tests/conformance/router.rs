@@ -231,6 +231,8 @@ impl<'a> Router<'a> {
                 (id, Deed::Announce { address, rounds, frame })
             }
             Action::Absorb { id, on } => (id, Deed::Absorb(on)),
+            // Groups are keepalived's own: no rule of the RFCs is about them.
+            Action::TellGroup { .. } => return,
             Action::Tell { id, event, .. } => return self.told.push((id, event.level(), event.to_string())),
         };
         self.done.push((Some(id), deed));
@@ -243,7 +245,8 @@ impl<'a> Router<'a> {
         // Who lost its address leaves from the one that its hearers know.
         let known = advert.source().filter(|_| claim == Claim::Leaving);
         let Some(source) = self.sources[id.index()].or(known) else { return };
-        let parts = Parts::of(plan, router, source, index(plan.interface), &self.advertised[id.index()]);
+        let addresses = &self.advertised[id.index()];
+        let parts = Parts { plan, instance: router, source, index: index(plan.interface), addresses };
         advert.build(claim, 0, &parts);
         let mut send = |packet: &[u8], mac| {
             self.done.push((Some(id), Deed::Advert(Sent { packet: packet.to_vec(), mac })));

@@ -8,7 +8,7 @@ use super::unicast::Peer;
 use super::unsupported;
 use crate::syntax::command::CommandLine;
 use crate::syntax::diagnostic::Diagnostics;
-use crate::syntax::schema::{At, Field, FromItem, Items, Mark, Switch, block};
+use crate::syntax::schema::{At, Field, Items, Mark, Switch, block};
 use crate::syntax::tree::Entry;
 use crate::syntax::value::{InterfaceName, Seconds, Whole, choice};
 use crate::track::Use;
@@ -87,14 +87,6 @@ block! {
     }
 }
 
-block! {
-    /// Virtual routers that change state together: known, and not done yet.
-    pub struct SyncGroup, others (unsupported::SYNC_GROUP) {
-        /// The names of its virtual routers.
-        "group" => group: Items<Member>;
-    }
-}
-
 choice! {
     pub enum State {
         "MASTER" => Master,
@@ -117,15 +109,5 @@ impl Field for Preempt {
     fn take(&mut self, entry: &Entry, found: &mut Diagnostics) {
         entry.no_block(found);
         self.0 = Some(At { value: entry.keyword().text == "preempt", at: entry.span() });
-    }
-}
-
-/// A name in the list of a sync group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member(pub String);
-
-impl FromItem for Member {
-    fn from_item(entry: &Entry, _found: &mut Diagnostics) -> Option<Self> {
-        Some(Self(entry.keyword().text.clone()))
     }
 }

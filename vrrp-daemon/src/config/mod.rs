@@ -12,6 +12,7 @@ pub mod keywords;
 mod resolve;
 mod root;
 pub mod setup;
+mod sync_group;
 mod unicast;
 mod unsupported;
 

@@ -20,6 +20,8 @@ pub struct Setup {
     pub interfaces: Vec<String>,
     /// By `InstanceId`.
     pub instances: Vec<Instance>,
+    /// By `GroupId`.
+    pub groups: Vec<Group>,
     /// By `TrackerId`.
     pub trackers: Vec<Tracker>,
 }
@@ -131,6 +133,13 @@ pub struct VirtualAddress {
     pub scope: u8,
     /// In the advert; `false` for `virtual_ipaddress_excluded`.
     pub advertised: bool,
+}
+
+/// The host side of a sync group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub name: String,
+    pub notify: Notify,
 }
 
 /// Commands run when the state changes.

@@ -112,12 +112,11 @@ foreign! {
         "lvs_sync_daemon_interface" LoadBalancing "";
     }
 
-    /// `vrrp_sync_group`, which is refused as a whole.
+    /// `vrrp_sync_group`.
     SYNC_GROUP {
-        "track_interface" | "track_script" | "track_file" | "track_process" | "track_bfd" | "notify"
-            | "notify_master" | "notify_backup" | "notify_fault" | "notify_stop"
-            | "notify_priority_changes" | "smtp_alert" | "sync_group_tracking_weight" | "global_tracking"
-            Skipped "the group is refused as a whole";
+        "track_file" | "track_process" | "track_bfd" Refused "a failure of it would not be noticed";
+        "notify_priority_changes" Skipped "it is not run";
+        "smtp_alert" Skipped "no mail is sent";
     }
 
     /// `vrrp_script` and `authentication`, of which every keyword is read.

@@ -7,19 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use vrrp_common::{Instant, Priority, Version};
+use vrrp_common::{Instant, Version};
 
 use super::clock::{self, Deadline};
 use super::control::Request;
 use super::hands::Hands;
 use super::netlink::Report;
 use super::netlink::links::Link;
+use super::notify::Told;
 use super::observe::{Held, observe};
 use super::ports::{Ports, Unchanged};
 use super::readiness::Readiness;
 use super::xdp::{RING_RECORDS, Ring};
 use crate::config::setup::Setup;
-use crate::engine::event::Event;
 use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};
 use crate::engine::snapshot::StateName;
 use crate::engine::{Action, Engine, Input};
@@ -87,7 +87,7 @@ pub struct Driver<T> {
     linger_until: Instant,
 }
 
-impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
+impl<T: FnMut(Told)> Driver<T> {
     /// Must be called inside the runtime that will run it.
     pub fn new(
         setup: Arc<Setup>,

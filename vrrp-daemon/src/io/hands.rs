@@ -10,17 +10,17 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use vrrp_common::wire::arp::gratuitous;
 use vrrp_common::wire::ndisc::unsolicited;
-use vrrp_common::{Claim, Family, Priority};
+use vrrp_common::{Claim, Family};
 
 use super::announce::Announcements;
 use super::clock;
 use super::lateness::Lateness;
 use super::netlink::Command;
+use super::notify::Told;
 use super::ports::Ports;
 use super::socket::{self, Content, Refused, device, send_many};
 use super::tx::{Advert, Packets, Parts};
 use crate::config::setup::{Cast, Setup};
-use crate::engine::event::Event;
 use crate::engine::plan::InstanceId;
 use crate::engine::{Action, Tenure};
 
@@ -56,7 +56,7 @@ pub struct Hands<T> {
     pub refused: u64,
 }
 
-impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
+impl<T: FnMut(Told)> Hands<T> {
     /// `tell` hears of every event.
     pub fn new(setup: Arc<Setup>, commands: mpsc::Sender<Command>, tell: T) -> io::Result<Self> {
         let instances = setup.instances.len();
@@ -100,7 +100,8 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
                 }
                 // The driver has seen to it: it knows the advert.
                 Action::Absorb { .. } => {}
-                Action::Tell { id, event, effective } => (self.tell)(id, event, effective),
+                Action::Tell { id, event, effective } => (self.tell)(Told::Instance(id, event, effective)),
+                Action::TellGroup { id, event } => (self.tell)(Told::Group(id, event)),
             }
         }
         Ok(())
@@ -127,7 +128,8 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
         let known = advert.source().filter(|_| claim == Claim::Leaving);
         let (Some(source), Some(link)) = (ports.source(id).or(known), ports.link(plan.interface)) else { return false };
         let instance = &self.setup.instances[id.index()];
-        let parts = Parts::of(plan, instance, source, link.index, &ports.advertised[id.index()]);
+        let addresses = &ports.advertised[id.index()];
+        let parts = Parts { plan, instance, source, index: link.index, addresses };
         advert.build(claim, ports.changes, &parts);
         true
     }

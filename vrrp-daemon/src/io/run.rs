@@ -10,7 +10,6 @@ use anyhow::Context;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::mpsc;
-use vrrp_common::Priority;
 
 use super::control::Socket;
 use super::driver::{self, Driver, Message};
@@ -21,14 +20,13 @@ use super::hands::Hands;
 use super::log::{self, Loss};
 use super::netlink::links::Link;
 use super::netlink::{self, Command, Netlink};
+use super::notify::Told;
 use super::pidfile::PidFile;
 use super::ports::{self, Ports};
 use super::privilege::{self, Urgency};
 use super::status::Process;
 use super::xdp::Xdp;
 use crate::config::setup::{Setup, XdpMode};
-use crate::engine::event::Event;
-use crate::engine::plan::InstanceId;
 
 /// Why the daemon did not run, or no longer does; the exit codes are keepalived's.
 #[derive(Debug)]
@@ -105,7 +103,7 @@ pub fn run(mut setup: Setup, places: &Places) -> Result<(), Failure> {
     network.commands.try_send(Command::Tidy)?;
     let errands = start_errands(&setup, places, socket, &inbox)?;
     let notify = errands.notify();
-    let tell = move |id, event, priority| notify.tell(id, event, priority);
+    let tell = move |told| notify.tell(told);
     let protocol = start_protocol(&setup, urgency, links, &network, messages, tell)?;
     tracing::info!("Startup complete");
     let outcome = wait_for_signals(&signals, &inbox, places).and_then(|()| join(protocol));
@@ -168,7 +166,7 @@ fn start_protocol(
     links: Vec<Option<Link>>,
     network: &Netlink,
     messages: mpsc::Receiver<Message>,
-    tell: impl FnMut(InstanceId, Event, Priority) + Send + 'static,
+    tell: impl FnMut(Told) + Send + 'static,
 ) -> Result<Protocol, Failure> {
     let xdp = load_xdp(setup);
     if let Err(why) = &xdp {

@@ -7,7 +7,6 @@ use std::net::IpAddr;
 
 use socket2::SockAddr;
 use vrrp_common::wire::advert::{MESSAGE_MAX, Outgoing};
-use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use vrrp_common::wire::ip::{PROTOCOL_VRRP, multicast_mac};
 use vrrp_common::wire::ip4::ipv4_header;
@@ -36,45 +35,16 @@ pub enum Packets {
     ToPeers(Box<[(Packet, SockAddr)]>),
 }
 
-/// Where adverts go.
-#[derive(Clone, Copy, Debug)]
-pub enum Destination<'a> {
-    /// On the link of this index.
-    Group(IfIndex, IpAddr),
-    /// Each of them; link-local ones are on the link of this index.
-    Peers(IfIndex, &'a [Peer]),
-}
-
-/// What an advert is made of, beside the plan.
+/// What an advert is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
     pub plan: &'a InstancePlan,
+    pub instance: &'a Instance,
     pub source: IpAddr,
-    pub destination: Destination<'a>,
-    /// TTL or hop limit.
-    pub ttl: u8,
+    /// Of the link that it leaves by, unless it is routed.
+    pub index: IfIndex,
     /// The octets of the advertised addresses.
     pub addresses: &'a [u8],
-    pub auth_pass: Option<[u8; 8]>,
-    pub checksum_form: ChecksumForm,
-}
-
-impl<'a> Parts<'a> {
-    /// Of an instance that sends from `source`, on an interface of this index.
-    pub fn of(
-        plan: &'a InstancePlan,
-        instance: &'a Instance,
-        source: IpAddr,
-        index: IfIndex,
-        addresses: &'a [u8],
-    ) -> Self {
-        let (destination, ttl) = match &instance.cast {
-            Cast::Multicast(group) => (Destination::Group(index, *group), u8::MAX),
-            Cast::Unicast(unicast) => (Destination::Peers(index, &unicast.peers), unicast.ttl),
-        };
-        let Instance { auth_pass, checksum_form, .. } = *instance;
-        Self { plan, source, destination, ttl, addresses, auth_pass, checksum_form }
-    }
 }
 
 impl Advert {
@@ -90,18 +60,19 @@ impl Advert {
 
     pub fn build(&mut self, claim: Claim, changes: u32, parts: &Parts) {
         (self.source, self.stands) = (Some(parts.source), Some((claim, changes)));
-        self.packets = match parts.destination {
-            Destination::Group(index, group) => {
+        self.packets = match &parts.instance.cast {
+            Cast::Multicast(group) => {
                 let ethertype = match group {
                     IpAddr::V4(_) => ETHERTYPE_IPV4,
                     IpAddr::V6(_) => ETHERTYPE_IPV6,
                 };
-                let to = neighbour(index, ethertype, multicast_mac(group.into(), parts.plan.family));
-                Packets::ToGroup(packet(claim, group, parts), to)
+                let to = neighbour(parts.index, ethertype, multicast_mac((*group).into(), parts.plan.family));
+                Packets::ToGroup(packet(claim, *group, u8::MAX, parts), to)
             }
-            Destination::Peers(index, peers) => {
-                let to = |peer: &Peer| (packet(claim, peer.address, parts), host(peer.address, index));
-                Packets::ToPeers(peers.iter().map(to).collect())
+            Cast::Unicast(unicast) => {
+                let to =
+                    |peer: &Peer| (packet(claim, peer.address, unicast.ttl, parts), host(peer.address, parts.index));
+                Packets::ToPeers(unicast.peers.iter().map(to).collect())
             }
         };
     }
@@ -117,8 +88,8 @@ impl Advert {
 }
 
 /// The packet to one destination; none between two families, which no configuration that was resolved asks for.
-fn packet(claim: Claim, destination: IpAddr, parts: &Parts) -> Packet {
-    let Parts { plan, source, destination: _, ttl, addresses, auth_pass, checksum_form } = *parts;
+fn packet(claim: Claim, destination: IpAddr, ttl: u8, parts: &Parts) -> Packet {
+    let Parts { plan, instance, source, index: _, addresses } = *parts;
     let outgoing = Outgoing {
         version: plan.version,
         family: plan.family,
@@ -126,8 +97,8 @@ fn packet(claim: Claim, destination: IpAddr, parts: &Parts) -> Packet {
         claim,
         interval: plan.advert_int,
         addresses,
-        auth_pass,
-        checksum_form,
+        auth_pass: instance.auth_pass,
+        checksum_form: instance.checksum_form,
         source: Address::from(source),
         destination: Address::from(destination),
     };

@@ -5,8 +5,11 @@ mod address;
 mod cast;
 mod command;
 mod instance;
+mod phase;
 mod scheduling;
+mod sync_group;
 mod tracker;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -15,7 +18,7 @@ use vrrp_common::{Family, Vrid};
 
 use super::global::{GlobalDefs, XdpDeliver, XdpMode, XdpUnknownVrid};
 use super::host::Host;
-use super::instance::{Instance, SyncGroup};
+use super::instance::Instance;
 use super::root::Config;
 use super::setup::{self, Daemon, Scheduling, Setup, Xdp};
 use crate::engine::plan::InterfaceId;
@@ -52,7 +55,9 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
         resolver.instance(instance, &groups, refused);
     }
     resolver.unused_trackers();
+    resolver.join(groups);
     resolver.setup.plan.interfaces = resolver.setup.interfaces.len() as u32;
+    phase::spread(&mut resolver.setup.plan.instances);
     resolver.setup
 }
 
@@ -197,18 +202,6 @@ fn load_balancing(root: &[Met], global: &GlobalDefs, instances: &[Named<Instance
 }
 
 impl Resolver<'_> {
-    /// The members of groups, with the groups' names.
-    fn sync_groups(&mut self, groups: Vec<Named<SyncGroup>>) -> BTreeMap<String, String> {
-        let mut members = BTreeMap::new();
-        for Named { name, at, block: SyncGroup { group, foreign: _ } } in groups {
-            let message = format!("({name}) `vrrp_sync_group` is known to keepalived and not done here");
-            let done = "its members are left out: alone, they would be master in different places";
-            self.found.error(Class::Unsupported, at, message).done(done);
-            members.extend(group.items.into_iter().map(|member| (member.value.0, name.clone())));
-        }
-        members
-    }
-
     /// The id of an interface. One that does not exist now is reported at its first mention.
     fn interface(&mut self, name: &str, at: Span) -> InterfaceId {
         if let Some(&id) = self.interfaces.get(name) {
