@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use vrrp_common::wire::ip::vrrp_group;
 use vrrp_daemon::config::Checked;
-use vrrp_daemon::config::setup::{Cast, Command, Notify, Peer, Setup, TrackerKind};
+use vrrp_daemon::config::setup::{Command, Destination, Notify, Peer, Setup, TrackerKind};
 use vrrp_daemon::engine::plan::{GroupId, Subject, Weight};
 
 /// Exit code, setup, findings.
@@ -38,10 +38,10 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         if let Some(source) = router.source {
             writeln!(out, "  source {source}")?;
         }
-        match &router.cast {
-            Cast::Multicast(group) if *group == vrrp_group(plan.family).ip(plan.family) => {}
-            Cast::Multicast(group) => writeln!(out, "  to {group}")?,
-            Cast::Unicast(unicast) => {
+        match &router.destination {
+            Destination::Group(group) if *group == vrrp_group(plan.family).ip(plan.family) => {}
+            Destination::Group(group) => writeln!(out, "  to {group}")?,
+            Destination::Peers(unicast) => {
                 let only = if unicast.peers_only { ", from peers only" } else { "" };
                 writeln!(out, "  unicast, ttl {}{only}", unicast.ttl)?;
                 for Peer { address, min_ttl, max_ttl } in &unicast.peers {
@@ -138,9 +138,9 @@ pub fn assert_consistent(setup: &Setup, case: &str) {
             }
             assert!(watch.weight.value.abs() <= 253, "{case}");
         }
-        let heard_at = match router.cast {
-            Cast::Multicast(group) => Some(group),
-            Cast::Unicast(_) => router.source,
+        let heard_at = match router.destination {
+            Destination::Group(group) => Some(group),
+            Destination::Peers(_) => router.source,
         };
         let key = (plan.interface, plan.family, plan.vrid, heard_at);
         assert!(!routers.contains(&key), "{case}: {key:?}");

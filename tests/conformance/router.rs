@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use vrrp_common::abi::{DEVICE_PASS_UNKNOWN, Device, RuleKey};
+use vrrp_common::abi::{DEVICE_PASS_UNKNOWN, Device};
 use vrrp_common::classify::{Ingress, classify};
 use vrrp_common::drop::{Disposition, Reason};
 use vrrp_common::wire::advert::MESSAGE_MAX;
@@ -16,7 +16,7 @@ use vrrp_daemon::engine::event::Level;
 use vrrp_daemon::engine::plan::{InstanceId, InterfaceId, TrackerId};
 use vrrp_daemon::engine::snapshot::Snapshot;
 use vrrp_daemon::engine::{Action, Announced, Engine, Input, Tenure, Why};
-use vrrp_daemon::io::filter::RuleTable;
+use vrrp_daemon::io::filter::{self, RuleTable};
 use vrrp_daemon::io::hands::announcement;
 use vrrp_daemon::io::ports;
 use vrrp_daemon::io::tx::{Advert, Packets, Parts};
@@ -176,19 +176,12 @@ impl<'a> Router<'a> {
     /// A frame comes in by an interface.
     fn frame(&mut self, at: Nanos, interface: InterfaceId, octets: &[u8]) -> Result<(), String> {
         let setup = self.setup;
-        let rules: RuleTable = self
-            .ids()
-            .map(|id| {
-                let plan = &setup.plan.instances[id.index()];
-                let key = RuleKey {
-                    ifindex: index(plan.interface).0,
-                    vlan: 0,
-                    family: plan.family as u8,
-                    vrid: plan.vrid.get(),
-                };
-                (key, ports::rule(setup, id, self.sources[id.index()]))
-            })
-            .collect();
+        let mut rules = RuleTable::new(filter::peers(setup));
+        rules.extend(self.ids().filter_map(|id| {
+            let source = self.sources[id.index()];
+            let key = filter::key(setup, id, source, index(setup.plan.instances[id.index()].interface))?;
+            Some((key, filter::rule(setup, id, 0, source)))
+        }));
         let flags = if setup.daemon.xdp.pass_unknown { DEVICE_PASS_UNKNOWN } else { 0 };
         let ingress = Ingress { ifindex: index(interface).0, device: Device { row: 0, flags } };
         let mut message = [0; MESSAGE_MAX];

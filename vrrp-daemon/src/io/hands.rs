@@ -20,7 +20,7 @@ use super::notify::Told;
 use super::ports::Ports;
 use super::socket::{self, Content, Refused, device, send_many};
 use super::tx::{Advert, Packets, Parts};
-use crate::config::setup::{Cast, Setup};
+use crate::config::setup::{Destination, Setup};
 use crate::engine::plan::InstanceId;
 use crate::engine::{Action, Tenure};
 
@@ -244,8 +244,8 @@ impl<T: FnMut(Told)> Hands<T> {
 /// The socket for unicast peers of a family, where there are any.
 fn routed(setup: &Setup, family: Family) -> io::Result<Option<OwnedFd>> {
     let mut instances = setup.plan.instances.iter().zip(&setup.instances);
-    let has_peers =
-        instances.any(|(plan, instance)| plan.family == family && matches!(instance.cast, Cast::Unicast(_)));
+    let has_peers = instances
+        .any(|(plan, instance)| plan.family == family && matches!(instance.destination, Destination::Peers(_)));
     has_peers.then(|| socket::routed(family)).transpose()
 }
 

@@ -197,19 +197,11 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::config::setup::{Cast, Group, Instance};
+    use crate::config::setup::{Group, Instance};
     use crate::testing::{Dir, shell, wait_until_gone};
 
     fn setup(notify: Notify) -> Arc<Setup> {
-        let instance = Instance {
-            name: "VI_1".into(),
-            addresses: Vec::new(),
-            source: None,
-            cast: Cast::Multicast([224, 0, 0, 18].into()),
-            auth_pass: None,
-            checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
-            notify: notify.clone(),
-        };
+        let instance = Instance { name: "VI_1".into(), notify: notify.clone(), ..Default::default() };
         let group = Group { name: "G1".into(), notify };
         Arc::new(Setup { instances: vec![instance], groups: vec![group], ..Setup::default() })
     }

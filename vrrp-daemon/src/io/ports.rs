@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use nix::net::if_::if_indextoname;
 use vrrp_common::abi::{
-    AUTH_NONE, AUTH_PASS, CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, RULE_ANY_FIRST_ADDRESS,
-    RULE_VLAN_AMBIGUOUS, RecordHead, Rule, RuleKey,
+    CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, RULE_VLAN_AMBIGUOUS, RecordHead, RuleKey,
 };
 use vrrp_common::classify::{Ingress, judge};
 use vrrp_common::drop::{Disposition, REASON_SLOTS, Reason};
@@ -16,13 +15,13 @@ use vrrp_common::stance::{Bucket, Heed, Stance};
 use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, HEADER, MESSAGE_MAX};
 use vrrp_common::{Address, Family, IfIndex, Instant};
 
-use super::filter::RuleTable;
+use super::filter::{self, RuleTable};
 use super::netlink::links::Link;
 use super::rx::Sockets;
 use super::socket;
 use super::xdp::{self, Attached, Xdp};
-use crate::config::setup::{Cast, Instance, Setup, XdpMode};
-use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId};
+use crate::config::setup::{Destination, Instance, Setup, XdpMode};
+use crate::engine::plan::{InstanceId, InterfaceId};
 use crate::engine::{Heard, Input};
 
 /// How adverts reach us on one interface.
@@ -58,8 +57,9 @@ pub struct Ports {
     /// Links of programs that were taken off their devices, until somebody takes note.
     pub detached: Vec<u32>,
     rules: RuleTable,
-    /// By instance: what it sends from.
+    /// By instance: what it sends from, and the key of its rule while it has one.
     sources: Vec<Option<IpAddr>>,
+    keys: Vec<Option<RuleKey>>,
     by_index: BTreeMap<IfIndex, InterfaceId>,
     /// By an interface: those that stand on it.
     above: BTreeMap<IfIndex, BTreeSet<InterfaceId>>,
@@ -88,7 +88,7 @@ pub fn rows(setup: &Setup) -> u32 {
 
 impl Ports {
     /// `xdp` is the loaded program, or why there is none.
-    pub fn new(setup: Arc<Setup>, xdp: Result<Xdp, String>) -> std::io::Result<Self> {
+    pub fn new(setup: Arc<Setup>, mut xdp: Result<Xdp, String>) -> std::io::Result<Self> {
         let mut ports: Vec<Port> = Vec::new();
         ports.resize_with(setup.interfaces.len(), || Port {
             link: None,
@@ -98,14 +98,18 @@ impl Ports {
         for (plan, id) in setup.plan.instances.iter().zip((0..).map(InstanceId)) {
             ports[plan.interface.index()].instances.push(id);
         }
+        if let Ok(xdp) = &mut xdp {
+            filter::peers(&setup).for_each(|(key, peer)| note(xdp.set_peer(key, &peer)));
+        }
         Ok(Self {
             ports,
             sockets: Sockets::new()?,
             changes: 0,
             xdp,
             detached: Vec::new(),
-            rules: RuleTable::default(),
+            rules: RuleTable::new(filter::peers(&setup)),
             sources: vec![None; setup.instances.len()],
+            keys: vec![None; setup.instances.len()],
             by_index: BTreeMap::new(),
             above: BTreeMap::new(),
             advertised: setup.instances.iter().map(advertised).collect(),
@@ -241,7 +245,7 @@ impl Ports {
         let mut groups: BTreeMap<Family, BTreeSet<IpAddr>> = BTreeMap::new();
         for instance in &self.ports[id.index()].instances {
             let groups = groups.entry(self.setup.plan.instances[instance.index()].family).or_default();
-            if let Cast::Multicast(group) = self.setup.instances[instance.index()].cast {
+            if let Destination::Group(group) = self.setup.instances[instance.index()].destination {
                 groups.insert(group);
             }
         }
@@ -254,11 +258,7 @@ impl Ports {
         let Some(index) = index else { return };
         self.by_index.remove(&index);
         for instance in self.ports[id.index()].instances.clone() {
-            let key = key(&self.setup.plan.instances[instance.index()], index);
-            self.rules.remove(key);
-            if let Ok(xdp) = &mut self.xdp {
-                note(xdp.remove_rule(key));
-            }
+            self.set_key(instance, None);
         }
         if let Ok(xdp) = &mut self.xdp {
             note(xdp.remove_device(index.0));
@@ -293,11 +293,16 @@ impl Ports {
     /// Writes the rules of an interface's instances, here and in the kernel.
     fn set_rules(&mut self, id: InterfaceId) {
         let Some(Link { index, .. }) = self.ports[id.index()].link else { return };
-        for instance in self.ports[id.index()].instances.clone() {
-            let plan = &self.setup.plan.instances[instance.index()];
-            let key = key(plan, index);
-            let mut rule = rule(&self.setup, instance, self.sources[instance.index()]);
-            if self.is_ambiguous(plan, index) {
+        let instances = self.ports[id.index()].instances.clone();
+        // All keys first: two may have changed places.
+        for &instance in &instances {
+            self.set_key(instance, filter::key(&self.setup, instance, self.sources[instance.index()], index));
+        }
+        for instance in instances {
+            let Some(key) = self.keys[instance.index()] else { continue };
+            let source = self.sources[instance.index()];
+            let mut rule = filter::rule(&self.setup, instance, instance_row(&self.setup, instance), source);
+            if self.is_ambiguous(key) {
                 rule.flags |= RULE_VLAN_AMBIGUOUS;
             }
             if let Ok(xdp) = &mut self.xdp {
@@ -309,15 +314,23 @@ impl Ports {
         }
     }
 
-    /// Whether the same VRID is configured on an interface that stands on this one: the parent's program may see that
-    /// one's adverts with their VLAN tag stripped.
-    fn is_ambiguous(&self, plan: &InstancePlan, index: IfIndex) -> bool {
+    /// An instance's rule has another key from now on, or is no more.
+    fn set_key(&mut self, instance: InstanceId, key: Option<RuleKey>) {
+        let before = std::mem::replace(&mut self.keys[instance.index()], key);
+        let Some(before) = before.filter(|_| before != key) else { return };
+        self.rules.remove(before);
+        if let Ok(xdp) = &mut self.xdp {
+            note(xdp.remove_rule(before));
+        }
+    }
+
+    /// Whether an interface that stands on this one has an instance of the same: the parent's program may see that one's
+    /// adverts with their VLAN tag stripped.
+    fn is_ambiguous(&self, key: RuleKey) -> bool {
+        let index = IfIndex(key.router.ifindex);
         let above = self.above.get(&index).into_iter().flatten();
         let mut others = above.flat_map(|id| &self.ports[id.index()].instances);
-        others.any(|other| {
-            let other = &self.setup.plan.instances[other.index()];
-            (other.vrid, other.family) == (plan.vrid, plan.family)
-        })
+        others.any(|&other| filter::key(&self.setup, other, self.sources[other.index()], index) == Some(key))
     }
 
     /// Hands every advert that the raw sockets received before `now` to `each`; returns how many packets they had.
@@ -400,31 +413,6 @@ pub fn advertised(instance: &Instance) -> Vec<u8> {
         IpAddr::V6(address) => address.octets().to_vec(),
     });
     octets.flatten().collect()
-}
-
-fn key(plan: &InstancePlan, index: IfIndex) -> RuleKey {
-    RuleKey { ifindex: index.0, vlan: 0, family: plan.family as u8, vrid: plan.vrid.get() }
-}
-
-/// What an instance's adverts must be like.
-pub fn rule(setup: &Setup, id: InstanceId, source: Option<IpAddr>) -> Rule {
-    let plan = &setup.plan.instances[id.index()];
-    let instance = &setup.instances[id.index()];
-    let first = instance.addresses.iter().find(|address| address.advertised);
-    let flags = match first.map(|first| first.address) {
-        Some(IpAddr::V6(first)) if !first.is_unicast_link_local() => RULE_ANY_FIRST_ADDRESS,
-        _ => 0,
-    };
-    Rule {
-        slot: id.0,
-        row: instance_row(setup, id),
-        source: source.map(Address::from).unwrap_or_default(),
-        auth_pass: instance.auth_pass.unwrap_or_default(),
-        interval: plan.advert_int.get(),
-        version: plan.version as u8,
-        auth_type: if instance.auth_pass.is_some() { AUTH_PASS } else { AUTH_NONE },
-        flags,
-    }
 }
 
 /// What a message that was judged valid says to the engine; by instance, what is `advertised`.

@@ -15,6 +15,7 @@ use super::control::Socket;
 use super::driver::{self, Driver, Message};
 use super::errands::{self, Errands};
 use super::files;
+use super::filter;
 use super::guard::Guard;
 use super::hands::Hands;
 use super::log::{self, Loss};
@@ -25,7 +26,7 @@ use super::pidfile::PidFile;
 use super::ports::{self, Ports};
 use super::privilege::{self, Urgency};
 use super::status::Process;
-use super::xdp::Xdp;
+use super::xdp::{Sizes, Xdp};
 use crate::config::setup::{Setup, XdpMode};
 
 /// Why the daemon did not run, or no longer does; the exit codes are keepalived's.
@@ -153,8 +154,13 @@ fn load_xdp(setup: &Setup) -> Result<Xdp, String> {
     if setup.daemon.xdp.mode == XdpMode::Off {
         return Err("xdp_mode is off".into());
     }
-    let (rules, devices) = (setup.instances.len() as u32, setup.interfaces.len() as u32);
-    Xdp::load(ports::rows(setup), rules, devices).map_err(|error| format!("{error:#}"))
+    let sizes = Sizes {
+        rows: ports::rows(setup),
+        rules: setup.instances.len() as u32,
+        peers: filter::peers(setup).count() as u32,
+        devices: setup.interfaces.len() as u32,
+    };
+    Xdp::load(sizes).map_err(|error| format!("{error:#}"))
 }
 
 type Protocol = JoinHandle<anyhow::Result<()>>;

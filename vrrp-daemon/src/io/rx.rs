@@ -62,7 +62,9 @@ impl Received<'_> {
 
 /// Where packets are read to.
 struct Batch {
-    headers: MultiHeaders<SockaddrStorage>,
+    /// Room for what the kernel tells beside each: a stamp and, of IPv6, what was in the headers; of an extension header
+    /// that it is there is enough.
+    control: Vec<u8>,
     packets: Box<[[u8; PACKET_MAX]; BATCH]>,
 }
 
@@ -70,15 +72,13 @@ impl Sockets {
     pub fn new() -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let ready = Readiness::of(&epoll.0)?;
-        // A stamp and, of IPv6, what was in the headers; of an extension header that it is there is enough.
         let control = nix::cmsg_space!(nix::sys::time::TimeSpec, libc::in6_pktinfo, libc::c_int, [u8; 64]);
-        let headers = MultiHeaders::preallocate(BATCH, Some(control));
         Ok(Self {
             epoll,
             ready,
             by_interface: BTreeMap::new(),
             events: Vec::new(),
-            batch: Batch { headers, packets: Box::new([[0; PACKET_MAX]; BATCH]) },
+            batch: Batch { control, packets: Box::new([[0; PACKET_MAX]; BATCH]) },
             stamps: Stamps::begin(),
         })
     }
@@ -137,20 +137,27 @@ impl Batch {
         stamps: &Stamps,
         mut each: impl FnMut(&Received),
     ) -> usize {
-        let Self { headers, packets } = self;
+        let Self { control, packets } = self;
         let mut read = 0;
         while read < QUEUE {
+            // Made anew: in used ones the kernel has left what it wrote as how much it may write.
+            let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, Some(control.clone()));
             let mut parts = packets.each_mut().map(|packet| [IoSliceMut::new(packet)]);
-            let results =
-                match recvmmsg(socket.as_fd().as_raw_fd(), headers, parts.iter_mut(), MsgFlags::MSG_DONTWAIT, None) {
-                    Ok(results) => results,
-                    Err(Errno::EAGAIN) => break,
-                    // What befell the link (ENETDOWN) comes as an event of the interface; what it had received is still there.
-                    Err(_) => {
-                        read += 1;
-                        continue;
-                    }
-                };
+            let results = match recvmmsg(
+                socket.as_fd().as_raw_fd(),
+                &mut headers,
+                parts.iter_mut(),
+                MsgFlags::MSG_DONTWAIT,
+                None,
+            ) {
+                Ok(results) => results,
+                Err(Errno::EAGAIN) => break,
+                // What befell the link (ENETDOWN) comes as an event of the interface; what it had received is still there.
+                Err(_) => {
+                    read += 1;
+                    continue;
+                }
+            };
             let reading = stamps.reading();
             let mut is_later = false;
             for message in results {

@@ -301,7 +301,7 @@ pub fn span(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::setup::{self, Cast, VirtualAddress};
+    use crate::config::setup::{self, VirtualAddress};
     use crate::engine::plan::{GroupPlan, InstanceId, InstancePlan, InterfaceId};
     use crate::engine::snapshot::Rival;
     use vrrp_common::{Priority, Version, Vrid};
@@ -328,11 +328,7 @@ mod tests {
         setup.instances.push(setup::Instance {
             name: "VI_6".into(),
             addresses: vec![address("fe80::1"), address("2001:db8::1")],
-            source: None,
-            cast: Cast::Multicast([224, 0, 0, 18].into()),
-            auth_pass: None,
-            checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
-            notify: Default::default(),
+            ..Default::default()
         });
         setup
     }

@@ -14,7 +14,7 @@ use vrrp_common::wire::ip6::ipv6_header;
 use vrrp_common::{Address, Claim, IfIndex};
 
 use super::socket::{LinkAddress, host, neighbour};
-use crate::config::setup::{Cast, Instance, Peer};
+use crate::config::setup::{Destination, Instance, Peer};
 use crate::engine::plan::InstancePlan;
 
 /// The advert of one instance.
@@ -60,8 +60,8 @@ impl Advert {
 
     pub fn build(&mut self, claim: Claim, changes: u32, parts: &Parts) {
         (self.source, self.stands) = (Some(parts.source), Some((claim, changes)));
-        self.packets = match &parts.instance.cast {
-            Cast::Multicast(group) => {
+        self.packets = match &parts.instance.destination {
+            Destination::Group(group) => {
                 let ethertype = match group {
                     IpAddr::V4(_) => ETHERTYPE_IPV4,
                     IpAddr::V6(_) => ETHERTYPE_IPV6,
@@ -69,7 +69,7 @@ impl Advert {
                 let to = neighbour(parts.index, ethertype, multicast_mac((*group).into(), parts.plan.family));
                 Packets::ToGroup(packet(claim, *group, u8::MAX, parts), to)
             }
-            Cast::Unicast(unicast) => {
+            Destination::Peers(unicast) => {
                 let to =
                     |peer: &Peer| (packet(claim, peer.address, unicast.ttl, parts), host(peer.address, parts.index));
                 Packets::ToPeers(unicast.peers.iter().map(to).collect())

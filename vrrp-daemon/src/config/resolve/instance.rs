@@ -3,13 +3,13 @@
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::{Centis, Family, Priority, Version, Vrid};
 
-use super::cast::Written;
+use super::destination::Written;
 use super::sync_group::{Group, Groups};
 use super::watch::Watcher;
 use super::{DEFAULT_INTERFACE, Resolver};
 use crate::config::global::{GarpDelay, GarpRepeat};
 use crate::config::instance::{AuthType, Authentication, Instance, Preempt, State};
-use crate::config::setup::{self, Cast, Notify};
+use crate::config::setup::{self, Destination, Notify};
 use crate::engine::plan::{GarpPlan, InstancePlan, Wanted};
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::{At, Met, Named, Outcome, Switch};
@@ -92,7 +92,7 @@ impl Resolver<'_> {
         };
         let family = virtual_ipaddress.items.first().map_or(Family::V4, |first| Family::of(first.value.address));
         let version = self.version(version, family, &name);
-        let cast = Written {
+        let written = Written {
             mcast_src_ip,
             mcast_dst_ip,
             unicast_src_ip,
@@ -101,10 +101,10 @@ impl Resolver<'_> {
             check_unicast_src,
             unicast_fault_no_peer,
         };
-        let (cast, source) = self.cast(cast, family, &name)?;
-        let heard_at = match cast {
-            Cast::Multicast(group) => Some(group),
-            Cast::Unicast(_) => source,
+        let (destination, source) = self.destination(written, family, &name)?;
+        let heard_at = match destination {
+            Destination::Group(group) => Some(group),
+            Destination::Peers(_) => source,
         };
         let key = vrid.map(|vrid| (interface, family, vrid, heard_at));
         if let Some(other) = key.and_then(|key| self.routers.get(&key).cloned()) {
@@ -158,7 +158,7 @@ impl Resolver<'_> {
             name,
             addresses: addresses.list,
             source,
-            cast,
+            destination,
             auth_pass: auth_pass?,
             checksum_form,
             notify,

@@ -2,8 +2,8 @@
 //! cannot be forgotten here.
 
 mod address;
-mod cast;
 mod command;
+mod destination;
 mod instance;
 mod phase;
 mod scheduling;

@@ -86,7 +86,7 @@ Attention
   eth1 has no XDP program: its XDP slot is taken by program 7 (lb)
 
 FRAMES  COUNT  WERE     BECAUSE       WHICH MEANS
-VI_1    12     refused  ttl_not_255   TTL or hop limit is not 255, so the sender is not on this link (RFC 9568 section 5.1.1.3).
+VI_1    12     refused  ttl_not_255   TTL or hop limit is not 255 (RFC 9568 section 5.1.1.3), or not what the unicast peer's must be: the sender is elsewhere.
 eth0    3456   refused  vrid_unknown  No virtual router of this VRID is configured on this interface.
 
 LATE      HALF WITHIN  99 % WITHIN  MOST    OF

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use vrrp_common::Priority;
 
 use super::*;
-use crate::config::setup::{Cast, Instance, Script, Tracker};
+use crate::config::setup::{Instance, Script, Tracker};
 use crate::engine::event::Event;
 use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId, TrackerPlan, Watch, Weight};
 use crate::io::notify::Told;
@@ -26,15 +26,7 @@ fn setup(script: Command, notify: Notify) -> Setup {
             .into(),
         ..InstancePlan::new(InterfaceId(0), vrrp_common::Vrid::new(51).unwrap(), vrrp_common::Version::V3)
     });
-    setup.instances.push(Instance {
-        name: "VI_1".into(),
-        addresses: Vec::new(),
-        source: None,
-        cast: Cast::Multicast([224, 0, 0, 18].into()),
-        auth_pass: None,
-        checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
-        notify,
-    });
+    setup.instances.push(Instance { name: "VI_1".into(), notify, ..Default::default() });
     setup
 }
 

@@ -8,7 +8,7 @@ use vrrp_common::wire::ip::vrrp_group;
 
 use super::Resolver;
 use super::instance::LEFT_OUT;
-use crate::config::setup::{Cast, Peer, Unicast};
+use crate::config::setup::{Destination, Peer, Unicast};
 use crate::config::unicast;
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::{At, Items, Mark, Switch};
@@ -28,7 +28,12 @@ pub struct Written {
 
 impl Resolver<'_> {
     /// Where adverts go and what they are sent from; `None` when the virtual router is left out, reported.
-    pub(super) fn cast(&mut self, written: Written, family: Family, name: &str) -> Option<(Cast, Option<IpAddr>)> {
+    pub(super) fn destination(
+        &mut self,
+        written: Written,
+        family: Family,
+        name: &str,
+    ) -> Option<(Destination, Option<IpAddr>)> {
         let Written { mcast_src_ip, mcast_dst_ip, unicast_src_ip, unicast_peer, .. } = &written;
         match unicast_peer.at {
             Some(at) => {
@@ -39,7 +44,7 @@ impl Resolver<'_> {
                     }
                 }
                 let source = self.of_family(*unicast_src_ip, family, (name, "unicast_src_ip"));
-                Some((Cast::Unicast(Box::new(self.peers(written, at, family, name)?)), source))
+                Some((Destination::Peers(self.peers(written, at, family, name)?), source))
             }
             None => {
                 if let Some(source) = unicast_src_ip {
@@ -61,7 +66,7 @@ impl Resolver<'_> {
                     Family::V6 => self.defaults.mcast_group6.map(IpAddr::V6),
                 };
                 let group = group.or(default).unwrap_or_else(|| vrrp_group(family).ip(family));
-                Some((Cast::Multicast(group), source))
+                Some((Destination::Group(group), source))
             }
         }
     }
