@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use vrrp_common::wire::checksum::{ChecksumForm, Sum};
 use vrrp_common::wire::ip::{PROTOCOL_VRRP, multicast_mac};
 use vrrp_common::{Address, Family, Version};
-use vrrp_daemon::config::setup::{self, Cast};
+use vrrp_daemon::config::setup::{self, Destination};
 use vrrp_daemon::engine::plan::InstancePlan;
 use vrrp_tests::frames::FrameSpec;
 
@@ -32,12 +32,12 @@ pub fn of_a_peer(plan: &InstancePlan, router: &setup::Instance, source: IpAddr, 
         let advertised = router.addresses.iter().filter(|address| address.advertised);
         frame.addresses = advertised.map(|address| address.address).collect();
         frame.checksum_form = router.checksum_form;
-        match &router.cast {
-            Cast::Multicast(group) => {
+        match &router.destination {
+            Destination::Group(group) => {
                 frame.destination = *group;
                 frame.destination_mac = multicast_mac(Address::from(*group), family);
             }
-            Cast::Unicast(unicast) => {
+            Destination::Peers(unicast) => {
                 (frame.destination, frame.destination_mac) = (us.unwrap_or(source), MAC);
                 frame.ttl = unicast.ttl;
             }
