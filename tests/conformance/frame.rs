@@ -6,18 +6,21 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use vrrp_common::wire::checksum::{ChecksumForm, Sum};
-use vrrp_common::wire::ip::PROTOCOL_VRRP;
+use vrrp_common::wire::ip::{PROTOCOL_VRRP, multicast_mac};
 use vrrp_common::{Address, Family, Version};
-use vrrp_daemon::config::setup;
+use vrrp_daemon::config::setup::{self, Destination};
 use vrrp_daemon::engine::plan::InstancePlan;
 use vrrp_tests::frames::FrameSpec;
 
 use crate::case::Field;
 use crate::words::{hex, number, octets};
 
-/// An advert as a peer with the same configuration would send it; from a source of the other family, as one would whose
-/// addresses are of that.
-pub fn of_a_peer(plan: &InstancePlan, router: &setup::Instance, source: IpAddr) -> FrameSpec {
+/// Ethernet address of every interface of the router.
+pub const MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+
+/// An advert as a peer with the same configuration would send it to `us`; from a source of the other family, as one would
+/// whose addresses are of that.
+pub fn of_a_peer(plan: &InstancePlan, router: &setup::Instance, source: IpAddr, us: Option<IpAddr>) -> FrameSpec {
     let vrid = plan.vrid.get();
     let (base, family) = match source {
         IpAddr::V4(_) => (FrameSpec::v3(), Family::V4),
@@ -29,6 +32,16 @@ pub fn of_a_peer(plan: &InstancePlan, router: &setup::Instance, source: IpAddr) 
         let advertised = router.addresses.iter().filter(|address| address.advertised);
         frame.addresses = advertised.map(|address| address.address).collect();
         frame.checksum_form = router.checksum_form;
+        match &router.destination {
+            Destination::Group(group) => {
+                frame.destination = *group;
+                frame.destination_mac = multicast_mac(Address::from(*group), family);
+            }
+            Destination::Peers(unicast) => {
+                (frame.destination, frame.destination_mac) = (us.unwrap_or(source), MAC);
+                frame.ttl = unicast.ttl;
+            }
+        }
     }
     if plan.version == Version::V2 {
         frame.version = 2;

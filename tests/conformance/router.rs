@@ -24,11 +24,8 @@ use vrrp_daemon::io::tx::{Advert, Packets, Parts};
 use vrrp_tests::quiet::Quiet;
 
 use crate::case::{Field, Happening, Nanos};
-use crate::frame::{self, Sent};
+use crate::frame::{self, MAC, Sent};
 use crate::words::hex;
-
-/// Ethernet address of every interface of the router.
-const MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
 /// What the router does of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,7 +168,7 @@ impl<'a> Router<'a> {
         let id = same_family.find(is_meant).or(self.ids().find(|id| plan(id).family == family)).or(self.ids().next());
         let id = id.ok_or("no virtual router could hear it")?;
         let (plan, router) = (plan(&id), &self.setup.instances[id.index()]);
-        let mut spec = frame::of_a_peer(plan, router, source);
+        let mut spec = frame::of_a_peer(plan, router, source, self.sources[id.index()]);
         fields.iter().try_for_each(|field| frame::set(&mut spec, field))?;
         Ok((id, spec.build()))
     }
