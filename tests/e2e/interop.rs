@@ -1,55 +1,15 @@
-//! With Debian's keepalived as the peer, mastership moves both ways, and neither finds fault with the other's adverts.
+//! Passwords, with Debian's keepalived as the peer; all else that peers must show is in `matrix/`.
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use vrrp_common::drop::Reason;
 use vrrp_tests::conf::{Conf, VIP};
-use vrrp_tests::daemon::Program::{self, Keepalived, Vrrpd};
+use vrrp_tests::daemon::Program::{Keepalived, Vrrpd};
 use vrrp_tests::keepalived;
-use vrrp_tests::lab::{A, B, Lab, with_lab};
+use vrrp_tests::lab::{A, B, with_lab};
 use vrrp_tests::stamp::Stamp;
 use vrrp_tests::vrrpd;
 
 use crate::scenario::{self, PATIENCE};
-
-fn interoperate(programs: [Program; 2], conf: fn(u8) -> Conf) {
-    if keepalived::is_missing() {
-        return;
-    }
-    with_lab(|lab| {
-        scenario::round(lab, programs, &conf(150), &conf(100))?;
-        nobody_complains(lab)
-    });
-}
-
-/// Of all daemons that ran.
-fn nobody_complains(lab: &Lab) -> Result<()> {
-    for (name, log) in lab.logs() {
-        let program = if log.contains("Keepalived") { Keepalived } else { Vrrpd };
-        let complaints = program.complaints(&log);
-        ensure!(complaints.is_empty(), "{name} ({program:?}) complains: {complaints:#?}");
-    }
-    Ok(())
-}
-
-#[test]
-fn master_of_keepalived_v2_with_password() {
-    interoperate([Vrrpd, Keepalived], Conf::v2);
-}
-
-#[test]
-fn master_of_keepalived_v3() {
-    interoperate([Vrrpd, Keepalived], Conf::v3);
-}
-
-#[test]
-fn backup_of_keepalived_v2_with_password() {
-    interoperate([Keepalived, Vrrpd], Conf::v2);
-}
-
-#[test]
-fn backup_of_keepalived_v3() {
-    interoperate([Keepalived, Vrrpd], Conf::v3);
-}
 
 /// A password of nine characters is cut to eight by both.
 #[test]
@@ -58,7 +18,7 @@ fn a_long_password_is_cut_alike() {
         return;
     }
     with_lab(|lab| {
-        let conf = |priority| Conf { password: Some("secret123"), ..Conf::v2(priority) };
+        let conf = |priority| Conf { authentication: Some(("PASS", "secret123")), ..Conf::v2(priority) };
         let _pair = scenario::elect(lab, [Vrrpd, Keepalived], &conf(150), &conf(100))?;
         // Two down intervals of the backup: it hears the master all the time.
         let quiet = 2 * conf(100).down_interval();
@@ -78,8 +38,8 @@ fn a_wrong_password_is_no_peer() {
         return;
     }
     with_lab(|lab| {
-        let ours = Conf { password: Some("secret12"), ..Conf::v2(100) };
-        let theirs = Conf { password: Some("Secret12"), ..Conf::v2(200) };
+        let ours = Conf { authentication: Some(("PASS", "secret12")), ..Conf::v2(100) };
+        let theirs = Conf { authentication: Some(("PASS", "Secret12")), ..Conf::v2(200) };
         let b = lab.start(B, Keepalived, &theirs.text())?;
         lab.watch.wait_holder(B, VIP, PATIENCE)?;
         let a = lab.start(A, Vrrpd, &ours.text())?;

@@ -6,6 +6,7 @@ mod bad_input;
 mod failover;
 mod forged;
 mod interop;
+mod matrix;
 mod moving;
 mod scenario;
 mod scripts;

@@ -19,7 +19,7 @@ fn well_formed(lab: &Lab, conf: fn(u8) -> Conf, adverts: &str) -> Result<()> {
     let file = lab.directory.join("sent.pcap");
     let faults = tshark::faults(&frames, &file, &format!("({adverts}) || arp"))?;
     ensure!(faults.is_empty(), "tshark finds fault with our frames:\n{}", faults.join("\n"));
-    ensure!(frames.iter().any(|seen| seen.gratuitous_arp().is_some()), "no gratuitous ARP was seen");
+    ensure!(frames.iter().any(|seen| seen.announces().is_some()), "no gratuitous ARP was seen");
     Ok(())
 }
 
