@@ -21,6 +21,13 @@ pub enum ChecksumForm {
 pub struct Sum(u64);
 
 impl Sum {
+    /// A sum of 16-bit words taken as this machine has them, not folded: the same with its octets the other way round
+    /// (RFC 1071 section 2).
+    #[inline(always)]
+    pub const fn of_machine_words(sum: u32) -> Self {
+        Self(u16::from_be(Self(sum as u64).fold()) as u64)
+    }
+
     /// Adds two 16-bit words at once, which comes to the same (RFC 1071 section 2). Billions fit before it could wrap.
     #[inline(always)]
     pub const fn words(self, octets: [u8; 4]) -> Self {
@@ -80,6 +87,13 @@ mod tests {
             padded[cut..].fill(0);
             assert_eq!(Sum::default().octets(&octets[..cut]).fold(), Sum::default().octets(&padded).fold());
         }
+    }
+
+    #[test]
+    fn a_machine_may_sum_in_its_own_order() {
+        let octets: [u8; 64] = core::array::from_fn(|index| (index * 37) as u8);
+        let words = octets.as_chunks::<2>().0.iter().map(|word| u32::from(u16::from_ne_bytes(*word)));
+        assert_eq!(Sum::of_machine_words(words.sum()).fold(), Sum::default().octets(&octets).fold());
     }
 
     #[test]

@@ -71,9 +71,31 @@ pub struct Instance {
     pub destination: Destination,
     /// v2 `auth_pass`, cut to eight octets and padded with zeros.
     pub auth_pass: Option<[u8; 8]>,
+    /// v2 `auth_type AH`: adverts have an IP authentication header, and `auth_pass` is its key.
+    pub auth_header: bool,
+    /// `auth_hmac`: adverts have a trailer.
+    pub hmac: Option<HmacMode>,
     /// How v3 adverts over IPv4 are summed; keepalived's default is the pseudo header.
     pub checksum_form: ChecksumForm,
     pub notify: Notify,
+}
+
+impl Instance {
+    /// Whether it takes the daemon to tell if an advert is genuine: then the kernel may absorb none.
+    pub const fn is_authenticated(&self) -> bool {
+        self.auth_header || self.hmac.is_some()
+    }
+}
+
+/// `auth_hmac` `mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HmacMode {
+    /// What has no trailer is refused.
+    Enforce,
+    /// It is heard.
+    Permissive,
+    /// The same, and our own adverts have none.
+    ReceiveOnly,
 }
 
 /// Where adverts go, and where those of others come to.

@@ -210,7 +210,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
             // All that it can hold: no deadline may fire before what was received is heard.
             let taken = ring.drain(RING_RECORDS, |head, message| {
                 let recorded = ports.recorded(head, message);
-                heard.extend(recorded.map(|(at, input, advert)| Heard { at, input, advert: Some(advert) }));
+                heard.extend(recorded.map(|(at, input, advert)| Heard { at, input, advert }));
             });
             self.more = taken == RING_RECORDS;
         }

@@ -13,6 +13,7 @@ use vrrp_common::classify::{Ingress, Packet, judge};
 use vrrp_common::drop::{Disposition, REASON_SLOTS, Reason};
 use vrrp_common::stance::{Bucket, Heed, Stance};
 use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, HEADER, MESSAGE_MAX};
+use vrrp_common::wire::ip4;
 use vrrp_common::{Address, Family, IfIndex, Instant};
 
 use super::filter::{self, RuleTable};
@@ -336,10 +337,8 @@ impl Ports {
             let message = &message[..found.length.min(MESSAGE_MAX)];
             let slot = found.slot as usize;
             let mut reason = found.reason;
-            if found.disposition == Disposition::Deliver
-                && let Some(header) = message.first_chunk()
-            {
-                let heed = stances[slot].heed(found.source, header, &mut buckets[slot], arrival.as_nanos());
+            if found.disposition == Disposition::Deliver {
+                let heed = stances[slot].heed(found.source, found.header, &mut buckets[slot], arrival.as_nanos());
                 if heed == Heed::Limit {
                     reason = Reason::RateLimited;
                 } else if let Some(input) = input(setup, advertised, InstanceId(found.slot), found.source, message) {
@@ -354,9 +353,13 @@ impl Ports {
     }
 
     /// What a record of the ring says to the engine, and what the kernel may absorb if the engine says so.
-    pub fn recorded(&self, head: &RecordHead, message: &[u8]) -> Option<(Instant, Input, Unchanged)> {
-        let input = input(&self.setup, &self.advertised, InstanceId(head.slot), head.source, message)?;
-        let unchanged = Unchanged { source: head.source, header: *message.first_chunk()? };
+    pub fn recorded(&self, head: &RecordHead, octets: &[u8]) -> Option<(Instant, Input, Option<Unchanged>)> {
+        let id = InstanceId(head.slot);
+        let input = input(&self.setup, &self.advertised, id, head.source, octets)?;
+        let unchanged = match self.setup.instances[id.index()].is_authenticated() {
+            true => None,
+            false => Some(Unchanged { source: head.source, header: *octets.first_chunk()? }),
+        };
         Some((Instant::from_nanos(head.arrival), input, unchanged))
     }
 
@@ -403,8 +406,13 @@ fn advertised(instance: &Instance) -> Vec<u8> {
     octets.flatten().collect()
 }
 
-fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Address, message: &[u8]) -> Option<Input> {
+/// What an advert says to the engine; `octets` are what [`judge`] delivers of it.
+fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Address, octets: &[u8]) -> Option<Input> {
     let plan = setup.plan.instances.get(id.index())?;
+    let message = match setup.instances[id.index()].auth_header {
+        true => octets.get(ip4::parse(octets, 0)?.payload..)?,
+        false => octets,
+    };
     let advert = Advert::parse(message, plan.family)?;
     // A rule removed while the kernel was reading it may have named another slot.
     if advert.vrid != plan.vrid {

@@ -140,6 +140,8 @@ impl Resolver<'_> {
             source: mcast_src_ip.or(unicast_src_ip).map(|source| IpAddr::V4(source.value)),
             destination: Destination::default(),
             auth_pass: auth_pass?,
+            auth_header: false,
+            hmac: None,
             checksum_form,
             notify,
         };
