@@ -75,8 +75,8 @@ pub struct Instance {
     pub auth_header: bool,
     /// `auth_hmac`: adverts have a trailer.
     pub hmac: Option<HmacMode>,
-    /// How v3 adverts over IPv4 are summed; keepalived's default is the pseudo header.
-    pub checksum_form: ChecksumForm,
+    /// `v3_checksum_as_v2`: how v3 adverts over IPv4 are summed. Not said: as those of the peer.
+    pub checksum_form: Option<ChecksumForm>,
     pub notify: Notify,
 }
 

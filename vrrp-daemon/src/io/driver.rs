@@ -206,7 +206,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         let now = clock::now();
         self.more = false;
         if let Some((ring, _)) = &mut self.ring {
-            let (ports, heard) = (&self.ports, &mut self.heard);
+            let (ports, heard) = (&mut self.ports, &mut self.heard);
             // All that it can hold: no deadline may fire before what was received is heard.
             let taken = ring.drain(RING_RECORDS, |head, message| {
                 let recorded = ports.recorded(head, message);

@@ -108,7 +108,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
         let plan = &self.setup.plan.instances[id.index()];
         let instance = &self.setup.instances[id.index()];
         let addresses = &ports.advertised[id.index()];
-        let parts = Parts { plan, addresses, auth_pass: instance.auth_pass, checksum_form: instance.checksum_form };
+        let parts = Parts { plan, addresses, auth_pass: instance.auth_pass, checksum_form: ports.checksum_form(id) };
         self.adverts[id.index()].prepare(claim, source, parts);
         self.is_due[id.index()] = true;
         self.due.push((plan.interface, id));

@@ -12,9 +12,10 @@ use vrrp_common::abi::{
 use vrrp_common::classify::{Ingress, Packet, judge};
 use vrrp_common::drop::{Disposition, REASON_SLOTS, Reason};
 use vrrp_common::stance::{Bucket, Heed, Stance};
-use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, HEADER, MESSAGE_MAX};
+use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, HEADER, Header, MESSAGE_MAX};
+use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ip4;
-use vrrp_common::{Address, Family, IfIndex, Instant};
+use vrrp_common::{Address, Family, IfIndex, Instant, Version};
 
 use super::filter::{self, RuleTable};
 use super::netlink::links::Link;
@@ -67,6 +68,8 @@ pub struct Ports {
     /// By instance: what valid adverts are worth, as in the kernel; and the raw sockets' own limit.
     stances: Vec<Stance>,
     buckets: Vec<Bucket>,
+    /// By instance: in which form the last v3 advert over IPv4 was summed.
+    forms: Vec<Option<ChecksumForm>>,
     /// What the raw sockets' path counted, by rows as in the kernel; none for most.
     counters: BTreeMap<u32, CounterRow>,
 }
@@ -113,6 +116,7 @@ impl Ports {
             advertised: setup.instances.iter().map(advertised).collect(),
             stances: vec![Stance::default(); setup.instances.len()],
             buckets: vec![Bucket::default(); setup.instances.len()],
+            forms: vec![None; setup.instances.len()],
             counters: BTreeMap::new(),
             setup,
         })
@@ -146,6 +150,17 @@ impl Ports {
             Some(IpAddr::V4(address)) => Some(address.octets()),
             _ => None,
         }
+    }
+
+    /// In which form the peers sum v3 adverts over IPv4, by the last one that was heard.
+    pub fn peer_form(&self, id: InstanceId) -> Option<ChecksumForm> {
+        self.forms[id.index()]
+    }
+
+    /// In which form our own are summed: as configured, else as the peers', else as keepalived's.
+    pub fn checksum_form(&self, id: InstanceId) -> ChecksumForm {
+        let configured = self.setup.instances[id.index()].checksum_form;
+        configured.or(self.peer_form(id)).unwrap_or(ChecksumForm::PseudoHeader)
     }
 
     pub fn device_counters(&self, id: InterfaceId) -> CounterRow {
@@ -325,7 +340,7 @@ impl Ports {
 
     /// Hands every advert that the raw sockets have to `each`; returns how many packets they had.
     pub fn drain_sockets(&mut self, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
-        let Self { setup, ports, sockets, rules, stances, buckets, counters, advertised, .. } = self;
+        let Self { setup, ports, sockets, rules, stances, buckets, forms, counters, advertised, .. } = self;
         let mut message = [0; MESSAGE_MAX];
         sockets.drain(|id, arrival, packet| {
             let port = &ports[id.index()];
@@ -342,6 +357,9 @@ impl Ports {
                 if heed == Heed::Limit {
                     reason = Reason::RateLimited;
                 } else if let Some(input) = input(setup, advertised, InstanceId(found.slot), found.source, message) {
+                    if has_two_forms(found.family, found.header) {
+                        forms[slot] = Some(found.checksum_form);
+                    }
                     each(arrival, input);
                 }
             }
@@ -353,12 +371,16 @@ impl Ports {
     }
 
     /// What a record of the ring says to the engine, and what the kernel may absorb if the engine says so.
-    pub fn recorded(&self, head: &RecordHead, octets: &[u8]) -> Option<(Instant, Input, Option<Unchanged>)> {
+    pub fn recorded(&mut self, head: &RecordHead, octets: &[u8]) -> Option<(Instant, Input, Option<Unchanged>)> {
         let id = InstanceId(head.slot);
         let input = input(&self.setup, &self.advertised, id, head.source, octets)?;
+        let header = *octets.first_chunk()?;
+        if has_two_forms(self.setup.plan.instances[id.index()].family, Header(header)) {
+            self.forms[id.index()] = ChecksumForm::from_number(head.checksum_form);
+        }
         let unchanged = match self.setup.instances[id.index()].is_authenticated() {
             true => None,
-            false => Some(Unchanged { source: head.source, header: *octets.first_chunk()? }),
+            false => Some(Unchanged { source: head.source, header }),
         };
         Some((Instant::from_nanos(head.arrival), input, unchanged))
     }
@@ -425,6 +447,11 @@ fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Address,
     };
     let Advert { claim, interval, .. } = advert;
     Some(Input::Advert(id, Heard { source: source.ip(plan.family), claim, interval, addresses_match }))
+}
+
+/// Whether an advert can be summed in two ways: version 3 over IPv4.
+fn has_two_forms(family: Family, header: Header) -> bool {
+    (family, Version::new(header.version_nibble())) == (Family::V4, Some(Version::V3))
 }
 
 /// Whether two lists have the same addresses of `N` octets, in whatever order.

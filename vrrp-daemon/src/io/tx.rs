@@ -12,7 +12,7 @@ use crate::engine::plan::InstancePlan;
 #[derive(Clone, Debug, Default)]
 pub struct Advert {
     packet: Vec<u8>,
-    built_for: Option<(Claim, [u8; 4])>,
+    built_for: Option<(Claim, [u8; 4], ChecksumForm)>,
 }
 
 /// What an advert is made of, beside the plan.
@@ -25,12 +25,13 @@ pub struct Parts<'a> {
 }
 
 impl Advert {
-    /// Makes the packet say this; built anew only when the claim or the source changed.
+    /// Makes the packet say this; built anew only when the claim, the source or the checksum's form changed.
     pub fn prepare(&mut self, claim: Claim, source: [u8; 4], parts: Parts) {
-        if self.built_for == Some((claim, source)) {
+        let wanted = Some((claim, source, parts.checksum_form));
+        if self.built_for == wanted {
             return;
         }
-        self.built_for = Some((claim, source));
+        self.built_for = wanted;
         let outgoing = Outgoing {
             version: parts.plan.version,
             family: Family::V4,
