@@ -24,6 +24,8 @@ pub const OPEN_VRID: u8 = 56;
 pub const AUTH_HEADER_VRID: u8 = 57;
 pub const HMAC_VRID: u8 = 58;
 pub const HMAC_OPTIONAL_VRID: u8 = 59;
+/// One of version 3 that hears version 2, too.
+pub const BOTH_VERSIONS_VRID: u8 = 60;
 /// One that nobody has here.
 pub const UNKNOWN_VRID: u8 = 99;
 pub const PASSWORD: [u8; 8] = *b"secret\0\0";

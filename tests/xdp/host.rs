@@ -135,6 +135,17 @@ fn v2_inside_ipv6_is_no_version() {
     assert_eq!(judged(&FrameSpec { version: 2, ..FrameSpec::v6() }, 0).0, Reason::VersionUnsupported);
 }
 
+/// IV-01 and IV-03: an interval that version 2 cannot say is none that it must say.
+#[test]
+fn one_that_upgrades_hears_both_versions() {
+    let found = |frame: FrameSpec| judged(&FrameSpec { vrid: BOTH_VERSIONS_VRID, ..frame }, 0);
+    let heard = (Reason::OkPassed, Disposition::Deliver, BOTH_VERSIONS_ROW);
+    assert_eq!([found(FrameSpec::v3()), found(FrameSpec::v2())], [heard; 2]);
+    assert_eq!(found(FrameSpec { interval: 3, ..FrameSpec::v2() }), heard);
+    assert_eq!(found(FrameSpec { interval: 0, ..FrameSpec::v2() }).0, Reason::IntervalZero);
+    assert_eq!(found(FrameSpec::v2_password()).0, Reason::AuthType);
+}
+
 /// FMT-07 and erratum 8300, unless the configuration itself does not keep to it.
 #[test]
 fn the_first_ipv6_address_is_link_local() {

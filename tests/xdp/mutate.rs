@@ -42,7 +42,7 @@ impl Rng {
 
 /// The next frame; never shorter than an Ethernet header, which the kernel refuses to run.
 pub fn frame(rng: &mut Rng) -> Vec<u8> {
-    let mut spec = match rng.below(13) {
+    let mut spec = match rng.below(15) {
         0 => FrameSpec::v3(),
         1 => FrameSpec::v2(),
         2 => FrameSpec::v6(),
@@ -52,6 +52,8 @@ pub fn frame(rng: &mut Rng) -> Vec<u8> {
         6 => FrameSpec::unicast6(),
         7 => FrameSpec { vrid: OPEN_VRID, ..FrameSpec::unicast() },
         8 => FrameSpec::v2_auth_header(),
+        12 => FrameSpec { vrid: BOTH_VERSIONS_VRID, ..FrameSpec::v2() },
+        13 => FrameSpec { vrid: BOTH_VERSIONS_VRID, ..FrameSpec::v3() },
         9 => FrameSpec::v3().with_trailer(),
         10 => FrameSpec::v6().with_trailer(),
         11 => FrameSpec { vrid: HMAC_OPTIONAL_VRID, ..FrameSpec::v2_password().with_trailer() },
@@ -142,6 +144,7 @@ const VRIDS: &[u8] = &[
     AUTH_HEADER_VRID,
     HMAC_VRID,
     HMAC_OPTIONAL_VRID,
+    BOTH_VERSIONS_VRID,
     UNKNOWN_VRID,
 ];
 const SOURCES4: &[&str] =

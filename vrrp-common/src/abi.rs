@@ -74,6 +74,9 @@ pub const RULE_HMAC: u32 = 8;
 /// With [`RULE_HMAC`]: and must.
 pub const RULE_HMAC_ENFORCED: u32 = 16;
 
+/// Of version 3 over IPv4: adverts of version 2 are heard, too, whatever their interval (RFC 9568 section 8.4).
+pub const RULE_BOTH_VERSIONS: u32 = 32;
+
 /// A router that unicast adverts may come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
 #[repr(C)]

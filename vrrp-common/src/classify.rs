@@ -4,8 +4,8 @@
 //! what depends on earlier frames is judged by the daemon.
 
 use crate::abi::{
-    AUTH_HEADER, AUTH_PASS, DEVICE_PASS_UNKNOWN, Device, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS, RULE_HMAC,
-    RULE_HMAC_ENFORCED, RULE_PEERS_ONLY, RULE_VLAN_AMBIGUOUS, RouterKey, Rule, RuleKey,
+    AUTH_HEADER, AUTH_PASS, DEVICE_PASS_UNKNOWN, Device, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS, RULE_BOTH_VERSIONS,
+    RULE_HMAC, RULE_HMAC_ENFORCED, RULE_PEERS_ONLY, RULE_VLAN_AMBIGUOUS, RouterKey, Rule, RuleKey,
 };
 use crate::address::Address;
 use crate::drop::{Disposition, Reason};
@@ -203,7 +203,7 @@ fn judge_header<'a>(header: Header, ip: &Ip, rule: Option<&'a Rule>) -> Result<(
     if version == Version::V2 && ip.family == Family::V6 {
         return Err(Reason::VersionUnsupported);
     }
-    if rule.is_some_and(|rule| rule.version != version as u8) {
+    if rule.is_some_and(|rule| rule.version != version as u8 && !hears_both(rule)) {
         return Err(Reason::VersionMismatch);
     }
     if header.type_nibble() != TYPE_ADVERTISEMENT {
@@ -257,8 +257,10 @@ fn judge_message<const N: usize>(
             if rule.auth_type == AUTH_PASS && !password_matches(header, rule, message) {
                 return Err(Reason::AuthFailure);
             }
-            if header.interval(version) != rule.interval {
-                return Err(Reason::IntervalMismatch);
+            match header.interval(version) {
+                0 if hears_both(rule) => return Err(Reason::IntervalZero),
+                interval if interval != rule.interval && !hears_both(rule) => return Err(Reason::IntervalMismatch),
+                _ => {}
             }
         }
         Version::V3 => {
@@ -275,6 +277,11 @@ fn judge_message<const N: usize>(
         return Err(Reason::AuthMissing);
     }
     Ok(form)
+}
+
+#[inline(always)]
+const fn hears_both(rule: &Rule) -> bool {
+    rule.flags & RULE_BOTH_VERSIONS != 0
 }
 
 /// In which form the checksum of a message of `needed` octets is right: v3 over IPv4 has either (CK-05). A trailer may be

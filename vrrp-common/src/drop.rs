@@ -119,7 +119,7 @@ reasons! {
     25 Checksum "checksum" Frame Drop;
     /// The v2 authentication type is not the configured one, or there is an authentication header where none belongs.
     26 AuthType "auth_type" Frame Drop;
-    /// A v3 interval of 0, which would make every backup take over (erratum 8301).
+    /// An interval of 0, which would make every backup take over (erratum 8301).
     27 IntervalZero "interval_zero" Frame Drop;
     /// The v2 interval is not the configured one (RFC 3768 section 7.1).
     28 IntervalMismatch "interval_mismatch" Frame Drop;

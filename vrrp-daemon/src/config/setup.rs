@@ -69,6 +69,8 @@ pub struct Instance {
     /// `mcast_src_ip`; otherwise the interface's primary address.
     pub source: Option<IpAddr>,
     pub destination: Destination,
+    /// Of version 3 over IPv4: version 2 is heard, too (RFC 9568 section 8.4).
+    pub both_versions: bool,
     /// v2 `auth_pass`, cut to eight octets and padded with zeros.
     pub auth_pass: Option<[u8; 8]>,
     /// v2 `auth_type AH`: adverts have an IP authentication header, and `auth_pass` is its key.

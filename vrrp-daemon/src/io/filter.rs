@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use vrrp_common::abi::{
-    AUTH_HEADER, AUTH_NONE, AUTH_PASS, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS, RULE_HMAC, RULE_HMAC_ENFORCED,
-    RULE_PEERS_ONLY, RouterKey, Rule, RuleKey,
+    AUTH_HEADER, AUTH_NONE, AUTH_PASS, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS, RULE_BOTH_VERSIONS, RULE_HMAC,
+    RULE_HMAC_ENFORCED, RULE_PEERS_ONLY, RouterKey, Rule, RuleKey,
 };
 use vrrp_common::classify::Rules;
 use vrrp_common::wire::ip::vrrp_group;
@@ -42,6 +42,9 @@ pub fn rule(setup: &Setup, id: InstanceId, row: u32, source: Option<IpAddr>) -> 
         && unicast.peers_only
     {
         flags |= RULE_PEERS_ONLY;
+    }
+    if instance.both_versions {
+        flags |= RULE_BOTH_VERSIONS;
     }
     match instance.hmac {
         Some(HmacMode::Enforce) => flags |= RULE_HMAC | RULE_HMAC_ENFORCED,
@@ -204,6 +207,9 @@ mod tests {
         let unicast = |peers_only| Destination::Peers(Unicast { peers_only, ..Default::default() });
         assert_eq!(flags(unicast(true), "fe80::9"), RULE_PEERS_ONLY);
         assert_eq!(flags(unicast(false), "fe80::9"), 0);
+        let mut both = setup(Family::V4, Destination::default(), "10.0.0.9");
+        both.instances[0].both_versions = true;
+        assert_eq!(rule(&both, ID, 3, None).flags, RULE_BOTH_VERSIONS);
     }
 
     #[test]

@@ -139,6 +139,7 @@ impl Resolver<'_> {
             addresses: addresses.list,
             source: mcast_src_ip.or(unicast_src_ip).map(|source| IpAddr::V4(source.value)),
             destination: Destination::default(),
+            both_versions: false,
             auth_pass: auth_pass?,
             auth_header: false,
             hmac: None,
