@@ -222,11 +222,11 @@ impl<T: FnMut(Told)> Driver<T> {
         let now = clock::now();
         self.more = false;
         if let Some((ring, _)) = &mut self.ring {
-            let (ports, heard) = (&self.ports, &mut self.heard);
+            let (ports, heard) = (&mut self.ports, &mut self.heard);
             // All that it can hold: no deadline may fire before what was received is heard.
             let taken = ring.drain(RING_RECORDS, |head, message| {
                 let recorded = ports.recorded(head, message);
-                heard.extend(recorded.map(|(at, input, advert)| Heard { at, input, advert: Some(advert) }));
+                heard.extend(recorded.map(|(at, input, advert)| Heard { at, input, advert }));
             });
             self.more = taken == RING_RECORDS;
         }
