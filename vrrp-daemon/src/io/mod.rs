@@ -4,6 +4,7 @@ pub mod announce;
 pub mod capabilities;
 pub mod clock;
 pub mod control;
+pub mod crowd;
 pub mod driver;
 pub mod errands;
 pub mod files;
