@@ -74,3 +74,10 @@ events! {
     /// What it means is in the line of the host side, which has the address and the kernel's error.
     AddressFailed { address: u32 } Error "virtual address number {address} could not be set";
 }
+
+impl Event {
+    /// Whether adverts can cause it as often as they come, and no state changes by it: a forger could fill the log with such.
+    pub const fn is_cheap(&self) -> bool {
+        matches!(self, Self::HeardLower { .. } | Self::MasterHeardLower { .. } | Self::HeardPriorityZero)
+    }
+}

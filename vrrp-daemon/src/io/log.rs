@@ -48,11 +48,7 @@ pub fn start(detail: u8) -> anyhow::Result<Log> {
         _ => "trace",
     };
     let (filter, complaint) = filter(level, std::env::var(LEVEL_VARIABLE).ok().as_deref());
-    // The writer's thread takes no signals: one for the process would find it the only thread that does not wait for
-    // them, and end the daemon in the middle of its stop.
-    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     let (writer, log) = queue(std::io::stderr(), QUEUE);
-    before.thread_set_mask()?;
     let lines = Lines { journal: stderr_is_journal() };
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -24,6 +24,7 @@ pub mod readiness;
 pub mod run;
 pub mod rx;
 pub mod socket;
+pub mod sparing;
 pub mod status;
 pub mod tx;
 pub mod utc;
