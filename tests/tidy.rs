@@ -285,7 +285,7 @@ fn nothing_is_left_undone_in_silence() {
 #[test]
 fn the_project_does_not_speak_of_where_it_was_made() {
     let mut findings = Vec::new();
-    for file in files(&[".rs", ".toml", ".md", ".lock", ".conf", ".service", "run"]) {
+    for file in files(&[".rs", ".toml", ".md", ".lock", ".conf", ".case", ".service", "run"]) {
         for (number, line) in file.lines() {
             let line = line.to_lowercase();
             for word in FOREIGN.iter().filter(|&&word| line.contains(word)) {

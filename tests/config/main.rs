@@ -7,6 +7,7 @@ mod host;
 mod oracle;
 mod summary;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -111,6 +112,8 @@ vrrp_instance many {
     assert_eq!(checked.setup.instances.len(), 4001, "{}", checked.report());
     assert_eq!(checked.setup.instances[4000].addresses.len(), 20_001);
     assert_eq!(checked.setup.plan.trackers.len(), 1);
+    let phases: BTreeSet<_> = checked.setup.plan.instances.iter().map(|instance| instance.phase).collect();
+    assert_eq!(phases.len(), 63, "4001 adverts of one interval are 63 batches");
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
 }
 

@@ -21,7 +21,7 @@ use crate::scenario::{LATENESS, PATIENCE};
 fn weaker(lab: &Lab, conf: &Conf, count: u32, per_second: u32) -> Result<()> {
     assert_eq!(conf.version, Version::V3);
     let frames = (0..200).map(|host| {
-        let source = [192, 168, 1, host + 20];
+        let source = [192, 168, 1, host + 20].into();
         FrameSpec { source, priority: 50, ..convincing(conf) }.build()
     });
     forge::flood(&lab.attacker, &frames.collect::<Vec<_>>(), count, per_second).map(drop)

@@ -116,6 +116,7 @@ fn choose(status: &mut Status, name: &str) -> anyhow::Result<()> {
         bail!("there is no vrrp_instance {name}; there are: {}", names.join(", "));
     }
     status.instances.retain(|instance| instance.name == name);
+    status.groups.retain(|group| group.members.iter().any(|member| member == name));
     status.interfaces.retain(|interface| status.instances.iter().any(|instance| instance.interface == interface.name));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `global_defs`: settings of the daemon, and defaults of its virtual routers.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::unsupported;
 use crate::syntax::command::UserName;
@@ -60,6 +60,10 @@ block! {
         "v3_checksum_as_v2" => v3_checksum_as_v2: Switch;
         /// Group that adverts are sent to; only the protocol's own is supported.
         "vrrp_mcast_group4" => mcast_group4: Option<At<Ipv4Addr>>;
+        /// Group that IPv6 adverts go to.
+        "vrrp_mcast_group6" => mcast_group6: Option<At<Ipv6Addr>>;
+        /// Refuse unicast adverts of others than the peers.
+        "vrrp_check_unicast_src" => check_unicast_src: Switch;
         /// SCHED_FIFO priority of the protocol's thread.
         "vrrp_rt_priority" => rt_priority: Lenient<Whole<1, 99>>;
         /// Microseconds of real-time work without a pause after which the kernel ends the daemon.

@@ -1,7 +1,8 @@
 //! The whole configuration as it is written, and the grammar that the tree needs to know.
 
 use super::global::GlobalDefs;
-use super::instance::{Instance, SyncGroup};
+use super::instance::Instance;
+use super::sync_group::SyncGroup;
 use super::unsupported;
 use crate::syntax::diagnostic::Diagnostics;
 use crate::syntax::schema::{Block, Named, block};

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use vrrp_common::wire::checksum::ChecksumForm;
+use vrrp_common::wire::ip::VRRP_GROUP4;
 
 use crate::engine::plan::{InterfaceId, Plan};
 pub use crate::track::check::Script;
@@ -20,6 +21,8 @@ pub struct Setup {
     pub interfaces: Vec<String>,
     /// By `InstanceId`.
     pub instances: Vec<Instance>,
+    /// By `GroupId`.
+    pub groups: Vec<Group>,
     /// By `TrackerId`.
     pub trackers: Vec<Tracker>,
 }
@@ -73,18 +76,53 @@ pub enum XdpMode {
 }
 
 /// The host side of one virtual router.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instance {
     pub name: String,
     /// In configured order; those of the advert first.
     pub addresses: Vec<VirtualAddress>,
-    /// `mcast_src_ip`; otherwise the interface's primary address.
+    /// `mcast_src_ip` or `unicast_src_ip`; otherwise the interface's primary address, of IPv6 its link-local one.
     pub source: Option<IpAddr>,
+    pub destination: Destination,
     /// v2 `auth_pass`, cut to eight octets and padded with zeros.
     pub auth_pass: Option<[u8; 8]>,
     /// How v3 adverts over IPv4 are summed; keepalived's default is the pseudo header.
     pub checksum_form: ChecksumForm,
     pub notify: Notify,
+}
+
+/// Where adverts go, and where those of others come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// Everybody who listens on the link: VRRP's group, or that of `mcast_dst_ip`, `vrrp_mcast_group4`,
+    /// `vrrp_mcast_group6`.
+    Group(IpAddr),
+    /// `unicast_peer`: each of these; what comes from them, comes to our own address.
+    Peers(Unicast),
+}
+
+impl Default for Destination {
+    fn default() -> Self {
+        Self::Group(VRRP_GROUP4.into())
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unicast {
+    pub peers: Vec<Peer>,
+    /// `unicast_ttl`: of our own adverts.
+    pub ttl: u8,
+    /// `check_unicast_src`: nobody else is heard. Without it keepalived hears all who know the VRID.
+    pub peers_only: bool,
+}
+
+/// A router of `unicast_peer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    pub address: IpAddr,
+    /// `min_ttl` and `max_ttl` of what comes from it; 0 and 255 where nothing is said.
+    pub min_ttl: u8,
+    pub max_ttl: u8,
 }
 
 /// An address that the master holds.
@@ -103,6 +141,13 @@ pub struct VirtualAddress {
     pub scope: u8,
     /// In the advert; `false` for `virtual_ipaddress_excluded`.
     pub advertised: bool,
+}
+
+/// The host side of a sync group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub name: String,
+    pub notify: Notify,
 }
 
 /// Commands run when the state changes.

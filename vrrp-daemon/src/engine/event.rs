@@ -1,4 +1,5 @@
 //! The one list of what happens to an instance and is worth telling: the log line, its level and its hooks follow from it.
+//! What happens to a sync group is beside it.
 //!
 //! Lines that operators of keepalived search their logs for are worded as there.
 
@@ -6,6 +7,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use vrrp_common::{Centis, Priority};
+
+use super::snapshot::StateName;
 
 /// Declares [`Event`]: `Name { fields } level "text"` behind the help of each.
 macro_rules! events {
@@ -79,5 +82,21 @@ impl Event {
     /// Whether adverts can cause it as often as they come, and no state changes by it: a forger could fill the log with such.
     pub const fn is_cheap(&self) -> bool {
         matches!(self, Self::HeardLower { .. } | Self::MasterHeardLower { .. } | Self::HeardPriorityZero)
+    }
+}
+
+/// Something that happened to a sync group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupEvent {
+    /// A member moved, and the others follow it: for the log.
+    Syncs(StateName),
+    /// All have moved: for the group's scripts.
+    Entered(StateName),
+}
+
+impl fmt::Display for GroupEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Syncs(state) | Self::Entered(state)) = self;
+        write!(f, "Syncing instances to {} state", state.label())
     }
 }

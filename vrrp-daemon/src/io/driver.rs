@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use vrrp_common::{Instant, Priority, Version};
+use vrrp_common::{Instant, Version};
 
 use super::clock::{self, Deadline};
 use super::control::Request;
@@ -15,12 +15,12 @@ use super::crowd::{Crowd, PAUSE};
 use super::hands::Hands;
 use super::netlink::Report;
 use super::netlink::links::Link;
+use super::notify::Told;
 use super::observe::{Held, observe};
 use super::ports::{Ports, Unchanged};
 use super::readiness::Readiness;
 use super::xdp::{RING_RECORDS, Ring};
 use crate::config::setup::Setup;
-use crate::engine::event::Event;
 use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};
 use crate::engine::snapshot::StateName;
 use crate::engine::{Action, Engine, Input};
@@ -72,8 +72,9 @@ pub struct Driver<T> {
     /// What was heard in this turn, in order, until the engine takes it.
     heard: Vec<Heard>,
     actions: Vec<Action>,
-    /// By instance: the kernel absorbs adverts that say nothing new.
+    /// By instance: the kernel absorbs adverts that say nothing new; and of how many.
     absorbing: Vec<bool>,
+    absorbed: usize,
     /// A turn ended before everything was heard.
     more: bool,
     crowd: Crowd,
@@ -84,7 +85,7 @@ pub struct Driver<T> {
     linger_until: Instant,
 }
 
-impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
+impl<T: FnMut(Told)> Driver<T> {
     /// Must be called inside the runtime that will run it.
     pub fn new(
         setup: Arc<Setup>,
@@ -116,6 +117,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
             heard,
             actions,
             absorbing: vec![false; instances],
+            absorbed: 0,
             more: false,
             crowd: Crowd::default(),
             crowded: false,
@@ -255,7 +257,8 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
                     if advert.is_some() || self.absorbing[id.index()] {
                         self.ports.absorb(id, advert);
                         self.see(id);
-                        self.absorbing[id.index()] = advert.is_some();
+                        let before = std::mem::replace(&mut self.absorbing[id.index()], advert.is_some());
+                        self.absorbed = self.absorbed + usize::from(advert.is_some()) - usize::from(before);
                     }
                 }
                 Action::Tell { id, .. } => self.ports.limit(id, self.engine.weaker_than(id)),
@@ -276,6 +279,9 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
     /// Looks whether masters whose time seems to be up were seen meanwhile; and while at it, those who would be next, so
     /// that the backups of one interval wake the daemon together.
     fn see_waiting(&mut self, now: Instant) {
+        if self.absorbed == 0 {
+            return;
+        }
         let mut waiting = Vec::new();
         self.engine.waiting(now, &mut waiting);
         let Some(first) = waiting.first() else { return };

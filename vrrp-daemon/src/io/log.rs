@@ -131,6 +131,11 @@ pub fn event(name: &str, event: &event::Event, effective: Priority) {
     }
 }
 
+/// What happens to a sync group, in keepalived's words.
+pub fn group(name: &str, event: &event::GroupEvent) {
+    info!("VRRP_Group({name}) {event}");
+}
+
 /// Whether systemd reads our stderr, which then needs no time of ours. JOURNAL_STREAM alone does not tell: it is inherited
 /// by whoever redirects us.
 fn stderr_is_journal() -> bool {

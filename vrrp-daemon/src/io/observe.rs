@@ -14,7 +14,7 @@ use super::status::{Observed, ObservedInstance, ObservedInterface, ObservedXdp};
 use super::xdp::Attached;
 use crate::config::setup::Setup;
 use crate::engine::Engine;
-use crate::engine::plan::{InstanceId, InterfaceId};
+use crate::engine::plan::{GroupId, InstanceId, InterfaceId};
 use crate::engine::snapshot::StateName;
 
 /// By instance: the numbers of the addresses that are set.
@@ -65,6 +65,7 @@ pub fn observe(setup: &Arc<Setup>, engine: &Engine, ports: &Ports, held: &Held, 
         lateness: lateness.measured(),
         interfaces: interfaces.collect(),
         instances: instances.collect(),
+        groups: (0..setup.groups.len() as u32).map(|id| engine.group_state(GroupId(id))).collect(),
     }
 }
 

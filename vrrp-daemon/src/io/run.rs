@@ -10,25 +10,24 @@ use anyhow::Context;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::mpsc;
-use vrrp_common::Priority;
 
 use super::control::Socket;
 use super::driver::{self, Driver, Message};
 use super::errands::{self, Errands};
 use super::files;
+use super::filter;
 use super::guard::Guard;
 use super::hands::Hands;
 use super::log::{self, Loss};
 use super::netlink::links::Link;
 use super::netlink::{self, Command, Netlink};
+use super::notify::Told;
 use super::pidfile::PidFile;
 use super::ports::{self, Ports};
 use super::privilege::{self, Urgency};
 use super::status::Process;
-use super::xdp::Xdp;
+use super::xdp::{Sizes, Xdp};
 use crate::config::setup::{Setup, XdpMode};
-use crate::engine::event::Event;
-use crate::engine::plan::InstanceId;
 
 /// Why the daemon did not run, or no longer does; the exit codes are keepalived's.
 #[derive(Debug)]
@@ -105,7 +104,7 @@ pub fn run(mut setup: Setup, places: &Places) -> Result<(), Failure> {
     network.commands.try_send(Command::Tidy)?;
     let errands = start_errands(&setup, places, socket, &inbox)?;
     let mut notify = errands.notify();
-    let tell = move |id, event, priority| notify.tell(id, event, priority);
+    let tell = move |told| notify.tell(told);
     let protocol = start_protocol(&setup, urgency, links, &network, messages, tell)?;
     tracing::info!("Startup complete");
     let outcome = wait_for_signals(&signals, &inbox, places).and_then(|()| join(protocol));
@@ -155,8 +154,13 @@ fn load_xdp(setup: &Setup) -> Result<Xdp, String> {
     if setup.daemon.xdp.mode == XdpMode::Off {
         return Err("xdp_mode is off".into());
     }
-    let (rules, devices) = (setup.instances.len() as u32, setup.interfaces.len() as u32);
-    Xdp::load(ports::rows(setup), rules, devices).map_err(|error| format!("{error:#}"))
+    let sizes = Sizes {
+        rows: ports::rows(setup),
+        rules: setup.instances.len() as u32,
+        peers: filter::peers(setup).count() as u32,
+        devices: setup.interfaces.len() as u32,
+    };
+    Xdp::load(sizes).map_err(|error| format!("{error:#}"))
 }
 
 type Protocol = JoinHandle<anyhow::Result<()>>;
@@ -168,7 +172,7 @@ fn start_protocol(
     links: Vec<Option<Link>>,
     network: &Netlink,
     messages: mpsc::Receiver<Message>,
-    tell: impl FnMut(InstanceId, Event, Priority) + Send + 'static,
+    tell: impl FnMut(Told) + Send + 'static,
 ) -> Result<Protocol, Failure> {
     let xdp = load_xdp(setup);
     if let Err(why) = &xdp {

@@ -31,6 +31,9 @@ pub struct Status {
     pub interfaces: Vec<Interface>,
     /// In configured order.
     pub instances: Vec<Instance>,
+    /// keepalived `vrrp_sync_group`, in configured order.
+    #[serde(default)]
+    pub groups: Vec<Group>,
 }
 
 /// The process.
@@ -116,6 +119,16 @@ pub struct Instance {
     pub drops: Drops,
 }
 
+/// Virtual routers that change state together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    pub name: String,
+    /// That of all members.
+    pub state: StateName,
+    /// Names of virtual routers.
+    pub members: Vec<String>,
+}
+
 /// Who serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Master {
@@ -146,6 +159,8 @@ pub struct Observed {
     pub interfaces: Vec<ObservedInterface>,
     /// By `InstanceId`.
     pub instances: Vec<ObservedInstance>,
+    /// By `GroupId`.
+    pub groups: Vec<StateName>,
 }
 
 #[derive(Clone, Debug)]
@@ -190,7 +205,7 @@ pub struct Process {
 impl Status {
     /// Puts names and times to what was observed; `clock` is the time of day at `observed.now`.
     pub fn new(process: &Process, observed: &Observed, clock: SystemTime) -> Self {
-        let Observed { setup, now, lateness, interfaces, instances } = observed;
+        let Observed { setup, now, lateness, interfaces, instances, groups } = observed;
         Self {
             daemon: daemon(process, setup, lateness, clock),
             interfaces: setup.interfaces.iter().zip(interfaces).map(|(name, seen)| interface(name, seen)).collect(),
@@ -198,6 +213,7 @@ impl Status {
                 .zip(instances)
                 .map(|(index, seen)| instance(setup, index, seen, *now, clock))
                 .collect(),
+            groups: (0..setup.groups.len()).zip(groups).map(|(index, &state)| group(setup, index, state)).collect(),
         }
     }
 }
@@ -262,6 +278,11 @@ fn instance(setup: &Setup, index: usize, seen: &ObservedInstance, now: Instant, 
     }
 }
 
+fn group(setup: &Setup, index: usize, state: StateName) -> Group {
+    let members = setup.plan.groups[index].members.iter().map(|id| setup.instances[id.index()].name.clone());
+    Group { name: setup.groups[index].name.clone(), state, members: members.collect() }
+}
+
 fn drops(counts: &[(Reason, u64)]) -> Drops {
     counts.iter().filter(|(_, count)| *count > 0).map(|(reason, count)| (reason.label().into(), *count)).collect()
 }
@@ -281,26 +302,17 @@ pub fn span(seconds: u64) -> String {
 mod tests {
     use super::*;
     use crate::config::setup::{self, VirtualAddress};
-    use crate::engine::plan::{GarpPlan, InstancePlan, InterfaceId, Wanted};
+    use crate::engine::plan::{GroupPlan, InstanceId, InstancePlan, InterfaceId};
     use crate::engine::snapshot::Rival;
-    use vrrp_common::{Centis, Priority, Version, Vrid};
+    use vrrp_common::{Priority, Version, Vrid};
 
     fn setup() -> Setup {
         let mut setup = Setup { interfaces: vec!["eth0".into()], ..Setup::default() };
         setup.daemon.router_id = Some("lvs-a".into());
         setup.plan.instances.push(InstancePlan {
-            interface: InterfaceId(0),
             family: Family::V6,
-            vrid: Vrid::new(51).unwrap(),
-            version: Version::V3,
-            priority: Priority::DEFAULT,
-            wanted: Wanted::Backup,
-            advert_int: Centis::SECOND,
-            down_adverts: 3,
-            preempt: true,
             addresses: 2,
-            garp: GarpPlan::default(),
-            watches: Vec::new(),
+            ..InstancePlan::new(InterfaceId(0), Vrid::new(51).unwrap(), Version::V3)
         });
         let address = |address: &str| VirtualAddress {
             address: address.parse().unwrap(),
@@ -311,13 +323,12 @@ mod tests {
             scope: 0,
             advertised: true,
         };
+        setup.plan.groups.push(GroupPlan { members: vec![InstanceId(0)] });
+        setup.groups.push(setup::Group { name: "G1".into(), notify: Default::default() });
         setup.instances.push(setup::Instance {
             name: "VI_6".into(),
             addresses: vec![address("fe80::1"), address("2001:db8::1")],
-            source: None,
-            auth_pass: None,
-            checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
-            notify: Default::default(),
+            ..Default::default()
         });
         setup
     }
@@ -349,6 +360,7 @@ mod tests {
                 drops: Vec::new(),
                 latest: Duration::from_micros(1500),
             }],
+            groups: vec![StateName::Backup],
         };
         let clock = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let process = Process {
@@ -379,7 +391,8 @@ mod tests {
                 "since": "1970-01-12T13:45:40.000Z", "seconds": 60, "why": "startup",
                 "addresses": [{"address": "fe80::1/64", "held": false}, {"address": "2001:db8::1/64", "held": true}],
                 "stats": null, "latest_us": 1500, "drops": {}
-            }]
+            }],
+            "groups": [{"name": "G1", "state": "BACKUP", "members": ["VI_6"]}]
         }"#;
         assert_eq!(json, serde_json::from_str::<serde_json::Value>(expected).unwrap());
     }

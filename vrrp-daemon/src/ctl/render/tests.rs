@@ -62,7 +62,8 @@ fn sample() -> Status {
         xdp_off_why: Some("its XDP slot is taken by program 7 (lb)".into()),
         ..interface("eth1")
     };
-    Status { daemon, interfaces: vec![interface("eth0"), down], instances: vec![master, backup, fault] }
+    let interfaces = vec![interface("eth0"), down];
+    Status { daemon, interfaces, instances: vec![master, backup, fault], groups: Vec::new() }
 }
 
 #[test]
@@ -85,12 +86,32 @@ Attention
   eth1 has no XDP program: its XDP slot is taken by program 7 (lb)
 
 FRAMES  COUNT  WERE     BECAUSE       WHICH MEANS
-VI_1    12     refused  ttl_not_255   TTL or hop limit is not 255, so the sender is not on this link (RFC 9568 section 5.1.1.3).
+VI_1    12     refused  ttl_not_255   TTL or hop limit is not 255 (RFC 9568 section 5.1.1.3), or not what the unicast peer's must be: the sender is elsewhere.
 eth0    3456   refused  vrid_unknown  No virtual router of this VRID is configured on this interface.
 
 LATE      HALF WITHIN  99 % WITHIN  MOST    OF
 adverts   64 µs        128 µs       1.5 ms  7380
 wake-ups  32 µs        64 µs        64 µs   9000
+";
+    assert_eq!(status(&sample, false, Paint::when(false)), expected);
+}
+
+#[test]
+fn groups() {
+    let mut sample = sample();
+    sample.interfaces.truncate(1);
+    sample.instances = ["VI_1", "VI_2"].map(|name| instance(name, StateName::Fault, Cause::SyncGroup)).into();
+    let members = ["VI_1", "VI_2"].map(String::from).into();
+    sample.groups.push(Group { name: "inside-and-out".into(), state: StateName::Fault, members });
+    let expected = "\
+vrrpd 0.1.0, pid 812, up 3 d 4 h, router lvs-a, /etc/keepalived/keepalived.conf
+
+INSTANCE  STATE  FOR        PRIORITY  MASTER   WHERE         WHY
+VI_1      FAULT  2 h 3 min  100       unknown  eth0 vrid 51  follows another member of its sync group
+VI_2      FAULT  2 h 3 min  100       unknown  eth0 vrid 51  follows another member of its sync group
+
+SYNC GROUP      STATE  MEMBERS
+inside-and-out  FAULT  VI_1 VI_2
 ";
     assert_eq!(status(&sample, false, Paint::when(false)), expected);
 }

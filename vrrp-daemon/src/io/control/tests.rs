@@ -91,6 +91,7 @@ fn daemon(dir: &Dir, test: impl FnOnce(PathBuf) + Send + 'static) {
                             lateness: Default::default(),
                             interfaces: vec![],
                             instances: vec![],
+                            groups: vec![],
                         });
                     }
                     Request::Reload { reply } => drop(reply.send(Err("line 1: no".into()))),

@@ -6,7 +6,7 @@ use std::io;
 use std::net::IpAddr;
 
 use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
-use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage as Route};
 use rtnetlink::sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use vrrp_common::IfIndex;
@@ -138,6 +138,11 @@ fn new_address(index: IfIndex, address: &VirtualAddress) -> AddressMessage {
     message.attributes.push(AddressAttribute::Address(address.address));
     if let Some(IpAddr::V4(broadcast)) = address.broadcast {
         message.attributes.push(AddressAttribute::Broadcast(broadcast));
+    }
+    // VRRP itself sees to it that one router has the address: waiting for the kernel to ask whether another does would
+    // cost a second, and while the old master still answers it would lose the address for good.
+    if address.address.is_ipv6() {
+        message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
     }
     if let Some(label) = &address.label {
         message.attributes.push(AddressAttribute::Label(label.clone()));
