@@ -52,8 +52,8 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         if let Some(password) = router.auth_pass {
             writeln!(out, "  password \"{}\"", password.escape_ascii())?;
         }
-        if router.checksum_form != vrrp_common::wire::checksum::ChecksumForm::PseudoHeader {
-            writeln!(out, "  checksum {:?}", router.checksum_form)?;
+        if let Some(form) = router.checksum_form {
+            writeln!(out, "  checksum {form:?}")?;
         }
         for address in router.addresses.iter().take(8) {
             let dev = &interfaces[address.interface.index()];

@@ -7,7 +7,7 @@ use vrrp_common::drop::{Disposition, Reason};
 use super::timing;
 use crate::engine::snapshot::{Cause, StateName};
 use crate::io::lateness::{Late, Spread};
-use crate::io::status::{Drops, Group, Instance, Interface, Status, XdpMode, span};
+use crate::io::status::{Checksum, Drops, Group, Instance, Interface, Status, XdpMode, span};
 
 /// Whether there are colours.
 #[derive(Clone, Copy, Debug)]
@@ -191,6 +191,14 @@ fn write_attention(out: &mut String, status: &Status, paint: Paint) -> fmt::Resu
             _ => {}
         }
     }
+    let checksums = status.instances.iter().filter_map(|instance| Some((&instance.name, instance.checksum.as_ref()?)));
+    for (name, Checksum { ours, peer }) in checksums {
+        if let Some(peer) = peer.as_ref().filter(|peer| *peer != ours) {
+            lines.push(format!(
+                "{name} sums its adverts by {ours}, its peer by {peer}, which may not hear us: see v3_checksum_as_v2"
+            ));
+        }
+    }
     for interface in &status.interfaces {
         let name = &interface.name;
         match interface.ifindex {
@@ -277,6 +285,12 @@ fn write_detail(out: &mut String, instance: &Instance, interface: Option<&Interf
     line("priority", &priority(instance))?;
     let (version, family, vrid) = (instance.version, instance.family, instance.vrid);
     line("protocol", &format_args!("VRRPv{version} over IPv{family}, vrid {vrid}"))?;
+    if let Some(Checksum { ours, peer }) = &instance.checksum {
+        match peer {
+            Some(peer) => line("checksum", &format_args!("by {ours}, the peer's by {peer}"))?,
+            None => line("checksum", &format_args!("by {ours}"))?,
+        }
+    }
     line("interface", &interface.map_or_else(|| instance.interface.clone(), describe))?;
     let mut heading = "addresses";
     for address in &instance.addresses {

@@ -78,6 +78,13 @@ events! {
     AddressFailed { address: u32 } Error "virtual address number {address} could not be set";
 }
 
+impl Event {
+    /// Whether adverts can cause it as often as they come, and no state changes by it: a forger could fill the log with such.
+    pub const fn is_cheap(&self) -> bool {
+        matches!(self, Self::HeardLower { .. } | Self::MasterHeardLower { .. } | Self::HeardPriorityZero)
+    }
+}
+
 /// Something that happened to a sync group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupEvent {

@@ -134,7 +134,8 @@ impl<T: FnMut(Told)> Hands<T> {
         let (Some(source), Some(link)) = (ports.source(id).or(known), ports.link(plan.interface)) else { return false };
         let instance = &self.setup.instances[id.index()];
         let addresses = &ports.advertised[id.index()];
-        let parts = Parts { plan, instance, source, index: link.index, addresses };
+        let checksum_form = ports.checksum_form(id);
+        let parts = Parts { plan, instance, source, index: link.index, addresses, checksum_form };
         advert.build(claim, ports.changes, &parts);
         true
     }

@@ -73,7 +73,9 @@ pub fn observe(setup: &Arc<Setup>, engine: &Engine, ports: &Ports, held: &Held, 
         let (mut snapshot, counters) = (engine.snapshot(id), ports.instance_counters(id));
         // The engine does not hear of those that the kernel absorbed; they were received all the same.
         snapshot.stats.advert_rcvd += counters[Reason::OkAbsorbed as usize];
-        ObservedInstance { snapshot, held: held.numbers(id), drops: drops(&counters), latest: lateness.worst(id) }
+        let (held, drops, latest) = (held.numbers(id), drops(&counters), lateness.worst(id));
+        let checksum = (ports.checksum_form(id), ports.peer_form(id));
+        ObservedInstance { snapshot, held, checksum, drops, latest }
     });
     Observed {
         setup: Arc::clone(setup),

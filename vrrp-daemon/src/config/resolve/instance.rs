@@ -159,7 +159,10 @@ impl Resolver<'_> {
             addresses: addresses.list,
             source,
             destination,
+            both_versions: false,
             auth_pass: auth_pass?,
+            auth_header: false,
+            hmac: None,
             checksum_form,
             notify: notify.if_any(),
         };
@@ -294,12 +297,12 @@ impl Resolver<'_> {
         Ok(Some(padded))
     }
 
-    fn checksum_form(&mut self, Switch(own): Switch, at: Span) -> ChecksumForm {
+    fn checksum_form(&mut self, Switch(own): Switch, at: Span) -> Option<ChecksumForm> {
         let as_v2 = match own {
             Some(own) => own.value,
-            None => self.default(self.defaults.v3_checksum_as_v2.0, at).unwrap_or(false),
+            None => self.default(self.defaults.v3_checksum_as_v2.0, at)?,
         };
-        if as_v2 { ChecksumForm::Message } else { ChecksumForm::PseudoHeader }
+        Some(if as_v2 { ChecksumForm::Message } else { ChecksumForm::PseudoHeader })
     }
 
     fn garp(&mut self, delay: Option<GarpDelay>, repeat: Option<At<GarpRepeat>>, name: &str, at: Span) -> GarpPlan {
