@@ -138,7 +138,7 @@ pub fn set_priority(daemon: &Daemon, conf: &Conf, priority: u8) -> Result<()> {
 }
 
 /// Words of its log, with packets' debugging on, that find fault with an advert.
-const FAULTS: &[&str] = &["invalid", "mismatch", "bad ", "malformed", "unexpected", "drop", "checksum", "differ"];
+const FAULTS: &[&str] = &["invalid", "mismatch", "bad ", "malformed", "unexpected", "incorrect", "drop", "differ"];
 
 pub fn is_complaint(line: &str) -> bool {
     let line = line.to_lowercase();

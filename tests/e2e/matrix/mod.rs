@@ -54,7 +54,11 @@ modes! {
         [ours_then_keepalived keepalived_then_ours ours_then_frr frr_then_ours] "";
     unicast_v4 "unicast v4" (|router, priority| Conf::v3(priority).unicast(own_address(router), own_address(1 - router)))
         [ours_then_keepalived keepalived_then_ours] "no unicast";
-    unicast_v6 "unicast v6" (|router, priority| Conf::v6(priority).unicast(own_global(router), own_global(1 - router)))
+    // Without the keyword keepalived sends these, and only these, with a hop limit of 64.
+    unicast_v6 "unicast v6" (|router, priority| {
+        let conf = Conf::v6(priority).line("unicast_ttl 255");
+        conf.unicast(own_global(router), own_global(1 - router))
+    })
         [ours_then_keepalived keepalived_then_ours] "no unicast";
     sync_group "sync group" (|_, priority| Conf { has_twin: true, ..Conf::v3(priority) })
         [ours_then_keepalived keepalived_then_ours] "no sync groups";
