@@ -18,7 +18,7 @@ fn world(seed: u64, instances: Vec<InstancePlan>) -> World {
         let tracker = TrackerPlan { rise: 2, fall: 2, starts_failed: false };
         let trackers = if tracked { vec![tracker] } else { Vec::new() };
         let host = Host { install_max: MS, late_max: MS / 20, check_interval: SECOND / 2, ..Host::default() };
-        Router::new(Plan { interfaces: 1, trackers, instances: vec![instance], groups: Vec::new() }, octet, host)
+        Router::new(Plan { interfaces: 1, trackers, instances: vec![instance], ..Plan::default() }, octet, host)
     });
     let net = Net { delay_max: MS / 10, ..Net::default() };
     World::new(seed, net, routers.collect(), false)

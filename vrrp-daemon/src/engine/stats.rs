@@ -20,6 +20,14 @@ pub struct Stats {
     pub advert_interval_err: u64,
     /// Adverts from our own address.
     pub self_rcvd: u64,
+    /// Intervals many times ours, which were not believed (v3).
+    pub interval_jumps: u64,
+    /// Adverts of priority 255 that an owner heard.
+    pub owner_conflicts: u64,
+    /// Adverts of priority 255 of another router than the one before.
+    pub several_owners: u64,
+    /// Adverts that an owner did not listen to (`owner_ignore_adverts`).
+    pub adverts_ignored: u64,
     /// Intervals that passed without our advert because this host was late.
     pub advert_missed: u64,
 }

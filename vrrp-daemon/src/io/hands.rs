@@ -9,16 +9,17 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use vrrp_common::wire::arp::{GARP_LENGTH, gratuitous};
 use vrrp_common::wire::ip::VRRP_GROUP4;
-use vrrp_common::{Claim, IfIndex};
+use vrrp_common::{Claim, Family, IfIndex, Instant};
 
 use super::announce::Announcements;
+use super::clock;
 use super::netlink::Command;
 use super::notify::Told;
 use super::ports::Ports;
 use super::socket::{self, ipv4_address, link_address, send_many};
 use super::tx::{Advert, Parts};
 use crate::config::setup::Setup;
-use crate::engine::plan::{InstanceId, InterfaceId};
+use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId};
 use crate::engine::{Action, Tenure};
 
 /// What the addresses of one instance should be, and what was last asked for.
@@ -59,7 +60,7 @@ impl<T: FnMut(Told)> Hands<T> {
             unsettled: 0,
             due: Vec::new(),
             is_due: vec![false; instances],
-            announcements: Announcements::new(instances),
+            announcements: announcements(&setup),
             packet: socket::packet()?,
             commands,
             tell,
@@ -187,14 +188,15 @@ impl<T: FnMut(Told)> Hands<T> {
         self.unsettled == 0
     }
 
-    pub fn has_announcements(&self) -> bool {
-        !self.announcements.is_empty()
+    /// When there is something to announce; an instant that has passed is now.
+    pub fn announces_at(&self) -> Option<Instant> {
+        self.announcements.due()
     }
 
     /// Sends the next batch of announcements.
     pub fn announce(&mut self, ports: &Ports) {
         let mut frames: Vec<([u8; GARP_LENGTH], IfIndex)> = Vec::new();
-        self.announcements.take(|id, number| {
+        self.announcements.take(clock::now(), |id, number| {
             let address = &self.setup.instances[id.index()].addresses[number as usize];
             if let std::net::IpAddr::V4(ip) = address.address
                 && let Some(link) = ports.link(address.interface)
@@ -209,6 +211,13 @@ impl<T: FnMut(Told)> Hands<T> {
             tracing::debug!(refused, %error, "announcements not sent");
         }
     }
+}
+
+/// Two queues for each pace, one of each family; an instance is of those of its interface.
+fn announcements(setup: &Setup) -> Announcements {
+    let pauses: Vec<_> = setup.paces.iter().flat_map(|pace| [pace.garp, pace.gna]).collect();
+    let queue = |plan: &InstancePlan| 2 * setup.pace_of[plan.interface.index()] + u32::from(plan.family == Family::V6);
+    Announcements::new(&pauses, setup.plan.instances.iter().map(queue))
 }
 
 impl Hold {

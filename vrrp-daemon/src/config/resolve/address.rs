@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use vrrp_common::Version;
 use vrrp_common::wire::advert::ADDRESSES_MAX;
 
 use super::Resolver;
@@ -33,7 +32,7 @@ impl Resolver<'_> {
         excluded: Items<Address>,
         (name, at): (&str, Span),
         interface: InterfaceId,
-        version: Version,
+        needs_one: bool,
     ) -> Option<Addresses> {
         let mut out = Addresses { list: Vec::new(), watched: BTreeSet::new(), known: BTreeSet::new() };
         let mut refused = false;
@@ -63,7 +62,7 @@ impl Resolver<'_> {
         if count == 0 {
             let at = advertised.at.unwrap_or(at);
             let message = format!("({name}) has no virtual address to advertise");
-            if version == Version::V3 {
+            if needs_one {
                 self.found.error(Class::Incomplete, at, message).done(LEFT_OUT);
                 return None;
             }
