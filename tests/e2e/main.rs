@@ -9,6 +9,7 @@ mod interop;
 mod moving;
 mod scenario;
 mod scripts;
+mod sync_groups;
 mod tidiness;
 mod wire;
 mod without_bpf;

@@ -1,6 +1,7 @@
 //! What an instance counts; keepalived's statistics, by the same names.
 
 use serde::{Deserialize, Serialize};
+use vrrp_common::drop::Reason;
 
 /// Since the daemon started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,4 +31,17 @@ pub struct Stats {
     pub adverts_ignored: u64,
     /// Intervals that passed without our advert because this host was late.
     pub advert_missed: u64,
+}
+
+impl Stats {
+    /// What the engine found of valid adverts, beside what was found of their frames.
+    pub fn by_reason(&self) -> [(Reason, u64); 5] {
+        [
+            (Reason::IntervalJump, self.interval_jumps),
+            (Reason::AddrListMismatch, self.addr_list_err),
+            (Reason::OwnerConflict, self.owner_conflicts),
+            (Reason::Prio255FromNonOwner, self.several_owners),
+            (Reason::LowerPrioDiscarded, self.lower_prio_rcvd),
+        ]
+    }
 }

@@ -56,7 +56,8 @@ pub fn observe(setup: &Arc<Setup>, engine: &Engine, ports: &Ports, held: &Held) 
         // The engine does not hear of those that the kernel absorbed; they were received all the same.
         snapshot.stats.advert_rcvd += counters[Reason::OkAbsorbed as usize];
         let held = held.0[id.index()].iter().copied().collect();
-        ObservedInstance { snapshot, held, drops: drops(&counters) }
+        let found = snapshot.stats.by_reason().into_iter().filter(|&(_, count)| count > 0);
+        ObservedInstance { snapshot, held, drops: drops(&counters).into_iter().chain(found).collect() }
     });
     Observed {
         setup: Arc::clone(setup),
