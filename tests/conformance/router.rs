@@ -85,6 +85,7 @@ impl<'a> Router<'a> {
             let why = match why {
                 Why::AdvertDue => "advert-due",
                 Why::MasterDown => "master-down",
+                Why::Held => "held",
                 Why::AnnounceDue => "announce-due",
             };
             (Nanos(due.as_nanos()), why)
