@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use vrrp_common::wire::ip::vrrp_group;
 use vrrp_daemon::config::Checked;
-use vrrp_daemon::config::setup::{Command, Notify, Pace, Setup, TrackerKind};
+use vrrp_daemon::config::setup::{Command, Destination, Notify, Pace, Peer, Setup, TrackerKind};
 use vrrp_daemon::engine::plan::{GroupId, InstancePlan, Startup, Subject, Weight};
 
 /// Exit code, setup, findings.
@@ -44,6 +45,17 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         if let Some(source) = router.source {
             writeln!(out, "  source {source}")?;
         }
+        match &router.destination {
+            Destination::Group(group) if *group == vrrp_group(plan.family).ip(plan.family) => {}
+            Destination::Group(group) => writeln!(out, "  to {group}")?,
+            Destination::Peers(unicast) => {
+                let only = if unicast.peers_only { ", from peers only" } else { "" };
+                writeln!(out, "  unicast, ttl {}{only}", unicast.ttl)?;
+                for Peer { address, min_ttl, max_ttl } in &unicast.peers {
+                    writeln!(out, "  peer {address} ttl {min_ttl} to {max_ttl}")?;
+                }
+            }
+        }
         if let Some(password) = router.auth_pass {
             writeln!(out, "  password \"{}\"", password.escape_ascii())?;
         }
@@ -76,12 +88,16 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
             let Weight { value, reverse } = watch.weight;
             writeln!(out, "  watch {subject} weight {value}{}", if reverse { " reverse" } else { "" })?;
         }
-        hooks(&router.notify, out)?;
+        if let Some(notify) = &router.notify {
+            hooks(notify, out)?;
+        }
     }
     for (group, plan) in groups.iter().zip(&plan.groups) {
         let members: Vec<_> = plan.members.iter().map(|id| instances[id.index()].name.as_str()).collect();
         writeln!(out, "group {}: {}", group.name, members.join(" "))?;
-        hooks(&group.notify, out)?;
+        if let Some(notify) = &group.notify {
+            hooks(notify, out)?;
+        }
     }
     Ok(())
 }
@@ -159,7 +175,11 @@ pub fn assert_consistent(setup: &Setup, case: &str) {
             }
             assert!(watch.weight.value.abs() <= 253, "{case}");
         }
-        let key = (plan.interface, plan.family, plan.vrid);
+        let heard_at = match router.destination {
+            Destination::Group(group) => Some(group),
+            Destination::Peers(_) => router.source,
+        };
+        let key = (plan.interface, plan.family, plan.vrid, heard_at);
         assert!(!routers.contains(&key), "{case}: {key:?}");
         routers.push(key);
     }

@@ -15,6 +15,7 @@ pub mod quiet;
 pub mod rng;
 pub mod rules;
 mod skip;
+mod spoil;
 pub mod stamp;
 pub mod sweep;
 pub mod tshark;

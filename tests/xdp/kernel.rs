@@ -22,7 +22,6 @@ struct Expected {
 fn expected(frame: &[u8], flags: u32) -> Expected {
     let (judgement, message) = host(frame, flags);
     let deliver = judgement.disposition == Disposition::Deliver && flags & DEVICE_OBSERVE == 0;
-    let [a, b, c, d] = judgement.source;
     Expected {
         action: if deliver || judgement.disposition == Disposition::Drop { DROP } else { PASS },
         counted: (judgement.reason != Reason::NotVrrp).then_some((judgement.row, judgement.reason)),
@@ -32,8 +31,8 @@ fn expected(frame: &[u8], flags: u32) -> Expected {
                 slot: judgement.slot,
                 length: judgement.length as u16,
                 checksum_form: judgement.checksum_form as u8,
-                family: 4,
-                source: [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+                family: judgement.family as u8,
+                source: judgement.source,
             };
             (head, message)
         }),

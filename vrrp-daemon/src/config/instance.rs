@@ -1,9 +1,10 @@
 //! `vrrp_instance`: one virtual router, as it is written.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::address::Address;
 use super::global::{GarpDelay, GarpRefresh, GarpRepeat};
+use super::unicast::Peer;
 use super::unsupported;
 use crate::syntax::command::CommandLine;
 use crate::syntax::diagnostic::Diagnostics;
@@ -50,9 +51,19 @@ block! {
         /// As a master that comes too late, let a router of this priority be that has taken over meanwhile.
         "timer_expired_backup" | "thread_timer_expired" => timer_expired_backup: Option<At<LateRival>>;
         /// Source address of adverts.
-        "mcast_src_ip" => mcast_src_ip: Option<At<Ipv4Addr>>;
-        /// The same, as keepalived reads it when there are no unicast peers.
-        "unicast_src_ip" => unicast_src_ip: Option<At<Ipv4Addr>>;
+        "mcast_src_ip" => mcast_src_ip: Option<At<IpAddr>>;
+        /// Group that adverts go to.
+        "mcast_dst_ip" => mcast_dst_ip: Option<At<IpAddr>>;
+        /// Source address of unicast adverts.
+        "unicast_src_ip" => unicast_src_ip: Option<At<IpAddr>>;
+        /// Routers that adverts go to, one by one, in place of the group.
+        "unicast_peer" => unicast_peer: Items<Peer>;
+        /// TTL or hop limit of unicast adverts.
+        "unicast_ttl" => unicast_ttl: Option<At<Whole<0, 255>>>;
+        /// Refuse adverts of others than the peers.
+        "check_unicast_src" => check_unicast_src: Switch;
+        /// Do not serve without a peer.
+        "unicast_fault_no_peer" => unicast_fault_no_peer: Mark;
         /// Announcement rounds: time to the second.
         "garp_master_delay" => garp_master_delay: Option<GarpDelay>;
         /// Announcements in a round.

@@ -14,6 +14,7 @@ mod resolve;
 mod root;
 pub mod setup;
 mod sync_group;
+mod unicast;
 mod unsupported;
 
 pub use check::{Checked, check};

@@ -52,10 +52,11 @@ fn is_command(keyword: &str) -> bool {
 
 impl Config {
     /// Reads expanded lines.
-    pub fn from_lines(lines: &[Text], found: &mut Diagnostics) -> Self {
+    pub fn from_lines(lines: Vec<Text>, found: &mut Diagnostics) -> Self {
         let tree = tree::read(lines, &Grammar { roots: ROOTS, is_command: &is_command }, found);
         let mut config = Self::default();
-        config.read(&tree, found);
+        // One by one: each is forgotten when it is read.
+        tree.into_iter().for_each(|entry| config.read(&[entry], found));
         config
     }
 }

@@ -40,10 +40,8 @@ foreign! {
             | "enable_snmp_rfcv3" | "snmp_socket" Skipped "there is no SNMP agent";
         "enable_snmp_checker" | "snmp_vs_stats_update_interval" | "snmp_rs_stats_update_interval" LoadBalancing "";
         "enable_dbus" | "dbus_service_name" | "dbus_no_interface_name" Skipped "there is no D-Bus service";
-        "vrrp_mcast_group6" Skipped "it concerns IPv6 alone";
         "vrrp_garp_extra_if" | "vrrp_vmac_garp_intvl" Skipped
             "only interfaces beside the one of the adverts would announce more often";
-        "vrrp_check_unicast_src" Skipped "it concerns unicast peers alone";
         "vrrp_iptables" | "vrrp_ipsets" | "nftables" | "nftables_priority" | "nftables_counters" | "nftables_ifindex"
             Skipped "no packet filter is set up";
         "nftables_ipvs" | "nftables_ipvs_priority" | "nftables_ipvs_start_fwmark" | "lvs_sync_daemon" | "lvs_flush"
@@ -54,8 +52,8 @@ foreign! {
             | "checker_rlimit_rtime" | "checker_process_name" | "lvs_process_name" LoadBalancing "";
         "bfd_priority" | "bfd_rt_priority" | "bfd_no_swap" | "bfd_cpu_affinity" | "bfd_rlimit_rttime"
             | "bfd_rlimit_rtime" | "bfd_process_name" Skipped "there is no BFD process";
-        "vrrp_priority" | "vrrp_cpu_affinity" | "vrrp_rlimit_rttime" | "vrrp_rlimit_rtime" | "max_auto_priority"
-            | "min_auto_priority_delay" Skipped "scheduling follows vrrp_rt_priority and the shortest interval";
+        "max_auto_priority" | "min_auto_priority_delay" Skipped
+            "real-time priority does not wait for lateness: short intervals have it from the start";
         "notify_fifo" | "notify_fifo_script" | "vrrp_notify_fifo" | "vrrp_notify_fifo_script"
             | "vrrp_notify_priority_changes" | "fifo_write_vrrp_states_on_reload" Skipped "no FIFO is written";
         "startup_script" | "startup_script_timeout" | "shutdown_script" | "shutdown_script_timeout" Skipped
@@ -77,13 +75,10 @@ foreign! {
 
     /// `vrrp_instance`.
     INSTANCE {
-        "unicast_peer" Refused "adverts would go to the multicast group";
-        "unicast_ttl" | "check_unicast_src" | "unicast_fault_no_peer" | "old_unicast_checksum" Skipped
-            "it concerns unicast peers alone";
+        "old_unicast_checksum" Skipped "keepalived 1.3.6 and older summed unicast adverts wrong, and nothing else does";
         "use_vmac" | "use_vmac_addr" | "vmac_xmit_base" | "use_ipvlan" Refused
             "the addresses would answer with the interface's own MAC address";
         "vrf" Refused "adverts would leave outside the VRF";
-        "mcast_dst_ip" Refused "adverts would go to another multicast group";
         "no_accept" Refused "packets to the virtual address would be accepted";
         "accept" Skipped "packets to the virtual address are always accepted";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";

@@ -4,7 +4,9 @@ use std::fmt::{self, Display, Write};
 
 use vrrp_common::drop::{Disposition, Reason};
 
+use super::timing;
 use crate::engine::snapshot::{Cause, StateName};
+use crate::io::lateness::{Late, Spread};
 use crate::io::status::{Drops, Group, Instance, Interface, Status, XdpMode, span};
 
 /// Whether there are colours.
@@ -58,6 +60,7 @@ fn write_status(out: &mut String, status: &Status, detail: bool, paint: Paint) -
     write_groups(out, groups, paint)?;
     write_attention(out, status, paint)?;
     write_frames(out, status, paint)?;
+    write_lateness(out, &daemon.late, paint)?;
     if detail || instances.len() == 1 {
         for instance in instances {
             let interface = interfaces.iter().find(|interface| interface.name == instance.interface);
@@ -237,6 +240,26 @@ fn write_frames(out: &mut String, status: &Status, paint: Paint) -> fmt::Result 
     rows.iter().try_for_each(|row| write_row(out, row, &widths, row))
 }
 
+/// How late what was due came: microseconds in JSON, rounded here.
+fn write_lateness(out: &mut String, late: &Late, paint: Paint) -> fmt::Result {
+    let rows: Vec<_> = timing::measures(late)
+        .into_iter()
+        .filter(|(_, spread)| spread.count > 0)
+        .map(|(name, Spread { count, p50_us, p99_us, max_us, buckets: _ })| {
+            let [p50, p99, max] = [p50_us, p99_us, max_us].map(|micros| timing::time(*micros));
+            [name.to_owned(), p50, p99, max, count.to_string()]
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let headings = ["LATE", "HALF WITHIN", "99 % WITHIN", "MOST", "OF"];
+    let widths = widths(&headings, &rows);
+    write_row(out, &headings.map(|heading| paint.put("2", heading, 0)), &widths, &headings)?;
+    rows.iter().try_for_each(|row| write_row(out, row, &widths, row))
+}
+
 const fn fate(reason: Reason) -> &'static str {
     match reason.disposition() {
         Disposition::Drop => "refused",
@@ -262,6 +285,7 @@ fn write_detail(out: &mut String, instance: &Instance, interface: Option<&Interf
         line(heading, &format_args!("{}, {held}", address.address))?;
         heading = "";
     }
+    line("lateness", &format_args!("{} for its latest advert", timing::time(instance.latest_us)))?;
     line("counters", &counters(instance))
 }
 

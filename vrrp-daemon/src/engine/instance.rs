@@ -129,13 +129,22 @@ impl Instance {
 
     /// When time alone changes something, and what.
     pub fn deadline(&self) -> Option<(Instant, Why)> {
+        let advert = self.advert_due()?;
+        match &self.state {
+            State::Master(master) => match master.garp.due() {
+                Some(at) if at < advert.0 => Some((at, Why::AnnounceDue)),
+                _ => Some(advert),
+            },
+            _ => Some(advert),
+        }
+    }
+
+    /// When the next advert is due: a master's own, or that of a backup that takes over.
+    pub fn advert_due(&self) -> Option<(Instant, Why)> {
         match &self.state {
             State::Init | State::Fault | State::Stopped => None,
             State::Backup(backup) => Some((self.down_at(backup)?, Why::MasterDown)),
-            State::Master(master) => match master.garp.due() {
-                Some(at) if at < master.next_advert_at => Some((at, Why::AnnounceDue)),
-                _ => Some((master.next_advert_at, Why::AdvertDue)),
-            },
+            State::Master(master) => Some((master.next_advert_at, Why::AdvertDue)),
         }
     }
 

@@ -202,9 +202,20 @@ impl Engine {
 
     /// Appends the backups whose wait ends by `until`: those of whom it matters when their master was last seen.
     pub fn waiting(&self, until: Instant, ids: &mut Vec<InstanceId>) {
-        self.agenda.by(until, |id| {
-            if let Some((_, Why::MasterDown)) = self.instances[id.index()].deadline() {
+        self.adverts_due(until, |id, _, why| {
+            if why == Why::MasterDown {
                 ids.push(id);
+            }
+        });
+    }
+
+    /// Hands the adverts that are due by `until` to `each`, in no order: whose, since when, and why.
+    pub fn adverts_due(&self, until: Instant, mut each: impl FnMut(InstanceId, Instant, Why)) {
+        self.agenda.by(until, |id| {
+            if let Some((at, why)) = self.instances[id.index()].advert_due()
+                && at <= until
+            {
+                each(id, at, why);
             }
         });
     }

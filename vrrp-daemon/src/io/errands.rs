@@ -43,8 +43,9 @@ pub fn disable_unusable(setup: &mut Setup) {
             instance.watches.retain(|watch| watch.subject != subject);
         }
     }
-    let instances = setup.instances.iter_mut().map(|instance| (&instance.name, &mut instance.notify));
-    let groups = setup.groups.iter_mut().map(|group| (&group.name, &mut group.notify));
+    let instances =
+        setup.instances.iter_mut().filter_map(|instance| Some((&instance.name, instance.notify.as_deref_mut()?)));
+    let groups = setup.groups.iter_mut().filter_map(|group| Some((&group.name, group.notify.as_deref_mut()?)));
     for (name, Notify { master, backup, fault, stop, any }) in instances.chain(groups) {
         for (script, keyword) in [
             (master, "notify_master"),

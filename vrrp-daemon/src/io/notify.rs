@@ -54,15 +54,15 @@ pub enum Who {
 
 impl Notice {
     /// keepalived's first, second and fourth argument, and the scripts.
-    fn subject(&self) -> (&'static str, &str, u8, &Notify) {
+    fn subject(&self) -> (&'static str, &str, u8, Option<&Notify>) {
         match self.who {
             Who::Instance(id, priority) => {
                 let instance = &self.setup.instances[id.index()];
-                ("INSTANCE", &instance.name, priority.get(), &instance.notify)
+                ("INSTANCE", &instance.name, priority.get(), instance.notify.as_deref())
             }
             Who::Group(id) => {
                 let group = &self.setup.groups[id.index()];
-                ("GROUP", &group.name, 0, &group.notify)
+                ("GROUP", &group.name, 0, group.notify.as_deref())
             }
         }
     }
@@ -119,7 +119,7 @@ impl Notifier {
         let Some(state) = state else { return };
         let notice = Notice { setup: self.setup.clone(), who, state };
         // Most have no script: nothing to queue.
-        if *notice.subject().3 == Notify::default() {
+        if notice.subject().3.is_none() {
             return;
         }
         if self.queue.try_send(notice).is_err() {
@@ -162,9 +162,9 @@ pub async fn run(mut notices: Receiver<Notice>, stop: impl Future<Output = ()>) 
 }
 
 /// What to run, in order, and what to append.
-fn scripts(notice: &Notice) -> impl Iterator<Item = (&Command, Vec<String>)> {
+fn scripts(notice: &Notice) -> Vec<(&Command, Vec<String>)> {
     let (kind, name, priority, notify) = notice.subject();
-    let Notify { master, backup, fault, stop, any } = notify;
+    let Some(Notify { master, backup, fault, stop, any }) = notify else { return Vec::new() };
     let specific = match notice.state {
         StateName::Master => master,
         StateName::Backup => backup,
@@ -174,7 +174,7 @@ fn scripts(notice: &Notice) -> impl Iterator<Item = (&Command, Vec<String>)> {
     };
     let told = [kind, name, notice.state.label(), &priority.to_string()].map(String::from);
     let specific = specific.iter().map(|command| (command, Vec::new()));
-    specific.chain(any.iter().map(move |command| (command, told.to_vec())))
+    specific.chain(any.iter().map(|command| (command, told.to_vec()))).collect()
 }
 
 fn start(running: &mut JoinSet<()>, command: &Command, more: &[String], notice: &Notice) {
@@ -201,15 +201,8 @@ mod tests {
     use crate::testing::{Dir, shell, wait_until_gone};
 
     fn setup(notify: Notify) -> Arc<Setup> {
-        let instance = Instance {
-            name: "VI_1".into(),
-            addresses: Vec::new(),
-            source: None,
-            auth_pass: None,
-            checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
-            notify: notify.clone(),
-        };
-        let group = Group { name: "G1".into(), notify };
+        let instance = Instance { name: "VI_1".into(), notify: Some(Box::new(notify.clone())), ..Default::default() };
+        let group = Group { name: "G1".into(), notify: Some(Box::new(notify)) };
         Arc::new(Setup { instances: vec![instance], groups: vec![group], ..Setup::default() })
     }
 
@@ -258,7 +251,7 @@ mod tests {
         let order = |state| {
             let who = Who::Instance(InstanceId(0), Priority::DEFAULT);
             let notice = Notice { setup: setup(notify.clone()), who, state };
-            scripts(&notice).map(|(c, more)| (c.argv[2].clone(), more.len())).collect()
+            scripts(&notice).into_iter().map(|(c, more)| (c.argv[2].clone(), more.len())).collect()
         };
         let both: Vec<_> = order(StateName::Master);
         assert_eq!(both, [("1".into(), 0), ("2".into(), 4)]);

@@ -1,23 +1,23 @@
 //! Virtual routers: defaults, and what contradicts itself.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::{Centis, Family, Priority, Version, Vrid};
 
+use super::destination::Written;
 use super::garp::Garp;
 use super::strict::Answers;
 use super::sync_group::{Group, Groups};
 use super::watch::Watcher;
 use super::{DEFAULT_INTERFACE, Resolver};
 use crate::config::instance::{AuthType, Authentication, Instance, LateRival, Preempt, State};
-use crate::config::setup::{self, Notify};
+use crate::config::setup::{self, Destination, Notify};
 use crate::engine::plan::{InstancePlan, Wanted};
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::{At, Met, Named, Outcome, Switch};
 use crate::syntax::source::Span;
-use crate::syntax::value::{Seconds, shown};
+use crate::syntax::value::{Seconds, Whole, shown};
 
 impl Resolver<'_> {
     /// Adds a virtual router to the setup, or reports why not.
@@ -32,7 +32,6 @@ impl Resolver<'_> {
         if let Some((plan, router)) = self.router(name, at, block, group)
             && !all_refused
         {
-            self.routers.insert((plan.interface, plan.vrid.get()), router.name.clone());
             self.setup.plan.instances.push(plan);
             self.setup.instances.push(router);
         }
@@ -64,7 +63,12 @@ impl Resolver<'_> {
             skip_check_adv_addr,
             timer_expired_backup,
             mcast_src_ip,
+            mcast_dst_ip,
             unicast_src_ip,
+            unicast_peer,
+            unicast_ttl,
+            check_unicast_src,
+            unicast_fault_no_peer,
             garp_master_delay,
             garp_master_repeat,
             garp_master_refresh,
@@ -99,22 +103,32 @@ impl Resolver<'_> {
                 self.found.notice(Class::Incomplete, at, message);
                 self.interface(&default, at)
             }
+        }?;
+        let family = virtual_ipaddress.items.first().map_or(Family::V4, |first| Family::of(first.value.address));
+        let version = self.version(version, family, &name);
+        let written = Written {
+            mcast_src_ip,
+            mcast_dst_ip,
+            unicast_src_ip,
+            unicast_peer,
+            unicast_ttl,
+            check_unicast_src,
+            unicast_fault_no_peer,
         };
-        if let Some(other) = vrid.and_then(|vrid| self.routers.get(&(interface, vrid.get())).cloned()) {
+        let (destination, source) = self.destination(written, family, &name)?;
+        let heard_at = match destination {
+            Destination::Group(group) => Some(group),
+            Destination::Peers(_) => source,
+        };
+        let key = vrid.map(|vrid| (interface, family, vrid, heard_at));
+        if let Some(other) = key.and_then(|key| self.routers.get(&key).cloned()) {
             let message = format!("({name}) has the interface and the virtual_router_id of `{other}`");
             self.found.error(Class::Duplicate, virtual_router_id.map_or(at, |vrid| vrid.at), message).done(LEFT_OUT);
             complete = false;
         }
-
-        let default_version = self.defaults.version.map(|version| version.value);
-        let version = version
-            .map(|version| version.value)
-            .or(default_version)
-            .map_or(Version::V2, |version| Version::new(version.get() as u8).unwrap_or(Version::V2));
         let strict = strict_mode.0.map_or(self.defaults.strict.is_on(), |strict| strict.value);
-        let needs_address = version == Version::V3 || strict;
-        let addresses =
-            self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, (&name, at), interface, needs_address)?;
+        let needs = (version == Version::V3 || strict, family);
+        let addresses = self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, (&name, at), interface, needs)?;
         let (mut wanted, priority) = self.start(state, priority.map(|priority| priority.value.get()), &name, at);
         if strict {
             wanted = self.strict_state(state, priority, &name, at);
@@ -130,7 +144,7 @@ impl Resolver<'_> {
             priority,
             group,
         };
-        let watches = self.watches(&watcher, track_interface, track_script);
+        let watches = self.watches(&watcher, track_interface, track_script)?;
         let notify = Notify {
             master: self.notification(notify_master, &format!("({name}) notify_master")),
             backup: self.notification(notify_backup, &format!("({name}) notify_backup")),
@@ -158,14 +172,9 @@ impl Resolver<'_> {
             lower_delay: garp_lower_prio_delay,
             lower_repeat: garp_lower_prio_repeat,
         };
-        if let (Some(source), true) = (unicast_src_ip, foreign.iter().all(|met| met.foreign.name != "unicast_peer")) {
-            let message = format!("({name}) `unicast_src_ip` without unicast peers");
-            let diagnostic = self.found.warning(Class::Conflict, source.at, message);
-            diagnostic.done("adverts go to the multicast group, from this address").hint("write `mcast_src_ip`");
-        }
         let plan = InstancePlan {
             interface,
-            family: Family::V4,
+            family,
             vrid: vrid?,
             version,
             priority,
@@ -191,12 +200,29 @@ impl Resolver<'_> {
         let router = setup::Instance {
             name,
             addresses: addresses.list,
-            source: mcast_src_ip.or(unicast_src_ip).map(|source| IpAddr::V4(source.value)),
+            source,
+            destination,
             auth_pass: auth_pass?,
             checksum_form,
-            notify,
+            notify: notify.if_any(),
         };
+        if complete && let Some(key) = key {
+            self.routers.insert(key, router.name.clone());
+        }
         complete.then_some((plan, router))
+    }
+
+    /// IPv6 has version 3 alone.
+    fn version(&mut self, given: Option<At<Whole<2, 3>>>, family: Family, name: &str) -> Version {
+        if family == Family::V6 {
+            if let Some(At { at, .. }) = given.filter(|given| given.value.get() == 2) {
+                let message = format!("({name}) version 2 has no IPv6");
+                self.found.warning(Class::Conflict, at, message).done("version 3 is used");
+            }
+            return Version::V3;
+        }
+        let given = given.or(self.defaults.version);
+        given.and_then(|version| Version::new(version.value.get() as u8)).unwrap_or(Version::V2)
     }
 
     /// Reports keywords that the virtual router cannot do without.

@@ -92,7 +92,7 @@ impl Resolver<'_> {
             refused: self.refuses_group(&foreign, &name),
             watches: self.group_watches(track_interface, track_script, &name),
             has_weights: tracking_weight.is_on() || global_tracking.0.is_some(),
-            setup: setup::Group { name, notify },
+            setup: setup::Group { name, notify: notify.if_any() },
             at,
             members,
         }
@@ -117,7 +117,7 @@ impl Resolver<'_> {
         for (keyword, used) in interfaces.into_iter().chain(scripts) {
             let found = match keyword {
                 "track_interface" => {
-                    let id = self.interface(&used.value.name, used.at);
+                    let Some(id) = self.interface(&used.value.name, used.at) else { continue };
                     Some((Subject::Interface(id), used.value.weight.map(Weight::from).unwrap_or_default()))
                 }
                 _ => self.use_of(&used, keyword, name).map(|(id, weight)| (Subject::Tracker(id), weight)),

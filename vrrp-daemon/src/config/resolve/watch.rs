@@ -24,13 +24,14 @@ pub struct Watcher<'a> {
 }
 
 impl Resolver<'_> {
-    pub(super) fn watches(&mut self, of: &Watcher, interfaces: Items<Use>, scripts: Items<Use>) -> Vec<Watch> {
+    /// `None`: the virtual router is left out, reported.
+    pub(super) fn watches(&mut self, of: &Watcher, interfaces: Items<Use>, scripts: Items<Use>) -> Option<Vec<Watch>> {
         let mut watches = Vec::new();
         if !of.ignores_interface {
             watches.push(Watch { subject: Subject::Interface(of.interface), weight: Weight::default() });
         }
         for used in interfaces.items {
-            let id = self.interface(&used.value.name, used.at);
+            let id = self.interface(&used.value.name, used.at)?;
             if id == of.interface {
                 let message = format!("({}) its own interface `{}` is tracked anyway", of.name, used.value.name);
                 self.found.warning(Class::Duplicate, used.at, message).done("the line is skipped");
@@ -52,7 +53,7 @@ impl Resolver<'_> {
                 watches.push(watch);
             }
         }
-        watches
+        Some(watches)
     }
 
     /// Adds what a line says is to be watched, or reports why not.

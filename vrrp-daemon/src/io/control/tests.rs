@@ -88,6 +88,7 @@ fn daemon(dir: &Dir, test: impl FnOnce(PathBuf) + Send + 'static) {
                         let _ = reply.send(Observed {
                             setup: Default::default(),
                             now,
+                            lateness: Default::default(),
                             interfaces: vec![],
                             instances: vec![],
                             groups: vec![],

@@ -26,14 +26,7 @@ fn setup(script: Command, notify: Notify) -> Setup {
             .into(),
         ..InstancePlan::new(InterfaceId(0), vrrp_common::Vrid::new(51).unwrap(), vrrp_common::Version::V3)
     });
-    setup.instances.push(Instance {
-        name: "VI_1".into(),
-        addresses: Vec::new(),
-        source: None,
-        auth_pass: None,
-        checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
-        notify,
-    });
+    setup.instances.push(Instance { name: "VI_1".into(), notify: Some(Box::new(notify)), ..Default::default() });
     setup
 }
 
@@ -85,8 +78,9 @@ fn what_cannot_run_is_taken_out_and_its_instance_goes_on() {
     let notify = Notify { master: Some(missing.clone()), any: Some(shell(&dir, "")), ..Notify::default() };
     let mut setup = setup(missing, notify);
     disable_unusable(&mut setup);
-    assert_eq!(setup.instances[0].notify.master, None);
-    assert!(setup.instances[0].notify.any.is_some());
+    let notify = setup.instances[0].notify.as_deref().unwrap();
+    assert_eq!(notify.master, None);
+    assert!(notify.any.is_some());
     let [Watch { subject: Subject::Interface(_), .. }] = setup.plan.instances[0].watches[..] else {
         panic!("{:?}", setup.plan.instances[0].watches)
     };
