@@ -85,8 +85,8 @@ impl<'a> Router<'a> {
             let why = match why {
                 Why::AdvertDue => "advert-due",
                 Why::MasterDown => "master-down",
-                Why::Held => "held",
                 Why::AnnounceDue => "announce-due",
+                Why::Held => "held",
             };
             (Nanos(due.as_nanos()), why)
         })

@@ -17,6 +17,7 @@ pub type GarpRepeat = Whole<0, 1000>;
 pub type GarpRefresh = Whole<0, 86_400>;
 /// Time between two announcements, bounded as in keepalived.
 pub type Pause = Seconds<1, 4_294_967_295>;
+
 /// `vrrp_rlimit_rttime`, in microseconds.
 pub type RtTime = Whole<1, { u32::MAX as i64 }>;
 

@@ -39,7 +39,7 @@ impl Resolver<'_> {
         excluded: Items<Address>,
         (name, at): (&str, Span),
         interface: InterfaceId,
-        (family, needs_one): (Family, bool),
+        (needs_one, family): (bool, Family),
     ) -> Option<Addresses> {
         let mut out = Addresses { list: Vec::new(), watched: BTreeSet::new(), known: BTreeSet::new() };
         if let Some(beyond) = advertised.items.iter().chain(&excluded.items).nth(ADDRESSES) {

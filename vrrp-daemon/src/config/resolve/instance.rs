@@ -127,9 +127,8 @@ impl Resolver<'_> {
             complete = false;
         }
         let strict = strict_mode.0.map_or(self.defaults.strict.is_on(), |strict| strict.value);
-        let needs_one = version == Version::V3 || strict;
-        let addresses =
-            self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, (&name, at), interface, (family, needs_one))?;
+        let needs = (version == Version::V3 || strict, family);
+        let addresses = self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, (&name, at), interface, needs)?;
         let (mut wanted, priority) = self.start(state, priority.map(|priority| priority.value.get()), &name, at);
         if strict {
             wanted = self.strict_state(state, priority, &name, at);
