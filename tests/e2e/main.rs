@@ -12,6 +12,7 @@ mod moving;
 mod scenario;
 mod scripts;
 mod starved;
+mod sync_groups;
 mod tidiness;
 mod urgency;
 mod wire;

@@ -205,13 +205,14 @@ impl<T: FnMut(Told)> Driver<T> {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        if self.more || self.hands.has_announcements() {
+        if self.more {
             return Some(clock::now());
         }
         // Stopped, the engine has no deadline.
         let stop = self.stop_by.map(|by| if self.hands.is_settled() { by.min(self.linger_until) } else { by });
         let pause = self.crowded.then(|| clock::now() + PAUSE);
-        [self.engine.deadline().map(|(due, _)| due), stop, pause].into_iter().flatten().min()
+        let deadline = self.engine.deadline().map(|(due, _)| due);
+        [deadline, self.hands.announces_at(), stop, pause].into_iter().flatten().min()
     }
 
     /// Hears everything received so far, then lets time pass, then acts.

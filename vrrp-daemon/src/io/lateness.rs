@@ -93,7 +93,7 @@ impl Lateness {
         let due = match why {
             Why::AdvertDue => Due::Advert,
             Why::MasterDown => Due::Takeover,
-            Why::AnnounceDue => return,
+            Why::AnnounceDue | Why::Held => return,
         };
         let slot = &mut self.slots[id.index()];
         (slot.due_at, slot.due) = (due_at, due);
