@@ -12,7 +12,7 @@ use vrrp_tests::stamp::Stamp;
 use vrrp_tests::{frr, keepalived};
 
 use super::{COLUMNS, MODES, board};
-use crate::scenario::{self, PATIENCE, Pair, announced, holds};
+use crate::scenario::{self, PATIENCE, Pair, TOLERANCE, announced, holds};
 
 /// Of router A, the first master, and of B.
 const PRIORITY: [u8; 2] = [150, 120];
@@ -86,21 +86,13 @@ impl<'a> Cell<'a> {
     fn come_back(&self, pair: &mut Pair) -> Result<()> {
         let a = &self.confs[A];
         let since = Stamp::now();
-        match a.preempt {
-            Preempt::AtOnce => return scenario::come_back(self.lab, pair, a),
-            Preempt::After(seconds) => {
-                scenario::come_back(self.lab, pair, a)?;
-                let first = self.lab.watch.record().adverts_of(A, since).next().map(|advert| advert.at);
-                let first = first.context("an advert")?;
-                scenario::takes(first - since, Duration::from_secs(seconds.into()), "a preemption with delay")?;
-            }
-            Preempt::Never => {
-                pair.a = self.lab.start_conf(A, self.programs[A], a)?;
-                pair.a.wait_log(self.programs[A].backup_line(), PATIENCE)?;
-                self.stays(B)?;
-            }
+        if a.preempt != Preempt::Never {
+            scenario::come_back(self.lab, pair, a)?;
+            return self.is_delayed(A, since);
         }
-        Ok(())
+        pair.a = self.lab.start_conf(A, self.programs[A], a)?;
+        pair.a.wait_log(self.programs[A].backup_line(), PATIENCE)?;
+        self.stays(B)
     }
 
     /// The master loses priority and mastership, and gets both back.
@@ -111,10 +103,34 @@ impl<'a> Cell<'a> {
             self.set_healthy(&pair.a, A, healthy)?;
             holds(self.lab, router, conf)?;
             announced(self.lab, router, conf, since)?;
+            self.is_delayed(router, since)?;
+            if router == B {
+                self.waits(since)?;
+            }
         }
+        Ok(())
+    }
+
+    /// Router B waited since the last advert of A that was not weaker than itself.
+    fn waits(&self, since: Stamp) -> Result<()> {
+        let [a, b] = &self.confs;
         let record = self.lab.watch.record();
-        let weak = record.adverts_of(A, Stamp::default()).any(|advert| advert.priority == a.priority - WEIGHT);
+        let first = record.adverts_of(B, since).next().context("an advert of B")?.at;
+        let adverts: Vec<_> = record.adverts_of(A, Stamp::default()).filter(|advert| advert.at < first).collect();
+        let last = adverts.iter().rfind(|advert| advert.priority > b.priority).context("an advert of A")?.at;
+        let weak = adverts.iter().any(|advert| advert.priority == a.priority - WEIGHT && advert.at > last);
         ensure!(weak, "the master never said that it has less priority");
+        let theory = self.programs[B].counts(b.down_interval());
+        ensure!(first - last + TOLERANCE >= theory, "taken over after {:?}, theory says {theory:?}", first - last);
+        Ok(())
+    }
+
+    /// No advert of a router came before its `preempt_delay` was over.
+    fn is_delayed(&self, router: usize, since: Stamp) -> Result<()> {
+        let Preempt::After(seconds) = self.confs[router].preempt else { return Ok(()) };
+        let first = self.lab.watch.record().adverts_of(router, since).next().context("an advert")?.at;
+        let delay = Duration::from_secs(seconds.into());
+        ensure!(first - since + TOLERANCE >= delay, "preempted after {:?}, and not {delay:?}", first - since);
         Ok(())
     }
 

@@ -62,6 +62,8 @@ modes! {
         [ours_then_keepalived keepalived_then_ours] "no unicast";
     sync_group "sync group" (|_, priority| Conf { has_twin: true, ..Conf::v3(priority) })
         [ours_then_keepalived keepalived_then_ours] "no sync groups";
+    preempt_delay "preempt_delay" (|_, priority| Conf { preempt: Preempt::After(2), ..Conf::v3(priority) })
+        [ours_then_keepalived keepalived_then_ours] "no preempt_delay";
     nopreempt "nopreempt" (|_, priority| Conf { preempt: Preempt::Never, ..Conf::v3(priority) })
         [ours_then_keepalived keepalived_then_ours ours_then_frr frr_then_ours] "";
 }
