@@ -115,8 +115,7 @@ impl Links {
     }
 
     fn link_local6(&self, index: u32) -> Option<Ipv6Addr> {
-        let held = self.addresses(IfIndex(index)).iter();
-        let mut usable = held.filter(|held| !held.unproven && !self.virtuals.contains(&held.address));
+        let mut usable = self.addresses.get(&index)?.own.iter().filter(|held| !held.unproven);
         usable.find_map(|held| match held.address {
             IpAddr::V6(address) if address.is_unicast_link_local() => Some(address),
             _ => None,
