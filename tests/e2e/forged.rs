@@ -38,8 +38,7 @@ pub fn convincing(conf: &Conf) -> FrameSpec {
     if conf.version == Version::V2 {
         frame.interval /= 100;
         frame.auth_type = 1;
-        frame.auth_data =
-            Some(conf.authentication.unwrap_or_default().1.as_bytes().try_into().expect("eight characters"));
+        frame.auth_data = Some(conf.password.unwrap_or_default().as_bytes().try_into().expect("eight characters"));
     }
     frame
 }

@@ -18,7 +18,7 @@ fn a_long_password_is_cut_alike() {
         return;
     }
     with_lab(|lab| {
-        let conf = |priority| Conf { authentication: Some(("PASS", "secret123")), ..Conf::v2(priority) };
+        let conf = |priority| Conf { password: Some("secret123"), ..Conf::v2(priority) };
         let _pair = scenario::elect(lab, [Vrrpd, Keepalived], &conf(150), &conf(100))?;
         // Two down intervals of the backup: it hears the master all the time.
         let quiet = 2 * conf(100).down_interval();
@@ -38,8 +38,8 @@ fn a_wrong_password_is_no_peer() {
         return;
     }
     with_lab(|lab| {
-        let ours = Conf { authentication: Some(("PASS", "secret12")), ..Conf::v2(100) };
-        let theirs = Conf { authentication: Some(("PASS", "Secret12")), ..Conf::v2(200) };
+        let ours = Conf { password: Some("secret12"), ..Conf::v2(100) };
+        let theirs = Conf { password: Some("Secret12"), ..Conf::v2(200) };
         let b = lab.start(B, Keepalived, &theirs.text())?;
         lab.watch.wait_holder(B, VIP, PATIENCE)?;
         let a = lab.start(A, Vrrpd, &ours.text())?;

@@ -2,6 +2,7 @@
 //!
 //! Every test has a laboratory of its own. Times are asserted as order and as generous bounds: machines stall.
 
+mod authentication;
 mod bad_input;
 mod console;
 mod failover;

@@ -44,8 +44,9 @@ pub struct Conf {
     pub priority: u8,
     pub advert_int: Centis,
     pub preempt: Preempt,
-    /// v2: type and password.
-    pub authentication: Option<(&'static str, &'static str)>,
+    pub password: Option<&'static str>,
+    /// What the password is for.
+    pub auth_type: &'static str,
     /// Own address and peer's, of unicast.
     pub unicast: Option<(IpAddr, IpAddr)>,
     /// As they stand in `virtual_ipaddress`.
@@ -71,7 +72,8 @@ impl Conf {
             priority,
             advert_int: centis(20),
             preempt: Preempt::AtOnce,
-            authentication: None,
+            password: None,
+            auth_type: "PASS",
             unicast: None,
             addresses: vec![format!("{VIP}/24")],
             use_vmac: false,
@@ -83,8 +85,18 @@ impl Conf {
 
     /// VRRPv2 with a password, an advert each second, the least it has.
     pub fn v2(priority: u8) -> Self {
-        let authentication = Some(("PASS", "secret12"));
-        Self { version: Version::V2, advert_int: Centis::SECOND, authentication, ..Self::v3(priority) }
+        Self { version: Version::V2, advert_int: Centis::SECOND, password: Some("secret12"), ..Self::v3(priority) }
+    }
+
+    /// VRRPv2 with an Authentication Header.
+    pub fn v2_ah(priority: u8) -> Self {
+        Self { auth_type: "AH", ..Self::v2(priority) }
+    }
+
+    /// VRRPv3 with keepalived's HMAC trailer, by this key.
+    pub fn v3_hmac(priority: u8, key: &str, mode: &str) -> Self {
+        let block = format!("auth_hmac {{\n        key 1 {key}\n        active_key 1\n        mode {mode}\n    }}");
+        Self::v3(priority).line(block)
     }
 
     /// VRRPv3 over IPv6.
@@ -95,6 +107,19 @@ impl Conf {
     /// To the other one of two routers instead of the group.
     pub fn unicast(self, own: impl Into<IpAddr>, peer: impl Into<IpAddr>) -> Self {
         Self { unicast: Some((own.into(), peer.into())), ..self }
+    }
+
+    /// v2: the authentication that its adverts show, type and data.
+    pub fn shown_authentication(&self) -> (u8, [u8; 8]) {
+        let mut password = [0; 8];
+        match (self.password, self.auth_type) {
+            (None, _) => (0, password),
+            (Some(_), "AH") => (2, password),
+            (Some(given), _) => {
+                given.bytes().zip(&mut password).for_each(|(from, to)| *to = from);
+                (1, password)
+            }
+        }
     }
 
     pub fn every(self, centiseconds: u16) -> Self {
@@ -177,7 +202,8 @@ impl Conf {
              advert_int {}\n",
             self.state, self.priority, self.advert_int
         );
-        if let Some((kind, password)) = self.authentication {
+        if let Some(password) = self.password {
+            let kind = self.auth_type;
             let _ =
                 writeln!(text, "    authentication {{\n        auth_type {kind}\n        auth_pass {password}\n    }}");
         }

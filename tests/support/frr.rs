@@ -85,7 +85,7 @@ const MACVLAN: &str = "vrrp1";
 
 /// What FRR's own tools write of a configuration.
 pub fn text(conf: &Conf) -> Result<String> {
-    ensure!(conf.authentication.is_none(), "FRR has no authentication");
+    ensure!(conf.password.is_none(), "FRR has no authentication");
     ensure!(conf.unicast.is_none() && !conf.has_twin, "FRR has no unicast adverts, and no sync groups");
     let mut text = String::from("log stdout debugging\ndebug vrrp protocol\ndebug vrrp packets\ninterface eth0\n");
     text += &router(conf.vrid, conf.version, conf.priority, conf.advert_int.duration(), conf.advertised());

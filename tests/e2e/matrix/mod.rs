@@ -46,7 +46,9 @@ macro_rules! modes {
 modes! {
     v2_pass "v2 PASS" (|_, priority| Conf::v2(priority))
         [ours_then_keepalived keepalived_then_ours] "no authentication";
-    v2_plain "v2" (|_, priority| Conf { authentication: None, ..Conf::v2(priority) })
+    v2_ah "v2 AH" (|_, priority| Conf::v2_ah(priority))
+        [ours_then_keepalived keepalived_then_ours] "no authentication";
+    v2_plain "v2" (|_, priority| Conf { password: None, ..Conf::v2(priority) })
         [ours_then_keepalived keepalived_then_ours ours_then_frr frr_then_ours] "";
     v3_ipv4 "v3/IPv4" (|_, priority| Conf::v3(priority))
         [ours_then_keepalived keepalived_then_ours ours_then_frr frr_then_ours] "";
