@@ -8,10 +8,11 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 use vrrp_common::wire::advert::{MESSAGE_MAX, Outgoing};
 use vrrp_common::wire::checksum::ChecksumForm;
+use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, VRRP_GROUP4_MAC};
 use vrrp_common::wire::ip::VRRP_GROUP4;
 use vrrp_common::wire::ip4::ipv4_header;
 use vrrp_common::{Address, Claim, Family, Vrid};
-use vrrp_daemon::io::socket::{ipv4_address, send_many, vrrp_ipv4};
+use vrrp_daemon::io::socket::{Content, neighbour, packet, send_many};
 use vrrp_tests::stamp::Stamp;
 
 use crate::account;
@@ -27,29 +28,22 @@ pub struct Sent {
     pub cpu: u64,
 }
 
-/// Sends every advert of a roster from router A, all of an interface at once each interval, and does nothing else.
+/// Sends every advert of a roster from router A, all at once each interval, and does nothing else.
 pub fn send(rig: &Rig, roster: &Roster, time: Duration) -> Result<Sent> {
-    let packets: Vec<_> =
-        roster.routers().map(|(interface, vrid)| (interface, packet(roster, interface, vrid))).collect();
+    let adverts: Vec<_> =
+        roster.routers().map(|(interface, vrid)| (interface, advert(roster, interface, vrid))).collect();
     rig.routers[A].within(|| {
-        let mut sockets = Vec::new();
-        for interface in 0..rig.interfaces {
-            let name = format!("eth{interface}");
-            let index = nix::net::if_::if_nametoindex(name.as_str())?;
-            sockets.push(vrrp_ipv4(&name, vrrp_common::IfIndex(index)).context("raw socket")?);
+        let socket = packet(Content::Packets).context("packet socket")?;
+        let mut batch = Vec::new();
+        for (interface, advert) in &adverts {
+            let index = nix::net::if_::if_nametoindex(format!("eth{interface}").as_str())?;
+            batch.push((&advert[..], neighbour(vrrp_common::IfIndex(index), ETHERTYPE_IPV4, VRRP_GROUP4_MAC)));
         }
-        let of = |interface: usize| -> Vec<(&[u8], libc::sockaddr_in)> {
-            let these = packets.iter().filter(|packet| packet.0 == interface);
-            these.map(|packet| (&packet.1[..], ipv4_address(VRRP_GROUP4))).collect()
-        };
-        let batches: Vec<_> = (0..rig.interfaces).map(of).collect();
         let (from, start, cpu, mut count) = (Stamp::now(), Instant::now(), account::cpu_of_this_thread(), 0);
         let mut due = start;
         while start.elapsed() < time {
-            for (socket, batch) in sockets.iter().zip(&batches) {
-                send_many(socket, batch);
-                count += batch.len() as u64;
-            }
+            send_many(&socket, &batch);
+            count += batch.len() as u64;
             due += roster.interval.duration();
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
         }
@@ -57,7 +51,7 @@ pub fn send(rig: &Rig, roster: &Roster, time: Duration) -> Result<Sent> {
     })
 }
 
-fn packet(roster: &Roster, interface: usize, vrid: u8) -> Vec<u8> {
+fn advert(roster: &Roster, interface: usize, vrid: u8) -> Vec<u8> {
     let source = own_address(A, interface).octets();
     let addresses: Vec<_> = roster.addresses_of(interface, vrid).flat_map(|address| address.octets()).collect();
     let outgoing = Outgoing {

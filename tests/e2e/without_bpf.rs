@@ -39,7 +39,7 @@ fn failover_with_xdp_mode_off() {
 }
 
 /// Prefixes a command so that it runs without these capabilities.
-fn without(capabilities: &'static str) -> impl Fn(Vec<String>) -> Vec<String> {
+pub fn without(capabilities: &'static str) -> impl Fn(Vec<String>) -> Vec<String> {
     let bound = format!("--bounding-set={capabilities}");
     move |words| ["setpriv".to_owned(), bound.clone(), "--".into()].into_iter().chain(words).collect()
 }

@@ -60,14 +60,10 @@ impl Ip {
         }
     }
 
-    /// The Ethernet address of the group it came to (RFC 1112 section 6.4, RFC 2464 section 7).
+    /// The Ethernet address of the group it came to.
     #[inline(always)]
     pub const fn group_mac(&self) -> [u8; 6] {
-        let to = self.destination.octets();
-        match self.family {
-            Family::V4 => [0x01, 0x00, 0x5e, to[1] & 0x7f, to[2], to[3]],
-            Family::V6 => [0x33, 0x33, to[12], to[13], to[14], to[15]],
-        }
+        multicast_mac(self.destination, self.family)
     }
 
     /// Whether a router can have its source address. What is sent to a group over IPv6 comes from a link-local one
@@ -82,6 +78,16 @@ impl Ip {
             }
             Family::V6 => is_link_local6([from[0], from[1]]),
         }
+    }
+}
+
+/// The Ethernet address of a multicast group (RFC 1112 section 6.4, RFC 2464 section 7).
+#[inline(always)]
+pub const fn multicast_mac(group: Address, family: Family) -> [u8; 6] {
+    let to = group.octets();
+    match family {
+        Family::V4 => [0x01, 0x00, 0x5e, to[1] & 0x7f, to[2], to[3]],
+        Family::V6 => [0x33, 0x33, to[12], to[13], to[14], to[15]],
     }
 }
 

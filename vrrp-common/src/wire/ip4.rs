@@ -1,6 +1,7 @@
 //! IPv4, as far as an advert needs it: options are skipped, fragments are told.
 
 use super::Frame;
+use super::checksum::Sum;
 use super::ip::{Ip, PROTOCOL_AH, PROTOCOL_VRRP, TOS_CS6};
 use crate::address::Address;
 use crate::drop::Reason;
@@ -57,12 +58,15 @@ pub fn parse(frame: &(impl Frame + ?Sized), at: usize) -> Option<Ip> {
     })
 }
 
-/// The 20 octets of a header without options. The kernel fills in identification and checksum (`IP_HDRINCL`).
+/// The 20 octets of a header without options, of a datagram that is whole (RFC 6864: its identification means nothing).
 pub fn ipv4_header(source: [u8; 4], destination: [u8; 4], ttl: u8, payload: u16) -> [u8; IPV4_HEADER] {
     let [t0, t1] = (IPV4_HEADER as u16 + payload).to_be_bytes();
     let [s0, s1, s2, s3] = source;
     let [d0, d1, d2, d3] = destination;
-    [0x45, TOS_CS6, t0, t1, 0, 0, 0, 0, ttl, PROTOCOL_VRRP, 0, 0, s0, s1, s2, s3, d0, d1, d2, d3]
+    let mut header = [0x45, TOS_CS6, t0, t1, 0, 0, 0, 0, ttl, PROTOCOL_VRRP, 0, 0, s0, s1, s2, s3, d0, d1, d2, d3];
+    let [c0, c1] = Sum::default().octets(&header).checksum();
+    (header[10], header[11]) = (c0, c1);
+    header
 }
 
 #[cfg(test)]
@@ -82,6 +86,11 @@ mod tests {
         let ip = parse(&packet()[..], 0).unwrap();
         assert_eq!((ip.payload, ip.length, ip.ttl, ip.source), (20, 12, 255, Address::v4([10, 0, 0, 1])));
         assert!(ip.is_to_group());
+    }
+
+    #[test]
+    fn a_header_that_we_write_is_intact() {
+        assert!(Sum::default().octets(&packet()[..20]).is_intact());
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Tables are indexed by the plan's ids.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ip::VRRP_GROUP4;
@@ -20,6 +21,8 @@ pub struct Setup {
     pub interfaces: Vec<String>,
     /// By `InstanceId`.
     pub instances: Vec<Instance>,
+    /// By `GroupId`.
+    pub groups: Vec<Group>,
     /// By `TrackerId`.
     pub trackers: Vec<Tracker>,
 }
@@ -28,13 +31,25 @@ pub struct Setup {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Daemon {
     pub router_id: Option<String>,
-    /// `vrrp_rt_priority`, 1 to 99.
-    pub rt_priority: Option<u8>,
-    /// `vrrp_no_swap`.
-    pub no_swap: bool,
+    pub scheduling: Scheduling,
     /// `dynamic_interfaces`: an interface that does not exist may come later.
     pub dynamic_interfaces: bool,
     pub xdp: Xdp,
+}
+
+/// How the protocol's threads get their time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scheduling {
+    /// `vrrp_rt_priority`, 1 to 99.
+    pub rt_priority: Option<u8>,
+    /// `vrrp_rlimit_rttime`: real-time work without a pause after which the kernel ends the daemon.
+    pub rt_time: Option<Duration>,
+    /// `vrrp_priority`, -20 to 19.
+    pub nice: Option<i8>,
+    /// `vrrp_cpu_affinity`; empty is all CPUs.
+    pub cpus: Vec<u16>,
+    /// `vrrp_no_swap`.
+    pub no_swap: bool,
 }
 
 /// Our own keywords `xdp_mode`, `xdp_unknown_vrid` and `xdp_deliver`.
@@ -66,7 +81,7 @@ pub struct Instance {
     pub name: String,
     /// In configured order; those of the advert first.
     pub addresses: Vec<VirtualAddress>,
-    /// `mcast_src_ip`; otherwise the interface's primary address.
+    /// `mcast_src_ip` or `unicast_src_ip`; otherwise the interface's primary address, of IPv6 its link-local one.
     pub source: Option<IpAddr>,
     pub destination: Destination,
     /// Of version 3 over IPv4: version 2 is heard, too (RFC 9568 section 8.4).
@@ -79,7 +94,8 @@ pub struct Instance {
     pub hmac: Option<HmacMode>,
     /// `v3_checksum_as_v2`: how v3 adverts over IPv4 are summed. Not said: as those of the peer.
     pub checksum_form: Option<ChecksumForm>,
-    pub notify: Notify,
+    /// None for most.
+    pub notify: Option<Box<Notify>>,
 }
 
 impl Instance {
@@ -143,13 +159,20 @@ pub struct VirtualAddress {
     /// `dev`; otherwise the instance's interface.
     pub interface: InterfaceId,
     /// `brd`: none, given, or `+` (all host bits one).
-    pub broadcast: Option<IpAddr>,
+    pub broadcast: Option<Ipv4Addr>,
     /// `label`, of IPv4 addresses.
-    pub label: Option<String>,
+    pub label: Option<Box<str>>,
     /// `scope` as the kernel's number; 0 is global.
     pub scope: u8,
     /// In the advert; `false` for `virtual_ipaddress_excluded`.
     pub advertised: bool,
+}
+
+/// The host side of a sync group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub name: String,
+    pub notify: Option<Box<Notify>>,
 }
 
 /// Commands run when the state changes.
@@ -161,6 +184,13 @@ pub struct Notify {
     pub stop: Option<Command>,
     /// `notify`: on every change, with four arguments appended.
     pub any: Option<Command>,
+}
+
+impl Notify {
+    /// Boxed, unless it says nothing: most say nothing.
+    pub fn if_any(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
 }
 
 /// What is watched by the host side for the engine.

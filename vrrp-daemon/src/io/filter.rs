@@ -145,28 +145,16 @@ impl Rules for RuleTable {
 
 #[cfg(test)]
 mod tests {
-    use vrrp_common::{Centis, Family, Priority, Version, Vrid};
+    use vrrp_common::{Family, Version, Vrid};
 
     use super::*;
     use crate::config::setup::{self, Instance, Unicast, VirtualAddress};
-    use crate::engine::plan::{InstancePlan, InterfaceId, Wanted};
+    use crate::engine::plan::{InstancePlan, InterfaceId};
 
     fn setup(family: Family, destination: Destination, first: &str) -> Setup {
         let mut setup = Setup::default();
-        setup.plan.instances.push(InstancePlan {
-            interface: InterfaceId(0),
-            family,
-            vrid: Vrid::new(51).unwrap(),
-            version: Version::V3,
-            priority: Priority::DEFAULT,
-            wanted: Wanted::Backup,
-            advert_int: Centis::SECOND,
-            down_adverts: 3,
-            preempt: true,
-            addresses: 1,
-            garp: Default::default(),
-            watches: Vec::new(),
-        });
+        let plan = InstancePlan::new(InterfaceId(0), Vrid::new(51).unwrap(), Version::V3);
+        setup.plan.instances.push(InstancePlan { family, addresses: 1, ..plan });
         let address = VirtualAddress {
             address: first.parse().unwrap(),
             prefix: 64,

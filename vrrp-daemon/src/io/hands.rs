@@ -3,22 +3,25 @@
 //! Nothing here waits. What becomes of an address returns to the engine as an input.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use vrrp_common::wire::arp::{GARP_LENGTH, gratuitous};
-use vrrp_common::wire::ip::VRRP_GROUP4;
-use vrrp_common::{Claim, IfIndex, Priority};
+use vrrp_common::wire::arp::gratuitous;
+use vrrp_common::wire::ndisc::unsolicited;
+use vrrp_common::{Claim, Family};
 
 use super::announce::Announcements;
+use super::clock;
+use super::lateness::Lateness;
 use super::netlink::Command;
+use super::notify::Told;
 use super::ports::Ports;
-use super::socket::{self, ipv4_address, link_address, send_many};
-use super::tx::{Advert, Parts};
-use crate::config::setup::Setup;
-use crate::engine::event::Event;
-use crate::engine::plan::{InstanceId, InterfaceId};
+use super::socket::{self, Content, Refused, device, send_many};
+use super::tx::{Advert, Packets, Parts};
+use crate::config::setup::{Destination, Setup};
+use crate::engine::plan::InstanceId;
 use crate::engine::{Action, Tenure};
 
 /// What the addresses of one instance should be, and what was last asked for.
@@ -38,47 +41,54 @@ pub struct Hands<T> {
     /// Instances whose wish is not fulfilled yet.
     unsettled: usize,
     /// Adverts to send, in this turn.
-    due: Vec<(InterfaceId, InstanceId)>,
+    due: Vec<InstanceId>,
     /// By instance: whether it is among them.
     is_due: Vec<bool>,
     announcements: Announcements,
-    packet: OwnedFd,
+    /// Sockets: of packets by a link, of frames, and of packets that are routed, by family, where there are peers.
+    packets: OwnedFd,
+    frames: OwnedFd,
+    routed: [Option<OwnedFd>; 2],
     commands: mpsc::Sender<Command>,
     tell: T,
+    pub lateness: Lateness,
     /// Sends that the kernel refused since the start.
     pub refused: u64,
 }
 
-impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
+impl<T: FnMut(Told)> Hands<T> {
     /// `tell` hears of every event.
     pub fn new(setup: Arc<Setup>, commands: mpsc::Sender<Command>, tell: T) -> io::Result<Self> {
         let instances = setup.instances.len();
         Ok(Self {
-            adverts: vec![Advert::default(); instances],
+            adverts: vec![Advert::unsent(); instances],
             holds: vec![Hold::default(); instances],
             unsettled: 0,
             due: Vec::new(),
             is_due: vec![false; instances],
             announcements: Announcements::new(instances),
-            packet: socket::packet()?,
+            packets: socket::packet(Content::Packets)?,
+            frames: socket::packet(Content::Frames)?,
+            routed: [routed(&setup, Family::V4)?, routed(&setup, Family::V6)?],
             commands,
             tell,
+            lateness: Lateness::new(instances),
             refused: 0,
             setup,
         })
     }
 
-    /// Does all of `actions`; the adverts first, since others wait for them.
+    /// Does all of `actions`; the adverts first, since others wait for them, and what is told last, since nobody does.
     pub fn perform(&mut self, actions: &mut Vec<Action>, ports: &Ports) -> anyhow::Result<()> {
         for action in &*actions {
             if let Action::Advertise { id, claim } = *action {
                 self.advertise(id, claim, ports);
             }
         }
-        self.send_adverts(ports);
-        for action in actions.drain(..) {
-            match action {
-                Action::Advertise { .. } => {}
+        self.send_adverts();
+        for action in &*actions {
+            match *action {
+                Action::Advertise { .. } | Action::Tell { .. } | Action::TellGroup { .. } => {}
                 Action::Install { id, tenure } => self.wish(id, Some(tenure))?,
                 Action::Release { id } => {
                     self.announcements.forget(id);
@@ -90,43 +100,72 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
                 }
                 // The driver has seen to it: it knows the advert.
                 Action::Absorb { .. } => {}
-                Action::Tell { id, event, effective } => (self.tell)(id, event, effective),
+            }
+        }
+        for action in actions.drain(..) {
+            match action {
+                Action::Tell { id, event, effective } => (self.tell)(Told::Instance(id, event, effective)),
+                Action::TellGroup { id, event } => (self.tell)(Told::Group(id, event)),
+                _ => {}
             }
         }
         Ok(())
     }
 
-    /// Puts an advert among those that leave together.
+    /// Puts an advert among those that leave together. Most say what they said before: of those nothing else is looked at.
     fn advertise(&mut self, id: InstanceId, claim: Claim, ports: &Ports) {
-        // Who lost its address still says that it leaves, from the one its hearers know: they need not wait then.
-        let known = || self.adverts[id.index()].source().filter(|_| claim == Claim::Leaving);
-        let Some(source) = ports.source4(id).or_else(known) else { return };
         // Two in one turn, a last one and a priority 0 say: the second must not overwrite the first.
         if self.is_due[id.index()] {
-            self.send_adverts(ports);
+            self.send_adverts();
         }
-        let plan = &self.setup.plan.instances[id.index()];
-        let instance = &self.setup.instances[id.index()];
-        let addresses = &ports.advertised[id.index()];
-        let parts = Parts { plan, addresses, auth_pass: instance.auth_pass, checksum_form: ports.checksum_form(id) };
-        self.adverts[id.index()].prepare(claim, source, parts);
+        if !self.adverts[id.index()].stands(claim, ports.changes) && !self.build(id, claim, ports) {
+            return;
+        }
         self.is_due[id.index()] = true;
-        self.due.push((plan.interface, id));
+        self.due.push(id);
     }
 
-    fn send_adverts(&mut self, ports: &Ports) {
-        self.due.sort_by_key(|&(interface, _)| interface);
-        for group in self.due.chunk_by(|a, b| a.0 == b.0) {
-            let Some(socket) = ports.sockets.get(group[0].0) else { continue };
-            let to = ipv4_address(VRRP_GROUP4);
-            let packets: Vec<_> = group.iter().map(|(_, id)| (self.adverts[id.index()].packet(), to)).collect();
-            let (refused, error) = send_many(socket, &packets);
-            self.refused += refused as u64;
-            if let Some(error) = error {
-                tracing::debug!(refused, %error, interface = %self.setup.interfaces[group[0].0.index()], "adverts not sent");
+    /// Builds the advert of an instance; `false` when there is nothing to send it from, or by.
+    fn build(&mut self, id: InstanceId, claim: Claim, ports: &Ports) -> bool {
+        let advert = &mut self.adverts[id.index()];
+        let plan = &self.setup.plan.instances[id.index()];
+        // Who lost its address still says that it leaves, from the one its hearers know: they need not wait then.
+        let known = advert.source().filter(|_| claim == Claim::Leaving);
+        let (Some(source), Some(link)) = (ports.source(id).or(known), ports.link(plan.interface)) else { return false };
+        let instance = &self.setup.instances[id.index()];
+        let addresses = &ports.advertised[id.index()];
+        let checksum_form = ports.checksum_form(id);
+        let parts = Parts { plan, instance, source, index: link.index, addresses, checksum_form };
+        advert.build(claim, ports.changes, &parts);
+        true
+    }
+
+    fn send_adverts(&mut self) {
+        let (mut by_link, mut routed): (Vec<_>, [Vec<_>; 2]) = Default::default();
+        for id in &self.due {
+            match self.adverts[id.index()].packets() {
+                Packets::ToGroup(packet, to) => by_link.push((&packet[..], to)),
+                Packets::ToPeers(packets) => {
+                    for (packet, to) in packets {
+                        routed[usize::from(to.is_ipv6())].push((&packet[..], to));
+                    }
+                }
             }
         }
-        for (_, id) in self.due.drain(..) {
+        let mut refused = vec![send_many(&self.packets, &by_link)];
+        for (socket, packets) in self.routed.iter().zip(&routed) {
+            refused.extend(socket.as_ref().map(|socket| send_many(socket, packets)));
+        }
+        if refused.iter().all(|refused| refused.packets == 0) {
+            self.lateness.sent(self.due.iter().copied(), clock::now());
+        }
+        for Refused { packets, error } in refused {
+            self.refused += packets;
+            if let Some(error) = error {
+                tracing::debug!(refused = packets, %error, "adverts not sent");
+            }
+        }
+        for id in self.due.drain(..) {
             self.is_due[id.index()] = false;
         }
     }
@@ -192,21 +231,35 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
 
     /// Sends the next batch of announcements.
     pub fn announce(&mut self, ports: &Ports) {
-        let mut frames: Vec<([u8; GARP_LENGTH], IfIndex)> = Vec::new();
+        let mut frames = Vec::new();
         self.announcements.take(|id, number| {
             let address = &self.setup.instances[id.index()].addresses[number as usize];
-            if let std::net::IpAddr::V4(ip) = address.address
-                && let Some(link) = ports.link(address.interface)
-            {
-                frames.push((gratuitous(link.mac, ip.octets()), link.index));
+            if let Some(link) = ports.link(address.interface) {
+                frames.push((announcement(address.address, link.mac), device(link.index)));
             }
         });
-        let packets: Vec<_> = frames.iter().map(|(frame, index)| (&frame[..], link_address(*index))).collect();
-        let (refused, error) = send_many(&self.packet, &packets);
-        self.refused += refused as u64;
+        let packets: Vec<_> = frames.iter().map(|(frame, by)| (&frame[..], *by)).collect();
+        let Refused { packets: refused, error } = send_many(&self.frames, &packets);
+        self.refused += refused;
         if let Some(error) = error {
             tracing::debug!(refused, %error, "announcements not sent");
         }
+    }
+}
+
+/// The socket for unicast peers of a family, where there are any.
+fn routed(setup: &Setup, family: Family) -> io::Result<Option<OwnedFd>> {
+    let mut instances = setup.plan.instances.iter().zip(&setup.instances);
+    let has_peers = instances
+        .any(|(plan, instance)| plan.family == family && matches!(instance.destination, Destination::Peers(_)));
+    has_peers.then(|| socket::routed(family)).transpose()
+}
+
+/// The frame that tells a link where an address is now: a gratuitous ARP, or an unsolicited neighbour advertisement.
+pub fn announcement(address: IpAddr, mac: [u8; 6]) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => gratuitous(mac, address.octets()).to_vec(),
+        IpAddr::V6(address) => unsolicited(mac, address.octets()).to_vec(),
     }
 }
 

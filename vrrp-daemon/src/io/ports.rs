@@ -9,20 +9,21 @@ use nix::net::if_::if_indextoname;
 use vrrp_common::abi::{
     CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, RULE_VLAN_AMBIGUOUS, RecordHead, RuleKey,
 };
-use vrrp_common::classify::{Ingress, Packet, judge};
+use vrrp_common::classify::{Ingress, judge};
 use vrrp_common::drop::{Disposition, REASON_SLOTS, Reason};
 use vrrp_common::stance::{Bucket, Heed, Stance};
 use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, HEADER, Header, MESSAGE_MAX};
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ip4;
-use vrrp_common::{Address, Family, IfIndex, Instant, Version};
+use vrrp_common::{Address, Family, IfIndex, Instant};
 
 use super::filter::{self, RuleTable};
+use super::forms::Forms;
 use super::netlink::links::Link;
 use super::rx::Sockets;
 use super::socket;
 use super::xdp::{self, Attached, Xdp};
-use crate::config::setup::{Instance, Setup, XdpMode};
+use crate::config::setup::{Destination, Instance, Setup, XdpMode};
 use crate::engine::plan::{InstanceId, InterfaceId};
 use crate::engine::{Heard, Input};
 
@@ -53,6 +54,9 @@ pub struct Ports {
     setup: Arc<Setup>,
     ports: Vec<Port>,
     pub sockets: Sockets,
+    /// Counts changes of interfaces, their addresses, and the form of peers' checksums: what was made of them before may be
+    /// stale.
+    pub changes: u32,
     xdp: Result<Xdp, String>,
     /// Links of programs that were taken off their devices, until somebody takes note.
     pub detached: Vec<u32>,
@@ -68,8 +72,7 @@ pub struct Ports {
     /// By instance: what valid adverts are worth, as in the kernel; and the raw sockets' own limit.
     stances: Vec<Stance>,
     buckets: Vec<Bucket>,
-    /// By instance: in which form the last v3 advert over IPv4 was summed.
-    forms: Vec<Option<ChecksumForm>>,
+    forms: Forms,
     /// What the raw sockets' path counted, by rows as in the kernel; none for most.
     counters: BTreeMap<u32, CounterRow>,
 }
@@ -89,8 +92,8 @@ pub fn rows(setup: &Setup) -> u32 {
 }
 
 impl Ports {
-    /// `xdp` is the loaded program, or why there is none.
-    pub fn new(setup: Arc<Setup>, mut xdp: Result<Xdp, String>) -> std::io::Result<Self> {
+    /// Without a program, until it is loaded.
+    pub fn new(setup: Arc<Setup>) -> std::io::Result<Self> {
         let mut ports: Vec<Port> = Vec::new();
         ports.resize_with(setup.interfaces.len(), || Port {
             link: None,
@@ -100,13 +103,11 @@ impl Ports {
         for (plan, id) in setup.plan.instances.iter().zip((0..).map(InstanceId)) {
             ports[plan.interface.index()].instances.push(id);
         }
-        if let Ok(xdp) = &mut xdp {
-            filter::peers(&setup).for_each(|(key, peer)| note(xdp.set_peer(key, &peer)));
-        }
         Ok(Self {
             ports,
             sockets: Sockets::new()?,
-            xdp,
+            changes: 0,
+            xdp: Err("the XDP program is being loaded".into()),
             detached: Vec::new(),
             rules: RuleTable::new(filter::peers(&setup)),
             sources: vec![None; setup.instances.len()],
@@ -116,7 +117,7 @@ impl Ports {
             advertised: setup.instances.iter().map(advertised).collect(),
             stances: vec![Stance::default(); setup.instances.len()],
             buckets: vec![Bucket::default(); setup.instances.len()],
-            forms: vec![None; setup.instances.len()],
+            forms: Forms::new(setup.instances.len()),
             counters: BTreeMap::new(),
             setup,
         })
@@ -144,23 +145,19 @@ impl Ports {
         })
     }
 
-    /// The IPv4 address that an instance sends from.
-    pub fn source4(&self, id: InstanceId) -> Option<[u8; 4]> {
-        match self.sources[id.index()] {
-            Some(IpAddr::V4(address)) => Some(address.octets()),
-            _ => None,
-        }
+    /// The address that an instance sends from.
+    pub fn source(&self, id: InstanceId) -> Option<IpAddr> {
+        self.sources[id.index()]
     }
 
     /// In which form the peers sum v3 adverts over IPv4, by the last one that was heard.
     pub fn peer_form(&self, id: InstanceId) -> Option<ChecksumForm> {
-        self.forms[id.index()]
+        self.forms.peer(id)
     }
 
-    /// In which form our own are summed: as configured, else as the peers', else as keepalived's.
+    /// In which form our own are summed.
     pub fn checksum_form(&self, id: InstanceId) -> ChecksumForm {
-        let configured = self.setup.instances[id.index()].checksum_form;
-        configured.or(self.peer_form(id)).unwrap_or(ChecksumForm::PseudoHeader)
+        self.forms.ours(id, &self.setup.instances[id.index()])
     }
 
     pub fn device_counters(&self, id: InterfaceId) -> CounterRow {
@@ -181,8 +178,25 @@ impl Ports {
         sum
     }
 
+    /// Takes up the program, or why there is none. Until then the raw sockets hear everything, and after it what is still
+    /// in them.
+    pub fn load(&mut self, xdp: Result<Xdp, String>) {
+        self.xdp = xdp;
+        if let Ok(xdp) = &mut self.xdp {
+            filter::peers(&self.setup).for_each(|(key, peer)| note(xdp.set_peer(key, &peer)));
+        }
+        for id in (0..self.ports.len() as u32).map(InterfaceId) {
+            let Some(link) = self.link(id) else { continue };
+            self.attach(id, link.index);
+            // In this order: on a device that has its entry, what has no rule may be dropped.
+            self.set_rules(id);
+            self.set_device(id, &link);
+        }
+    }
+
     /// Takes in what an interface is now; appends what the engine must know, sources before the interface itself.
     pub fn link_is(&mut self, id: InterfaceId, link: Option<Link>, inputs: &mut Vec<Input>) {
+        self.changes = self.changes.wrapping_add(1);
         let before = std::mem::replace(&mut self.ports[id.index()].link, link);
         let (old, new) = (before.map(|link| link.index), link.map(|link| link.index));
         if old != new {
@@ -190,10 +204,8 @@ impl Ports {
             if let Some(index) = new {
                 self.by_index.insert(index, id);
                 self.open(id, index);
+                self.attach(id, index);
             }
-        }
-        if let Some(link) = link {
-            self.set_device(id, &link);
         }
         for instance in self.ports[id.index()].instances.clone() {
             let own = link.and_then(|link| match self.setup.plan.instances[instance.index()].family {
@@ -205,6 +217,9 @@ impl Ports {
             inputs.push(Input::Source { id: instance, address: source });
         }
         self.set_rules(id);
+        if let Some(link) = link {
+            self.set_device(id, &link);
+        }
         self.stands_on(id, before.and_then(|link| link.lower), link.and_then(|link| link.lower));
         inputs.push(Input::Interface { id, up: link.is_some_and(|link| link.up) });
     }
@@ -228,19 +243,23 @@ impl Ports {
     }
 
     fn open(&mut self, id: InterfaceId, index: IfIndex) {
-        let name = &self.setup.interfaces[id.index()];
-        let used = !self.ports[id.index()].instances.is_empty();
-        if !used {
+        if self.ports[id.index()].instances.is_empty() {
             return;
         }
-        match socket::vrrp_ipv4(name, index) {
-            Ok(socket) => {
-                if let Err(error) = self.sockets.insert(id, socket) {
-                    tracing::error!("cannot watch the VRRP socket of {name}: {error}");
-                }
+        let name = &self.setup.interfaces[id.index()];
+        for (family, groups) in self.groups(id) {
+            let opened = socket::vrrp(family, name, index, &groups);
+            if let Err(error) = opened.and_then(|socket| self.sockets.insert(id, family, socket)) {
+                tracing::error!("cannot open a VRRP socket of {family:?} on {name}: {error}");
             }
-            Err(error) => tracing::error!("cannot open a VRRP socket on {name}: {error}"),
         }
+    }
+
+    fn attach(&mut self, id: InterfaceId, index: IfIndex) {
+        if self.ports[id.index()].instances.is_empty() {
+            return;
+        }
+        let name = &self.setup.interfaces[id.index()];
         let path = match &mut self.xdp {
             Ok(xdp) => match xdp.attach(index.0, mode(self.setup.daemon.xdp.mode)) {
                 Ok(attached) => Path::Xdp(attached),
@@ -255,6 +274,18 @@ impl Ports {
             Path::Socket(_) => {}
         }
         self.ports[id.index()].path = path;
+    }
+
+    /// The families in use on an interface, each with the groups that its adverts go to; none where they are unicast.
+    fn groups(&self, id: InterfaceId) -> BTreeMap<Family, BTreeSet<IpAddr>> {
+        let mut groups: BTreeMap<Family, BTreeSet<IpAddr>> = BTreeMap::new();
+        for instance in &self.ports[id.index()].instances {
+            let groups = groups.entry(self.setup.plan.instances[instance.index()].family).or_default();
+            if let Destination::Group(group) = self.setup.instances[instance.index()].destination {
+                groups.insert(group);
+            }
+        }
+        groups
     }
 
     fn close(&mut self, id: InterfaceId, index: Option<IfIndex>) {
@@ -338,17 +369,18 @@ impl Ports {
         others.any(|&other| filter::key(&self.setup, other, self.sources[other.index()], index) == Some(key))
     }
 
-    /// Hands every advert that the raw sockets have to `each`; returns how many packets they had.
-    pub fn drain_sockets(&mut self, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
-        let Self { setup, ports, sockets, rules, stances, buckets, forms, counters, advertised, .. } = self;
+    /// Hands every advert that the raw sockets received before `now` to `each`; returns how many packets they had.
+    pub fn drain_sockets(&mut self, now: Instant, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
+        let Self { setup, ports, sockets, rules, stances, buckets, forms, changes, counters, advertised, .. } = self;
         let mut message = [0; MESSAGE_MAX];
-        sockets.drain(|id, arrival, packet| {
+        sockets.drain(now, |id, received| {
             let port = &ports[id.index()];
+            let arrival = received.arrival;
             let Some(link) = port.link else { return };
             let device = Device { row: device_row(id), flags: 0 };
             let ingress = Ingress { ifindex: link.index.0, device };
-            let Some(found) = Packet::without_link(packet) else { return };
-            let found = judge(packet, found, ingress, rules, &mut message);
+            let Some(packet) = received.packet() else { return };
+            let found = judge(received.octets, packet, ingress, rules, &mut message);
             let message = &message[..found.length.min(MESSAGE_MAX)];
             let slot = found.slot as usize;
             let mut reason = found.reason;
@@ -357,9 +389,8 @@ impl Ports {
                 if heed == Heed::Limit {
                     reason = Reason::RateLimited;
                 } else if let Some(input) = input(setup, advertised, InstanceId(found.slot), found.source, message) {
-                    if has_two_forms(found.family, found.header) {
-                        forms[slot] = Some(found.checksum_form);
-                    }
+                    let is_new = forms.hear(InstanceId(found.slot), found.family, found.header, found.checksum_form);
+                    *changes = changes.wrapping_add(u32::from(is_new));
                     each(arrival, input);
                 }
             }
@@ -375,8 +406,11 @@ impl Ports {
         let id = InstanceId(head.slot);
         let input = input(&self.setup, &self.advertised, id, head.source, octets)?;
         let header = *octets.first_chunk()?;
-        if has_two_forms(self.setup.plan.instances[id.index()].family, Header(header)) {
-            self.forms[id.index()] = ChecksumForm::from_number(head.checksum_form);
+        let family = self.setup.plan.instances[id.index()].family;
+        if let Some(form) = ChecksumForm::from_number(head.checksum_form)
+            && self.forms.hear(id, family, Header(header), form)
+        {
+            self.changes = self.changes.wrapping_add(1);
         }
         let unchanged = match self.setup.instances[id.index()].is_authenticated() {
             true => None,
@@ -419,7 +453,7 @@ impl Ports {
 }
 
 /// The octets of the addresses that an instance's adverts name, as many as the count octet can.
-fn advertised(instance: &Instance) -> Vec<u8> {
+pub fn advertised(instance: &Instance) -> Vec<u8> {
     let advertised = instance.addresses.iter().filter(|address| address.advertised);
     let octets = advertised.take(ADDRESSES_MAX).map(|address| match address.address {
         IpAddr::V4(address) => address.octets().to_vec(),
@@ -428,8 +462,8 @@ fn advertised(instance: &Instance) -> Vec<u8> {
     octets.flatten().collect()
 }
 
-/// What an advert says to the engine; `octets` are what [`judge`] delivers of it.
-fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Address, octets: &[u8]) -> Option<Input> {
+/// What an advert says to the engine; `octets` are what [`judge`] delivers of it. By instance, what is `advertised`.
+pub fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Address, octets: &[u8]) -> Option<Input> {
     let plan = setup.plan.instances.get(id.index())?;
     let message = match setup.instances[id.index()].auth_header {
         true => octets.get(ip4::parse(octets, 0)?.payload..)?,
@@ -447,11 +481,6 @@ fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Address,
     };
     let Advert { claim, interval, .. } = advert;
     Some(Input::Advert(id, Heard { source: source.ip(plan.family), claim, interval, addresses_match }))
-}
-
-/// Whether an advert can be summed in two ways: version 3 over IPv4.
-fn has_two_forms(family: Family, header: Header) -> bool {
-    (family, Version::new(header.version_nibble())) == (Family::V4, Some(Version::V3))
 }
 
 /// Whether two lists have the same addresses of `N` octets, in whatever order.

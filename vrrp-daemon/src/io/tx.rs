@@ -1,62 +1,119 @@
 //! Adverts on their way out: built once, kept while nothing of them changes, sent together.
+//!
+//! To a group they leave by the link; to unicast peers the kernel routes them. One that goes to a group is one packet,
+//! to peers one each: the checksum may cover the destination.
 
+use std::net::IpAddr;
+
+use socket2::SockAddr;
 use vrrp_common::wire::advert::{MESSAGE_MAX, Outgoing};
 use vrrp_common::wire::checksum::ChecksumForm;
-use vrrp_common::wire::ip::VRRP_GROUP4;
+use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
+use vrrp_common::wire::ip::{PROTOCOL_VRRP, multicast_mac};
 use vrrp_common::wire::ip4::ipv4_header;
-use vrrp_common::{Address, Claim, Family};
+use vrrp_common::wire::ip6::ipv6_header;
+use vrrp_common::{Address, Claim, IfIndex};
 
+use super::socket::{LinkAddress, host, neighbour};
+use crate::config::setup::{Destination, Instance, Peer};
 use crate::engine::plan::InstancePlan;
 
-/// The advert of one instance, as an IPv4 packet.
-#[derive(Clone, Debug, Default)]
+/// The advert of one instance.
+#[derive(Clone, Debug)]
 pub struct Advert {
-    packet: Vec<u8>,
-    built_for: Option<(Claim, [u8; 4], ChecksumForm)>,
+    packets: Packets,
+    source: Option<IpAddr>,
+    /// What it says, and [`Ports::changes`](super::ports::Ports) when it was found to be right.
+    stands: Option<(Claim, u32)>,
 }
 
-/// What an advert is made of, beside the plan.
+/// An IP packet.
+pub type Packet = Box<[u8]>;
+
+#[derive(Clone, Debug)]
+pub enum Packets {
+    ToGroup(Packet, LinkAddress),
+    ToPeers(Box<[(Packet, SockAddr)]>),
+}
+
+/// What an advert is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
     pub plan: &'a InstancePlan,
+    pub instance: &'a Instance,
+    pub source: IpAddr,
+    /// Of the link that it leaves by, unless it is routed.
+    pub index: IfIndex,
+    /// The octets of the advertised addresses.
     pub addresses: &'a [u8],
-    pub auth_pass: Option<[u8; 8]>,
     pub checksum_form: ChecksumForm,
 }
 
 impl Advert {
-    /// Makes the packet say this; built anew only when the claim, the source or the checksum's form changed.
-    pub fn prepare(&mut self, claim: Claim, source: [u8; 4], parts: Parts) {
-        let wanted = Some((claim, source, parts.checksum_form));
-        if self.built_for == wanted {
-            return;
-        }
-        self.built_for = wanted;
-        let outgoing = Outgoing {
-            version: parts.plan.version,
-            family: Family::V4,
-            vrid: parts.plan.vrid,
-            claim,
-            interval: parts.plan.advert_int,
-            addresses: parts.addresses,
-            auth_pass: parts.auth_pass,
-            checksum_form: parts.checksum_form,
-            source: Address::v4(source),
-            destination: Address::v4(VRRP_GROUP4),
+    /// One that was not sent yet.
+    pub fn unsent() -> Self {
+        Self { packets: Packets::ToPeers(Box::default()), source: None, stands: None }
+    }
+
+    /// Whether it says this, and nothing changed on any interface since it was built.
+    pub fn stands(&self, claim: Claim, changes: u32) -> bool {
+        self.stands == Some((claim, changes))
+    }
+
+    pub fn build(&mut self, claim: Claim, changes: u32, parts: &Parts) {
+        (self.source, self.stands) = (Some(parts.source), Some((claim, changes)));
+        self.packets = match &parts.instance.destination {
+            Destination::Group(group) => {
+                let ethertype = match group {
+                    IpAddr::V4(_) => ETHERTYPE_IPV4,
+                    IpAddr::V6(_) => ETHERTYPE_IPV6,
+                };
+                let to = neighbour(parts.index, ethertype, multicast_mac((*group).into(), parts.plan.family));
+                Packets::ToGroup(packet(claim, *group, u8::MAX, parts), to)
+            }
+            Destination::Peers(unicast) => {
+                let to =
+                    |peer: &Peer| (packet(claim, peer.address, unicast.ttl, parts), host(peer.address, parts.index));
+                Packets::ToPeers(unicast.peers.iter().map(to).collect())
+            }
         };
-        let mut message = [0; MESSAGE_MAX];
-        let length = outgoing.write(&mut message);
-        self.packet.clear();
-        self.packet.extend_from_slice(&ipv4_header(source, VRRP_GROUP4, 255, length as u16));
-        self.packet.extend_from_slice(&message[..length]);
     }
 
     /// The address it was last sent from.
-    pub fn source(&self) -> Option<[u8; 4]> {
-        Some(self.built_for?.1)
+    pub const fn source(&self) -> Option<IpAddr> {
+        self.source
     }
 
-    pub fn packet(&self) -> &[u8] {
-        &self.packet
+    pub const fn packets(&self) -> &Packets {
+        &self.packets
+    }
+}
+
+/// The packet to one destination; none between two families, which no configuration that was resolved asks for.
+fn packet(claim: Claim, destination: IpAddr, ttl: u8, parts: &Parts) -> Packet {
+    let Parts { plan, instance, source, index: _, addresses, checksum_form } = *parts;
+    let outgoing = Outgoing {
+        version: plan.version,
+        family: plan.family,
+        vrid: plan.vrid,
+        claim,
+        interval: plan.advert_int,
+        addresses,
+        auth_pass: instance.auth_pass,
+        checksum_form,
+        source: Address::from(source),
+        destination: Address::from(destination),
+    };
+    let mut message = [0; MESSAGE_MAX];
+    let length = outgoing.write(&mut message);
+    let message = &message[..length];
+    match (source, destination) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            [&ipv4_header(from.octets(), to.octets(), ttl, length as u16), message].concat().into()
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            [&ipv6_header(from.octets(), to.octets(), ttl, PROTOCOL_VRRP, length as u16), message].concat().into()
+        }
+        _ => Packet::default(),
     }
 }
