@@ -3,6 +3,7 @@
 //! Every test has a laboratory of its own. Times are asserted as order and as generous bounds: machines stall.
 
 mod bad_input;
+mod console;
 mod failover;
 mod forged;
 mod interop;
@@ -10,6 +11,7 @@ mod moving;
 mod scenario;
 mod scripts;
 mod starved;
+mod sync_groups;
 mod tidiness;
 mod urgency;
 mod wire;

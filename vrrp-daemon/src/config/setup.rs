@@ -25,6 +25,19 @@ pub struct Setup {
     pub groups: Vec<Group>,
     /// By `TrackerId`.
     pub trackers: Vec<Tracker>,
+    /// How announcements are paced; the first of them are not.
+    pub paces: Vec<Pace>,
+    /// By [`InterfaceId`]: index into `paces`.
+    pub pace_of: Vec<u32>,
+}
+
+/// Time between two announcements on an interface, or on those of one `garp_group`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Of gratuitous ARPs.
+    pub garp: Duration,
+    /// Of unsolicited neighbour advertisements.
+    pub gna: Duration,
 }
 
 /// Settings of the process, from `global_defs`.

@@ -171,6 +171,7 @@ fn why(instance: &Instance) -> String {
         (Cause::NoPrimaryIpAddress, _) => format!("{} has no address to send from", instance.interface),
         (Cause::CheckFailed, _) => "a tracked check has failed".into(),
         (Cause::FaultCleared, _) => "recovered from a fault".into(),
+        (Cause::CameTooLate, _) => "this host was so late that another must have taken over".into(),
         (Cause::SyncGroup, _) => "follows another member of its sync group".into(),
         (Cause::OwnerPreempt, _) => "owns the addresses (priority 255)".into(),
     }

@@ -54,8 +54,7 @@ pub struct Ports {
     setup: Arc<Setup>,
     ports: Vec<Port>,
     pub sockets: Sockets,
-    /// Counts changes of interfaces, their addresses, and the form of peers' checksums: what was made of them before may be
-    /// stale.
+    /// Counts changes of what adverts are made of: of interfaces, their addresses, and the form of checksums.
     pub changes: u32,
     xdp: Result<Xdp, String>,
     /// Links of programs that were taken off their devices, until somebody takes note.
@@ -462,7 +461,7 @@ pub fn advertised(instance: &Instance) -> Vec<u8> {
     octets.flatten().collect()
 }
 
-/// What an advert says to the engine; `octets` are what [`judge`] delivers of it. By instance, what is `advertised`.
+/// What an advert says to the engine; `octets` are what [`judge`] delivers of it, by instance what is `advertised`.
 pub fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Address, octets: &[u8]) -> Option<Input> {
     let plan = setup.plan.instances.get(id.index())?;
     let message = match setup.instances[id.index()].auth_header {

@@ -55,7 +55,7 @@ impl Advert {
         Self { packets: Packets::ToPeers(Box::default()), source: None, stands: None }
     }
 
-    /// Whether it says this, and nothing changed on any interface since it was built.
+    /// Whether it says this, and nothing that it is made of changed since it was built.
     pub fn stands(&self, claim: Claim, changes: u32) -> bool {
         self.stands == Some((claim, changes))
     }
