@@ -1,5 +1,6 @@
 //! A flood at the sender's full rate: one thread, `sendmmsg`, bounded in time and count.
 
+use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -64,8 +65,8 @@ impl Kind {
 
     fn frame(self) -> Vec<u8> {
         let roster = self.roster();
-        let addresses = roster.addresses_of(0, 1).map(|address| address.octets()).collect();
-        let (source, source_mac) = ([10, 0, 0, 99], [2, 0, 0, 0, 0, 0x99]);
+        let addresses = roster.addresses_of(0, 1).map(IpAddr::from).collect();
+        let (source, source_mac) = (IpAddr::from([10, 0, 0, 99]), [2, 0, 0, 0, 0, 0x99]);
         let valid = FrameSpec { source, source_mac, vrid: 1, priority: 254, addresses, interval: 1, ..FrameSpec::v3() };
         match self {
             Self::Checksum => FrameSpec { checksum_error: 1, ..valid },

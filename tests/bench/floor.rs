@@ -9,8 +9,9 @@ use nix::errno::Errno;
 use vrrp_common::wire::advert::{MESSAGE_MAX, Outgoing};
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, VRRP_GROUP4_MAC};
-use vrrp_common::wire::ip::{VRRP_GROUP4, ipv4_header};
-use vrrp_common::{Claim, Vrid};
+use vrrp_common::wire::ip::VRRP_GROUP4;
+use vrrp_common::wire::ip4::ipv4_header;
+use vrrp_common::{Address, Claim, Family, Vrid};
 use vrrp_daemon::io::socket::{Content, neighbour, packet, send_many};
 use vrrp_tests::stamp::Stamp;
 
@@ -53,17 +54,18 @@ pub fn send(rig: &Rig, roster: &Roster, time: Duration) -> Result<Sent> {
 /// The packet that the daemon of router A sends for a virtual router.
 pub fn advert(roster: &Roster, interface: usize, vrid: u8) -> Vec<u8> {
     let source = own_address(A, interface).octets();
-    let addresses: Vec<_> = roster.addresses_of(interface, vrid).map(|address| address.octets()).collect();
+    let addresses: Vec<_> = roster.addresses_of(interface, vrid).flat_map(|address| address.octets()).collect();
     let outgoing = Outgoing {
         version: roster.version(),
+        family: Family::V4,
         vrid: Vrid::new(vrid).expect("a VRID is not 0"),
         claim: Claim::from_octet(PRIORITY[A]),
         interval: roster.interval,
         addresses: &addresses,
         auth_pass: None,
         checksum_form: ChecksumForm::PseudoHeader,
-        source,
-        destination: VRRP_GROUP4,
+        source: Address::v4(source),
+        destination: Address::v4(VRRP_GROUP4),
     };
     let mut message = [0; MESSAGE_MAX];
     let length = outgoing.write(&mut message);

@@ -1,17 +1,18 @@
 //! The ways in which adverts can leave a Linux host, each as short as it can be. What lies beside the system calls is
 //! done beforehand.
 
-use std::io::IoSlice;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use io_uring::{IoUring, opcode, types};
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, sendmmsg};
-use vrrp_common::IfIndex;
+use nix::sys::socket::{setsockopt, sockopt};
 use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, VRRP_GROUP4_MAC};
-use vrrp_daemon::io::socket::{self, Content, LinkAddress};
+use vrrp_common::wire::ip::VRRP_GROUP4;
+use vrrp_common::{Family, IfIndex};
+use vrrp_daemon::io::socket::{self, Content, KernelAddress, LinkAddress};
 
 use crate::floor;
 use crate::mapped::{self, Mapped, bind, option};
@@ -64,26 +65,23 @@ impl Advert {
 
 /// The kernel routes each packet, and finds the neighbour.
 fn raw(advert: Advert) -> Result<Send> {
-    let socket = socket::vrrp_ipv4("eth0", advert.index)?;
-    socket.set_header_included_v4(true)?;
-    socket.set_multicast_loop_v4(false)?;
-    let mut headers = MultiHeaders::preallocate(BATCH, None);
-    let to = [Some(SockaddrIn::new(224, 0, 0, 18, 0)); BATCH];
-    Ok(Box::new(move || {
-        let parts = [[IoSlice::new(&advert.packet)]; BATCH];
-        let sent = sendmmsg(socket.as_raw_fd(), &mut headers, &parts, to, [], MsgFlags::empty())?.count();
-        ensure!(sent == BATCH, "{sent} of {BATCH} left");
-        Ok(())
-    }))
+    let socket = socket::routed(Family::V4)?;
+    setsockopt(&socket, sockopt::BindToDevice, &"eth0".into())?;
+    let to = socket::host(Ipv4Addr::from(VRRP_GROUP4).into(), advert.index);
+    many(socket, advert, to)
 }
 
-/// The daemon's own.
+/// The kernel puts the link's header in front.
 fn packet(advert: Advert) -> Result<Send> {
-    let socket = socket::packet(Content::Packets)?;
     let to = advert.neighbour();
+    many(socket::packet(Content::Packets)?, advert, to)
+}
+
+/// As the daemon sends.
+fn many<A: KernelAddress + 'static>(socket: OwnedFd, advert: Advert, to: A) -> Result<Send> {
     Ok(Box::new(move || {
-        let (refused, error) = socket::send_many(&socket, &[(&advert.packet[..], to); BATCH]);
-        ensure!(refused == 0, "{refused} were refused: {error:?}");
+        let refused = socket::send_many(&socket, &[(&advert.packet[..], &to); BATCH]);
+        ensure!(refused.packets == 0, "{} were refused: {:?}", refused.packets, refused.error);
         Ok(())
     }))
 }

@@ -242,18 +242,18 @@ fn nothing() -> Expected {
 /// Forged adverts that would win any election, each wrong in one way.
 fn forgeries() -> Vec<(Reason, FrameSpec)> {
     let real = FrameSpec {
-        source: [192, 168, 1, 66],
+        source: [192, 168, 1, 66].into(),
         source_mac: [2, 0, 0, 0, 0, 0x66],
         vrid: 51,
         priority: 254,
         auth_type: 1,
         auth_data: Some(*b"secret12"),
-        addresses: vec![VIP.octets()],
+        addresses: vec![VIP.into()],
         ..FrameSpec::v2()
     };
     let version_3 =
-        FrameSpec { vrid: 51, priority: 254, source: real.source, addresses: vec![VIP.octets()], ..FrameSpec::v3() };
-    let own = FrameSpec { source: own_address(A).octets(), priority: 150, ..real.clone() };
+        FrameSpec { vrid: 51, priority: 254, source: real.source, addresses: vec![VIP.into()], ..FrameSpec::v3() };
+    let own = FrameSpec { source: own_address(A).into(), priority: 150, ..real.clone() };
     vec![
         (Reason::VridUnknown, FrameSpec { vrid: 99, ..real.clone() }),
         (Reason::AuthFailure, FrameSpec { auth_data: Some(*b"password"), ..real.clone() }),

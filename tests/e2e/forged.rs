@@ -24,11 +24,11 @@ const PER_SECOND: u32 = 15_000;
 /// An advert that would win any election, as the virtual router's peers would send it.
 fn convincing(conf: &Conf) -> FrameSpec {
     let mut frame = FrameSpec {
-        source: [192, 168, 1, 66],
+        source: [192, 168, 1, 66].into(),
         source_mac: [2, 0, 0, 0, 0, 0x66],
         vrid: conf.vrid,
         priority: 254,
-        addresses: vec![VIP.octets()],
+        addresses: vec![VIP.into()],
         ..match conf.version {
             Version::V2 => FrameSpec::v2(),
             Version::V3 => FrameSpec::v3(),
@@ -51,7 +51,7 @@ fn forgeries(conf: &Conf) -> Vec<(Reason, FrameSpec)> {
         how(&mut frame);
         frame
     };
-    let other_version = FrameSpec { priority: 254, addresses: vec![VIP.octets()], ..FrameSpec::v3() };
+    let other_version = FrameSpec { priority: 254, addresses: vec![VIP.into()], ..FrameSpec::v3() };
     let mut all = vec![
         (Reason::VridUnknown, change(|frame| frame.vrid = 99)),
         (Reason::TtlNot255, change(|frame| frame.ttl = 254)),
@@ -89,7 +89,7 @@ fn withstand(lab: &Lab, conf: fn(u8) -> Conf, counts_own_source: bool) -> Result
 
     // As if the master itself had sent it, wrong by nothing but its origin: only the master can know better.
     let before = Witness::look(lab, &pair)?;
-    let own = FrameSpec { source: own_address(A).octets(), priority: a.priority, ..convincing(&a) }.build();
+    let own = FrameSpec { source: own_address(A).into(), priority: a.priority, ..convincing(&a) }.build();
     let flood = forge::flood(&lab.attacker, &[own], COUNT, PER_SECOND)?;
     before.unmoved(lab, &a, flood)?;
     let reasons = if counts_own_source { &[Reason::SrcIsSelf][..] } else { &[] };

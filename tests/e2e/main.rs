@@ -9,6 +9,8 @@ mod interop;
 mod moving;
 mod scenario;
 mod scripts;
+mod starved;
 mod tidiness;
+mod urgency;
 mod wire;
 mod without_bpf;

@@ -3,7 +3,7 @@
 //! The routers' own captures would not do: an XDP program takes adverts away before any capture there.
 
 use std::io::IoSliceMut;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -12,9 +12,10 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, 
 use nix::sys::time::TimeValLike;
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::{DataLink, TsResolution};
+use vrrp_common::Family;
 use vrrp_common::wire::advert::{AUTH_DATA, HEADER, Header};
 use vrrp_common::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4, Link};
-use vrrp_common::wire::ip::Ipv4;
+use vrrp_common::wire::ip4;
 use vrrp_common::{Priority, Version};
 
 use crate::stamp::Stamp;
@@ -51,15 +52,16 @@ impl Seen {
     pub fn advert(&self) -> Option<SeenAdvert> {
         let frame = &self.octets[..];
         let link = Link::parse(frame)?;
-        let ip = (link.ethertype == ETHERTYPE_IPV4).then(|| Ipv4::parse(frame, link.payload))??;
+        let ip = (link.ethertype == ETHERTYPE_IPV4).then(|| ip4::parse(frame, link.payload))??;
         let message = frame.get(ip.payload..ip.payload + ip.length)?;
         let header = Header(*message.first_chunk::<HEADER>()?);
         let version = Version::new(header.version_nibble())?;
         let (addresses, trailer) = message[HEADER..].split_at_checked(4 * header.address_count() as usize)?;
+        let IpAddr::V4(source) = ip.source.ip(Family::V4) else { return None };
         Some(SeenAdvert {
             at: self.at,
             router: self.router,
-            source: ip.source.into(),
+            source,
             ttl: ip.ttl,
             version,
             vrid: header.vrid(),

@@ -1,22 +1,45 @@
-//! Frames by their fields, right unless told otherwise, and for every reason the fault that earns it.
+//! Frames by their fields, right unless told otherwise.
 
-use vrrp_common::drop::Reason;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use vrrp_common::wire::checksum::{ChecksumForm, Sum};
-use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, VRRP_GROUP4_MAC};
-use vrrp_common::wire::ip::{PROTOCOL_VRRP, TOS_CS6, VRRP_GROUP4};
+use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, VRRP_GROUP4_MAC, VRRP_GROUP6_MAC};
+use vrrp_common::wire::ip::{PROTOCOL_VRRP, TOS_CS6, VRRP_GROUP4, VRRP_GROUP6};
+use vrrp_common::{Address, Family};
 
-/// The virtual routers that the frames are for; the tests' rules must name them.
+pub use crate::spoil::{earned_by_frames, spoil};
+
+/// The virtual routers that the frames are for; the tests' rules must name them. IPv6 has [`V3_VRID`], too.
 pub const V3_VRID: u8 = 51;
 pub const V2_VRID: u8 = 52;
 pub const V2_PASSWORD_VRID: u8 = 53;
 /// One whose VLAN cannot be told.
 pub const AMBIGUOUS_VRID: u8 = 54;
+/// One of IPv6 whose own first address is not link-local.
+pub const ANY_FIRST_VRID: u8 = 55;
+/// One of unicast that hears others than its peers, too.
+pub const OPEN_VRID: u8 = 56;
 /// One that nobody has here.
 pub const UNKNOWN_VRID: u8 = 99;
 pub const PASSWORD: [u8; 8] = *b"secret\0\0";
-/// The address that the tests' routers send from.
-pub const OWN: [u8; 4] = [192, 0, 2, 1];
-pub const PEER: [u8; 4] = [192, 0, 2, 2];
+/// The addresses that the tests' routers send from.
+pub const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+pub const OWN6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
+pub const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+pub const PEER6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2));
+
+/// Unicast crosses links.
+pub const OWN6_GLOBAL: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+pub const PEER6_GLOBAL: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 2));
+pub const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 3));
+pub const STRANGER6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 3));
+/// A group that a rule names in place of VRRP's.
+pub const OTHER_GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 99));
+
+/// Numbers of IPv6's extension headers.
+pub const HOP_BY_HOP: u8 = 0;
+pub const FRAGMENT: u8 = 44;
+pub const AUTHENTICATION: u8 = 51;
 
 /// An advert in its frame. What is `None` is calculated.
 #[derive(Clone, Debug)]
@@ -25,19 +48,23 @@ pub struct FrameSpec {
     pub source_mac: [u8; 6],
     /// VLAN tags from the outside: TPID and TCI.
     pub tags: Vec<(u16, u16)>,
-    pub ethertype: u16,
+    pub ethertype: Option<u16>,
 
-    pub ip_version: u8,
+    pub ip_version: Option<u8>,
     /// IHL, in words of four octets.
     pub ip_header: Option<u8>,
     pub ip_options: Vec<u8>,
+    /// The header's own length field: IPv4's counts the header, IPv6's does not.
     pub total_length: Option<u16>,
-    /// Flags and fragment offset.
+    /// IPv4's flags and fragment offset.
     pub fragment: u16,
     pub ttl: u8,
+    /// Headers before the message, by their numbers.
+    pub extensions: Vec<u8>,
     pub protocol: u8,
-    pub source: [u8; 4],
-    pub destination: [u8; 4],
+    /// Its family is the frame's.
+    pub source: IpAddr,
+    pub destination: IpAddr,
 
     pub version: u8,
     pub kind: u8,
@@ -48,7 +75,7 @@ pub struct FrameSpec {
     pub auth_type: u8,
     /// As the version writes it: seconds, or centiseconds and the four reserved bits.
     pub interval: u16,
-    pub addresses: Vec<[u8; 4]>,
+    pub addresses: Vec<IpAddr>,
     /// v2's trailer.
     pub auth_data: Option<[u8; 8]>,
     /// Behind the message, and part of it.
@@ -69,16 +96,17 @@ impl FrameSpec {
             destination_mac: VRRP_GROUP4_MAC,
             source_mac: [0, 0, 0x5e, 0, 1, V3_VRID],
             tags: Vec::new(),
-            ethertype: ETHERTYPE_IPV4,
-            ip_version: 4,
+            ethertype: None,
+            ip_version: None,
             ip_header: None,
             ip_options: Vec::new(),
             total_length: None,
             fragment: 0,
             ttl: 255,
+            extensions: Vec::new(),
             protocol: PROTOCOL_VRRP,
             source: PEER,
-            destination: VRRP_GROUP4,
+            destination: VRRP_GROUP4.into(),
             version: 3,
             kind: 1,
             vrid: V3_VRID,
@@ -86,13 +114,25 @@ impl FrameSpec {
             address_count: None,
             auth_type: 0,
             interval: 100,
-            addresses: vec![[192, 0, 2, 100], [192, 0, 2, 101]],
+            addresses: addresses(Family::V4, 2),
             auth_data: None,
             extra: Vec::new(),
             cut: None,
             checksum_form: ChecksumForm::PseudoHeader,
             checksum_error: 0,
             pad_to: 60,
+        }
+    }
+
+    /// The same over IPv6, of [`PEER6`].
+    pub fn v6() -> Self {
+        Self {
+            destination_mac: VRRP_GROUP6_MAC,
+            source_mac: [0, 0, 0x5e, 0, 2, V3_VRID],
+            source: PEER6,
+            destination: VRRP_GROUP6.into(),
+            addresses: addresses(Family::V6, 2),
+            ..Self::v3()
         }
     }
 
@@ -113,6 +153,29 @@ impl FrameSpec {
         Self { vrid: V2_PASSWORD_VRID, auth_type: 1, auth_data: Some(PASSWORD), ..Self::v2() }
     }
 
+    /// A valid VRRPv3 advert for [`V3_VRID`] to our own address, from afar.
+    pub fn unicast() -> Self {
+        Self { destination_mac: [2, 0, 0, 0, 0, 1], destination: OWN, ttl: 64, ..Self::v3() }
+    }
+
+    /// The same over IPv6.
+    pub fn unicast6() -> Self {
+        Self {
+            destination_mac: [2, 0, 0, 0, 0, 1],
+            source: PEER6_GLOBAL,
+            destination: OWN6_GLOBAL,
+            ttl: 64,
+            ..Self::v6()
+        }
+    }
+
+    pub const fn family(&self) -> Family {
+        match self.source {
+            IpAddr::V4(_) => Family::V4,
+            IpAddr::V6(_) => Family::V6,
+        }
+    }
+
     /// The VRRP message.
     pub fn message(&self) -> Vec<u8> {
         let count = self.address_count.unwrap_or(self.addresses.len() as u8);
@@ -121,13 +184,14 @@ impl FrameSpec {
             _ => self.interval.to_be_bytes(),
         };
         let mut message = vec![self.version << 4 | self.kind, self.vrid, self.priority, count, i0, i1, 0, 0];
-        message.extend(self.addresses.as_flattened());
+        message.extend(self.addresses.iter().flat_map(octets));
         message.extend(self.auth_data.iter().flatten());
         message.extend(&self.extra);
         message.truncate(self.cut.unwrap_or(usize::MAX));
         let mut sum = Sum::default().octets(&message);
         if self.checksum_form == ChecksumForm::PseudoHeader {
-            sum = sum.pseudo_header4(self.source, self.destination, message.len() as u16);
+            let (from, to) = (Address::from(self.source), Address::from(self.destination));
+            sum = sum.pseudo_header(from, to, PROTOCOL_VRRP, message.len() as u16);
         }
         let checksum = u16::from_be_bytes(sum.checksum()).wrapping_add(self.checksum_error);
         if let Some(field) = message.get_mut(6..8) {
@@ -138,98 +202,79 @@ impl FrameSpec {
 
     /// The frame.
     pub fn build(&self) -> Vec<u8> {
-        let message = self.message();
         let mut frame = [self.destination_mac, self.source_mac].concat();
         for (tpid, tci) in &self.tags {
             frame.extend(tpid.to_be_bytes());
             frame.extend(tci.to_be_bytes());
         }
-        frame.extend(self.ethertype.to_be_bytes());
-        let header = 20 + self.ip_options.len();
-        let words = self.ip_header.unwrap_or((header / 4) as u8);
-        let total = self.total_length.unwrap_or((header + message.len()) as u16).to_be_bytes();
-        let fragment = self.fragment.to_be_bytes();
-        let ip = [self.ip_version << 4 | words & 0x0f, TOS_CS6, total[0], total[1], 0, 0, fragment[0], fragment[1]];
-        let mut ip = [&ip[..], &[self.ttl, self.protocol, 0, 0], &self.source, &self.destination].concat();
-        ip.extend(&self.ip_options);
-        let checksum = Sum::default().octets(&ip).checksum();
-        ip[10..12].copy_from_slice(&checksum);
-        frame.extend(ip);
-        frame.extend(message);
+        let ethertype = match self.family() {
+            Family::V4 => ETHERTYPE_IPV4,
+            Family::V6 => ETHERTYPE_IPV6,
+        };
+        frame.extend(self.ethertype.unwrap_or(ethertype).to_be_bytes());
+        let payload = [self.extension_headers(), self.message()].concat();
+        match self.family() {
+            Family::V4 => frame.extend(self.ipv4_header(payload.len())),
+            Family::V6 => frame.extend(self.ipv6_header(payload.len())),
+        }
+        frame.extend(payload);
         frame.resize(frame.len().max(self.pad_to), 0);
         frame
     }
-}
 
-/// Why no single frame earns a reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotByClassify(pub &'static str);
-
-/// Makes of a valid advert a frame that earns `reason`.
-///
-/// Exhaustive on purpose: a new reason does not compile without a frame that earns it, or a word on who finds it.
-pub fn spoil(reason: Reason, frame: &mut FrameSpec) -> Result<(), NotByClassify> {
-    match reason {
-        Reason::OkPassed => {}
-        Reason::NotVrrp => frame.protocol = 89,
-        Reason::Truncated => frame.cut = Some(4),
-        Reason::IpHeaderBad => frame.ip_header = Some(4),
-        Reason::IpFragment => frame.fragment = 0x2000,
-        Reason::TtlNot255 => frame.ttl = 254,
-        Reason::DstNotVrrpGroup => frame.destination = OWN,
-        Reason::DstMacMismatch => frame.destination_mac = [2, 0, 0, 0, 0, 1],
-        Reason::SrcInvalid => frame.source = [127, 0, 0, 1],
-        Reason::SrcIsSelf => frame.source = OWN,
-        Reason::VersionUnsupported => frame.version = 4,
-        Reason::VersionMismatch => frame.version = if frame.version == 2 { 3 } else { 2 },
-        Reason::TypeUnknown => frame.kind = 2,
-        Reason::CarpLookalike => {
-            *frame = FrameSpec {
-                address_count: Some(7),
-                addresses: Vec::new(),
-                extra: vec![0xca; 28],
-                auth_data: None,
-                ..FrameSpec { tags: frame.tags.clone(), ..FrameSpec::v2() }
-            }
-        }
-        Reason::VridZero => frame.vrid = 0,
-        Reason::VridUnknown => frame.vrid = UNKNOWN_VRID,
-        Reason::VlanAmbiguous => *frame = FrameSpec { vrid: AMBIGUOUS_VRID, ..FrameSpec::v3() },
-        Reason::AddrCountZero => frame.addresses.clear(),
-        Reason::LengthShort => frame.address_count = Some(frame.addresses.len() as u8 + 1),
-        Reason::LengthLong => frame.extra = vec![0; 4],
-        Reason::AddrCountOverBudget => frame.addresses = (0..63).map(|n| [192, 0, 2, 100 + n]).collect(),
-        Reason::Checksum => frame.checksum_error = 1,
-        Reason::AuthType => *frame = FrameSpec { auth_type: 0, ..FrameSpec::v2_password() },
-        Reason::AuthFailure => *frame = FrameSpec { auth_data: Some(*b"Secret\0\0"), ..FrameSpec::v2_password() },
-        // The reserved bits are not part of it.
-        Reason::IntervalZero => *frame = FrameSpec { interval: 0xf000, ..FrameSpec::v3() },
-        Reason::IntervalMismatch => *frame = FrameSpec { interval: 2, ..FrameSpec::v2() },
-        Reason::OkAbsorbed => return Err(NotByClassify("depends on the advert before it")),
-        Reason::Ip6ExtHeader | Reason::V6FirstNotLinkLocal => return Err(NotByClassify("IPv6 is not judged yet")),
-        Reason::SrcNotPeer => return Err(NotByClassify("unicast peers are not in the rule yet")),
-        Reason::SrcMacUnexpected => return Err(NotByClassify("the MAC addresses seen before are not in the rule yet")),
-        Reason::RateLimited => return Err(NotByClassify("depends on how many came before it")),
-        Reason::RingFull => return Err(NotByClassify("the kernel's ring decides, behind classify")),
-        Reason::Internal => return Err(NotByClassify("only a frame whose header is cut by the driver earns it")),
-        Reason::IntervalJump
-        | Reason::AddrListMismatch
-        | Reason::OwnerConflict
-        | Reason::Prio255FromNonOwner
-        | Reason::LowerPrioDiscarded
-        | Reason::StateInit
-        | Reason::AuthMissing
-        | Reason::AuthMalformed
-        | Reason::AuthUnknownKey
-        | Reason::AuthBadHmac
-        | Reason::AuthStale
-        | Reason::AuthReplay
-        | Reason::IfaceMismatch => return Err(NotByClassify("the daemon decides")),
+    /// The number of the header after IP's.
+    fn first_protocol(&self) -> u8 {
+        self.extensions.first().copied().unwrap_or(self.protocol)
     }
-    Ok(())
+
+    /// Each of them as short as it can be, with nothing in it.
+    fn extension_headers(&self) -> Vec<u8> {
+        let following = self.extensions.iter().skip(1).chain([&self.protocol]);
+        let headers = self.extensions.iter().zip(following).map(|(&this, &next)| {
+            // The authentication header of RFC 2402: security parameters index, sequence number, 96 bits of digest.
+            let (length, octets) = if this == AUTHENTICATION { (4, 24) } else { (0, 8) };
+            let mut header = vec![next, length];
+            header.resize(octets, 0);
+            header
+        });
+        headers.flatten().collect()
+    }
+
+    fn ipv4_header(&self, payload: usize) -> Vec<u8> {
+        let header = 20 + self.ip_options.len();
+        let words = self.ip_header.unwrap_or((header / 4) as u8);
+        let first = self.ip_version.unwrap_or(4) << 4 | words & 0x0f;
+        let [t0, t1] = self.total_length.unwrap_or((header + payload) as u16).to_be_bytes();
+        let [f0, f1] = self.fragment.to_be_bytes();
+        let mut ip = vec![first, TOS_CS6, t0, t1, 0, 0, f0, f1, self.ttl, self.first_protocol(), 0, 0];
+        ip.extend([octets(&self.source), octets(&self.destination), self.ip_options.clone()].concat());
+        let checksum = Sum::default().octets(&ip).checksum();
+        ip[10..12].copy_from_slice(&checksum);
+        ip
+    }
+
+    fn ipv6_header(&self, payload: usize) -> Vec<u8> {
+        let first = self.ip_version.unwrap_or(6) << 4 | TOS_CS6 >> 4;
+        let [l0, l1] = self.total_length.unwrap_or(payload as u16).to_be_bytes();
+        let mut ip = vec![first, TOS_CS6 << 4, 0, 0, l0, l1, self.first_protocol(), self.ttl];
+        ip.extend([octets(&self.source), octets(&self.destination)].concat());
+        ip
+    }
 }
 
-/// Reasons that a frame alone earns.
-pub fn earned_by_frames() -> impl Iterator<Item = Reason> {
-    Reason::ALL.iter().copied().filter(|&reason| spoil(reason, &mut FrameSpec::v3()).is_ok())
+/// Virtual addresses of a family; the first of IPv6 is link-local.
+pub fn addresses(family: Family, count: usize) -> Vec<IpAddr> {
+    let numbered = (0..count).map(|number| match (family, number) {
+        (Family::V4, _) => IpAddr::from([192, 0, 2, 100 + number as u8]),
+        (Family::V6, 0) => IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 0x100]),
+        (Family::V6, _) => IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x100 + number as u16]),
+    });
+    numbered.collect()
+}
+
+fn octets(address: &IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
 }

@@ -14,6 +14,7 @@ pub mod netns;
 pub mod quiet;
 pub mod rng;
 mod skip;
+mod spoil;
 pub mod stamp;
 pub mod sweep;
 pub mod tshark;

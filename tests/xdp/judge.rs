@@ -11,7 +11,7 @@ use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use serde_json::Value;
 use vrrp_common::classify::Ingress;
 use vrrp_daemon::io::judge;
-use vrrp_daemon::io::xdp::TEST_IFINDEX;
+use vrrp_daemon::io::xdp::{Sizes, TEST_IFINDEX};
 use vrrp_tests::frames::{FrameSpec, earned_by_frames, spoil};
 
 use crate::world::{device, loaded, rules};
@@ -34,16 +34,18 @@ fn capture(datalink: DataLink, frames: &[Vec<u8>]) -> Vec<u8> {
 
 #[test]
 fn a_capture_is_judged_alike_in_the_kernel() {
-    if loaded(1, 1).is_none() {
+    if loaded(Sizes::default()).is_none() {
         return;
     }
     let mut frames = vec![vec![0; 5]];
     let mut reasons = vec!["not_vrrp"];
-    for reason in earned_by_frames() {
-        let mut frame = FrameSpec::v3();
-        spoil(reason, &mut frame).unwrap();
-        frames.push(frame.build());
-        reasons.push(reason.label());
+    for valid in [FrameSpec::v3(), FrameSpec::v6()] {
+        for reason in earned_by_frames() {
+            let mut frame = valid.clone();
+            spoil(reason, &mut frame).unwrap();
+            frames.push(frame.build());
+            reasons.push(reason.label());
+        }
     }
     // Without the link layer, as a raw capture has them; there is no MAC address to be wrong.
     let packets: Vec<_> = frames[1..].iter().map(|frame| frame[14..].to_vec()).collect();

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use vrrp_common::abi::{DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, RecordHead};
 use vrrp_common::drop::{Disposition, Reason};
+use vrrp_daemon::io::xdp::Sizes;
 use vrrp_tests::frames::{FrameSpec, earned_by_frames, spoil};
 
 use crate::mutate::{self, Rng};
@@ -23,7 +24,6 @@ struct Expected {
 fn expected(frame: &[u8], flags: u32) -> Expected {
     let (judgement, message) = host(frame, flags);
     let deliver = judgement.disposition == Disposition::Deliver && flags & DEVICE_OBSERVE == 0;
-    let [a, b, c, d] = judgement.source;
     Expected {
         action: if deliver || judgement.disposition == Disposition::Drop { DROP } else { PASS },
         counted: (judgement.reason != Reason::NotVrrp).then_some((judgement.row, judgement.reason)),
@@ -33,8 +33,8 @@ fn expected(frame: &[u8], flags: u32) -> Expected {
                 slot: judgement.slot,
                 length: judgement.length as u16,
                 checksum_form: judgement.checksum_form as u8,
-                family: 4,
-                source: [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+                family: judgement.family as u8,
+                source: judgement.source,
             };
             (head, message)
         }),
@@ -84,7 +84,7 @@ const VERIFIER_LIMIT: u32 = 1_000_000;
 /// Kernels differ in how often they walk a path; a tenth of the limit leaves room for those that nobody tried.
 #[test]
 fn the_verifier_is_far_from_its_limit() {
-    let Some(xdp) = loaded(1, 1) else { return };
+    let Some(xdp) = loaded(Sizes::default()) else { return };
     let info = xdp.info().unwrap();
     let (size, walked) = (info.size_translated().unwrap() / 8, info.verified_instruction_count().unwrap());
     // Past the test harness, for the command that compares kernels.

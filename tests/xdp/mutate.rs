@@ -1,8 +1,11 @@
 //! Frames that are nearly adverts: valid and spoilt ones, mutated, in part with their checksums made right again so
 //! that the tests behind the checksum are reached. The same seed gives the same frames.
 
+use vrrp_common::Family;
+use vrrp_common::classify::Packet;
 use vrrp_common::drop::Reason;
 use vrrp_common::wire::checksum::{ChecksumForm, Sum};
+use vrrp_common::wire::ip::PROTOCOL_VRRP;
 use vrrp_tests::frames::*;
 
 use crate::world::VLAN;
@@ -39,9 +42,15 @@ impl Rng {
 
 /// The next frame; never shorter than an Ethernet header, which the kernel refuses to run.
 pub fn frame(rng: &mut Rng) -> Vec<u8> {
-    let mut spec = match rng.below(3) {
+    let mut spec = match rng.below(9) {
         0 => FrameSpec::v3(),
         1 => FrameSpec::v2(),
+        2 => FrameSpec::v6(),
+        3 => FrameSpec { vrid: ANY_FIRST_VRID, ..FrameSpec::v6() },
+        4 => FrameSpec { destination: OTHER_GROUP, destination_mac: [1, 0, 0x5e, 0, 0, 99], ..FrameSpec::v3() },
+        5 => FrameSpec::unicast(),
+        6 => FrameSpec::unicast6(),
+        7 => FrameSpec { vrid: OPEN_VRID, ..FrameSpec::unicast() },
         _ => FrameSpec::v2_password(),
     };
     if rng.once_in(2) {
@@ -75,7 +84,7 @@ fn vary(rng: &mut Rng, spec: &mut FrameSpec) {
         spec.checksum_form = rng.pick(&[ChecksumForm::Message, ChecksumForm::PseudoHeader]);
     }
     if rng.once_in(4) {
-        spec.addresses = (0..1 + rng.below(62)).map(|n| [10, 0, 0, n as u8]).collect();
+        spec.addresses = addresses(spec.family(), 1 + rng.below(if spec.family() == Family::V4 { 62 } else { 15 }));
     }
     if rng.once_in(4) {
         spec.ip_options = vec![1; 4 * rng.below(11)];
@@ -93,17 +102,21 @@ fn vary(rng: &mut Rng, spec: &mut FrameSpec) {
 /// A field that says what is not so.
 fn lie(rng: &mut Rng, spec: &mut FrameSpec) {
     let number = rng.next();
-    match rng.below(18) {
-        0 => spec.ttl = rng.pick(&[0, 1, 64, 254, 255]),
+    let v4 = spec.family() == Family::V4;
+    match rng.below(19) {
+        0 => spec.ttl = rng.pick(&[0, 1, 59, 60, 64, 254, 255]),
         1 => spec.ip_header = Some(rng.below(16) as u8),
         2 => spec.total_length = Some(rng.pick(&[0, 19, 20, 27, 28, 36, 40, 255, 276, 65535, number as u16])),
         3 => spec.fragment = rng.pick(&[0x4000, 0x2000, 1, 0x1fff, 0x8000]),
-        4 => spec.source = rng.pick(&[OWN, [0; 4], [127, 0, 0, 1], [224, 0, 0, 18], [255; 4], [223, 255, 0, 1]]),
-        5 => spec.destination = rng.pick(&[[224, 0, 0, 17], OWN]),
+        4 => spec.source = rng.pick(if v4 { SOURCES4 } else { SOURCES6 }).parse().unwrap(),
+        5 => spec.destination = rng.pick(if v4 { DESTINATIONS4 } else { DESTINATIONS6 }).parse().unwrap(),
         6 => spec.destination_mac[rng.below(6)] ^= 1,
         7 => spec.version = rng.below(16) as u8,
         8 => spec.kind = rng.below(16) as u8,
-        9 => spec.vrid = rng.pick(&[0, V3_VRID, V2_VRID, V2_PASSWORD_VRID, AMBIGUOUS_VRID, UNKNOWN_VRID]),
+        9 => {
+            spec.vrid =
+                rng.pick(&[0, V3_VRID, V2_VRID, V2_PASSWORD_VRID, AMBIGUOUS_VRID, ANY_FIRST_VRID, UNKNOWN_VRID]);
+        }
         10 => spec.address_count = Some(rng.pick(&[0, 1, 7, 61, 62, 63, 255, number as u8])),
         11 => spec.extra = vec![number as u8; rng.pick(&[1, 2, 4, 8, 20, 28])],
         12 => spec.cut = Some(rng.below(40)),
@@ -111,26 +124,28 @@ fn lie(rng: &mut Rng, spec: &mut FrameSpec) {
         14 => spec.auth_type = rng.pick(&[0, 1, 2]),
         15 => spec.auth_data = rng.pick(&[None, Some(PASSWORD), Some([0; 8]), Some(*b"secret\0x")]),
         16 => spec.checksum_error = rng.pick(&[1, 0x100, 0xffff]),
+        17 => spec.extensions = rng.pick::<&[u8]>(EXTENSIONS).to_vec(),
         _ => spec.protocol = rng.pick(&[89, 2, 112, 112]),
     }
 }
 
+const SOURCES4: &[&str] =
+    &["192.0.2.1", "192.0.2.2", "192.0.2.3", "0.0.0.0", "127.0.0.1", "224.0.0.18", "255.255.255.255", "223.255.0.1"];
+const SOURCES6: &[&str] = &["fe80::1", "::", "::1", "ff02::12", "2001:db8::1", "2001:db8:0:1::2", "febf::1", "fec0::1"];
+const DESTINATIONS4: &[&str] = &["224.0.0.17", "224.0.0.18", "224.0.0.99", "192.0.2.1", "192.0.2.9", "255.255.255.255"];
+const DESTINATIONS6: &[&str] = &["ff02::1", "ff02::12", "ff05::12", "fe80::1", "2001:db8::1"];
+/// Headers before the message: IPv6's, an end of them, more than are looked behind.
+const EXTENSIONS: &[&[u8]] =
+    &[&[0], &[43], &[44], &[51], &[60], &[0, 44], &[0, 43, 60], &[59], &[0, 58], &[0, 0, 0, 0, 0]];
+
 /// Makes the VRRP checksum right by what the headers say now, where there is room for one.
 fn repair(frame: &mut [u8], form: ChecksumForm) -> Option<()> {
-    let at = match frame.get(12..14)? {
-        [0x08, 0x00] => 14,
-        [0x81 | 0x88, _] if frame.get(16..18)? == [0x81, 0x00] => 22,
-        _ => 18,
-    };
-    let ip = *frame.get(at..)?.first_chunk::<20>()?;
-    let header = (ip[0] & 0x0f) as usize * 4;
-    let total = u16::from_be_bytes([ip[2], ip[3]]) as usize;
-    let message = frame.get_mut(at + header..at + total)?;
+    let ip = Packet::find(&*frame)?.ip;
+    let message = frame.get_mut(ip.payload..ip.payload + ip.length)?;
     message.get_mut(6..8)?.fill(0);
     let mut sum = Sum::default().octets(message);
     if form == ChecksumForm::PseudoHeader {
-        let [source, destination] = [*ip[12..].first_chunk()?, *ip[16..].first_chunk()?];
-        sum = sum.pseudo_header4(source, destination, message.len() as u16);
+        sum = sum.pseudo_header(ip.source, ip.destination, PROTOCOL_VRRP, message.len() as u16);
     }
     message[6..8].copy_from_slice(&sum.checksum());
     Some(())

@@ -5,9 +5,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::net::if_::if_nametoindex;
-use vrrp_common::abi::{RULE_VLAN_AMBIGUOUS, RuleKey};
+use vrrp_common::Address;
+use vrrp_common::abi::{RULE_VLAN_AMBIGUOUS, RouterKey, RuleKey};
 use vrrp_common::drop::Reason;
-use vrrp_daemon::io::xdp::{Attached, Mode, Ring, Xdp};
+use vrrp_daemon::io::xdp::{Attached, Mode, Ring, Sizes, Xdp};
 use vrrp_tests::frames::{FrameSpec, V3_VRID};
 
 use crate::attach::{in_namespace, ip, send, wait_free};
@@ -22,12 +23,13 @@ struct Ruled {
 
 impl Ruled {
     fn load(name: &str, flags: u32) -> Option<Self> {
-        let mut xdp = loaded(V3_ROW + 1, 1)?;
+        let mut xdp = loaded(Sizes { rows: V3_ROW + 1, ..Sizes::default() })?;
         let index = if_nametoindex(name).unwrap();
         let mut rule = rules().iter().map(|(_, rule)| *rule).find(|rule| rule.row == V3_ROW).unwrap();
         (rule.slot, rule.flags) = (0, flags);
         xdp.set_device(index, &device(0)).unwrap();
-        xdp.set_rule(RuleKey { ifindex: index, vlan: 0, family: 4, vrid: V3_VRID }, &rule).unwrap();
+        let router = RouterKey { ifindex: index, vlan: 0, family: 4, vrid: V3_VRID };
+        xdp.set_rule(RuleKey { router, destination: Address::NONE }, &rule).unwrap();
         let ring = xdp.take_ring().unwrap();
         Some(Self { xdp, ring, index })
     }

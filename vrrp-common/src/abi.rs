@@ -4,16 +4,26 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::address::Address;
 use crate::drop::REASON_SLOTS;
 
-/// Octets of a VRRP message that the kernel's program reads: 20 IPv4 addresses with every trailer.
+/// Octets of a VRRP message that the kernel's program reads: 20 IPv4 addresses with every trailer, 15 IPv6 addresses.
 /// A longer one passes to the raw socket ([`Reason::AddrCountOverBudget`](crate::drop::Reason)).
 pub const MESSAGE_BUDGET: usize = 256;
 
-/// Which virtual router a frame is for.
+/// Which virtual router a frame is for. One interface, family and VRID may have several: one of each group, and one of
+/// each address of ours that unicast adverts come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
 #[repr(C)]
 pub struct RuleKey {
+    pub router: RouterKey,
+    /// The frame's; none for VRRP's own group. Of those the kernel has a map of their own, which is faster.
+    pub destination: Address,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+#[repr(C)]
+pub struct RouterKey {
     pub ifindex: u32,
     /// 802.1Q VLAN id found in the frame; 0 for an untagged one.
     pub vlan: u16,
@@ -30,8 +40,8 @@ pub struct Rule {
     pub slot: u32,
     /// Row of `COUNTERS` for frames of this instance.
     pub row: u32,
-    /// The address we send from, IPv4 in the first four octets; all zero while unknown.
-    pub source: [u8; 16],
+    /// The address we send from; none while unknown.
+    pub source: Address,
     /// v2 password, padded with zeros.
     pub auth_pass: [u8; 8],
     /// Our advertisement interval, centiseconds.
@@ -49,8 +59,31 @@ pub const AUTH_NONE: u8 = 0;
 /// v2 Auth Type 1, the simple text password of RFC 2338, which keepalived kept.
 pub const AUTH_PASS: u8 = 1;
 
+/// Our own first IPv6 address is not link-local, which keepalived allows; then no other router's need be.
+pub const RULE_ANY_FIRST_ADDRESS: u32 = 2;
 /// The VLAN tag of this device may be stripped before we see it, and the VRID exists on several of its VLANs.
 pub const RULE_VLAN_AMBIGUOUS: u32 = 1;
+
+/// Unicast: adverts of others than the peers are refused.
+pub const RULE_PEERS_ONLY: u32 = 4;
+
+/// A router that unicast adverts may come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+#[repr(C)]
+pub struct PeerKey {
+    /// Of the rule.
+    pub slot: u32,
+    pub unused: u32,
+    pub address: Address,
+}
+
+/// How far away it may be: the TTL or hop limit that its adverts still have, both ends included. Map value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Peer {
+    pub min_ttl: u8,
+    pub max_ttl: u8,
+}
 
 /// What to do on one device with frames that match no rule. Map value, by ifindex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -82,8 +115,8 @@ pub struct RecordHead {
     pub checksum_form: u8,
     /// 4 or 6.
     pub family: u8,
-    /// Source address of the frame, IPv4 in the first four octets.
-    pub source: [u8; 16],
+    /// Source address of the frame.
+    pub source: Address,
 }
 
 /// A ring buffer record of full length.
@@ -103,7 +136,10 @@ impl Record {
 }
 
 const _: () = {
-    assert!(size_of::<RuleKey>() == 8);
+    assert!(size_of::<RouterKey>() == 8);
+    assert!(size_of::<RuleKey>() == 24);
+    assert!(size_of::<PeerKey>() == 24);
+    assert!(size_of::<Peer>() == 2);
     assert!(size_of::<Rule>() == 40);
     assert!(size_of::<Device>() == 8);
     assert!(size_of::<RecordHead>() == 32);

@@ -3,18 +3,24 @@
 //! The order of the tests is the order of [`Reason`]; the first that applies is the answer. Nothing here is stateful:
 //! what depends on earlier frames is judged by the daemon.
 
-use crate::abi::{AUTH_PASS, DEVICE_PASS_UNKNOWN, Device, RULE_VLAN_AMBIGUOUS, Rule, RuleKey};
+use crate::abi::{
+    AUTH_PASS, DEVICE_PASS_UNKNOWN, Device, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS, RULE_PEERS_ONLY,
+    RULE_VLAN_AMBIGUOUS, RouterKey, Rule, RuleKey,
+};
+use crate::address::Address;
 use crate::drop::{Disposition, Reason};
 use crate::ids::{Family, Version};
 use crate::wire::Frame;
 use crate::wire::advert::{AUTH_DATA, HEADER, Header, TYPE_ADVERTISEMENT};
 use crate::wire::checksum::{ChecksumForm, Sum};
-use crate::wire::ethernet::{ETHERTYPE_IPV4, Link, VRRP_GROUP4_MAC};
-use crate::wire::ip::{Ipv4, VRRP_GROUP4};
+use crate::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Link};
+use crate::wire::ip::{Ip, PROTOCOL_VRRP, is_link_local6};
+use crate::wire::{ip4, ip6};
 
-/// Where the rules are: a map in the kernel, a table on the host.
+/// Where the rules are: maps in the kernel, tables on the host.
 pub trait Rules {
     fn rule(&self, key: RuleKey) -> Option<&Rule>;
+    fn peer(&self, key: PeerKey) -> Option<&Peer>;
 }
 
 /// The device that a frame came in by.
@@ -31,9 +37,10 @@ pub struct Judgement {
     pub disposition: Disposition,
     /// The row of counters that this frame belongs to.
     pub row: u32,
-    /// Of a delivered advert: its instance, source, length and checksum form.
+    /// Of a delivered advert: its instance, family, source, length and checksum form.
     pub slot: u32,
-    pub source: [u8; 4],
+    pub family: Family,
+    pub source: Address,
     pub length: usize,
     pub checksum_form: ChecksumForm,
 }
@@ -42,7 +49,7 @@ pub struct Judgement {
 #[derive(Clone, Copy, Debug)]
 pub struct Packet {
     pub link: Link,
-    pub ip: Ipv4,
+    pub ip: Ip,
 }
 
 impl Packet {
@@ -52,20 +59,22 @@ impl Packet {
     #[inline(always)]
     pub fn find(frame: &(impl Frame + ?Sized)) -> Option<Self> {
         let link = Link::parse(frame)?;
-        if link.ethertype != ETHERTYPE_IPV4 {
-            return None;
-        }
-        Self::behind(link, frame)
+        let ip = match link.ethertype {
+            ETHERTYPE_IPV4 => ip4::parse(frame, link.payload)?,
+            ETHERTYPE_IPV6 => ip6::parse(frame, link.payload)?,
+            _ => return None,
+        };
+        Some(Self { link, ip })
     }
 
-    /// The packet that a raw IPv4 socket read.
+    /// The packet that a raw IPv4 socket read, or a capture without a link layer has.
     pub fn without_link(packet: &(impl Frame + ?Sized)) -> Option<Self> {
-        Self::behind(Link::none(), packet)
+        ip4::parse(packet, 0).or_else(|| ip6::parse(packet, 0)).map(Self::without_frame)
     }
 
-    #[inline(always)]
-    fn behind(link: Link, frame: &(impl Frame + ?Sized)) -> Option<Self> {
-        Some(Self { link, ip: Ipv4::parse(frame, link.payload)? })
+    /// What a raw socket told of a packet, be its header before the message or not.
+    pub const fn without_frame(ip: Ip) -> Self {
+        Self { link: Link::none(ip.family), ip }
     }
 }
 
@@ -97,7 +106,9 @@ pub fn judge<const N: usize>(
     let mut found = Found::on(ingress);
     // A VLAN without a rule of ours is another host's link.
     found.pass_all |= link.vlan != 0;
-    found.pass_always = ip.destination != VRRP_GROUP4;
+    let to_group = ip.is_to_group();
+    found.pass_always = !to_group;
+    found.family = ip.family;
     if let Some(fault) = ip.fault {
         return found.judged(fault);
     }
@@ -105,13 +116,14 @@ pub fn judge<const N: usize>(
         return found.judged(Reason::Internal);
     };
     let header = Header(octets);
-    let key = RuleKey { ifindex: ingress.ifindex, vlan: link.vlan, family: Family::V4 as u8, vrid: header.vrid() };
+    let router = RouterKey { ifindex: ingress.ifindex, vlan: link.vlan, family: ip.family as u8, vrid: header.vrid() };
+    let key = RuleKey { router, destination: if to_group { Address::NONE } else { ip.destination } };
     let rule = if header.vrid() == 0 { None } else { rules.rule(key) };
     found.belongs_to(rule);
     found.source = ip.source;
     found.length = ip.length;
 
-    let reason = match judge_packet(&link, &ip, rule).and_then(|()| judge_header(header, &ip, rule)).and_then(
+    let reason = match judge_packet(&link, &ip, rule, rules).and_then(|()| judge_header(header, &ip, rule)).and_then(
         |(version, rule)| {
             if ip.length > N {
                 return Err(Reason::AddrCountOverBudget);
@@ -129,32 +141,48 @@ pub fn judge<const N: usize>(
     found.judged(reason)
 }
 
-/// The packet that carries the message: RFC 9568 section 5.1.1.
+/// The packet that carries the message: RFC 9568 section 5.1. Unicast is keepalived's: it may come from afar, unless the
+/// configuration says of the peer how far away it is.
 #[inline(always)]
-fn judge_packet(link: &Link, ip: &Ipv4, rule: Option<&Rule>) -> Result<(), Reason> {
-    if ip.ttl != 255 {
+fn judge_packet(link: &Link, ip: &Ip, rule: Option<&Rule>, rules: &impl Rules) -> Result<(), Reason> {
+    let unicast = ip.is_unicast();
+    let peer = match rule {
+        Some(rule) if unicast => rules.peer(PeerKey { slot: rule.slot, unused: 0, address: ip.source }),
+        _ => None,
+    };
+    let from_afar = match peer {
+        Some(peer) => ip.ttl < peer.min_ttl || ip.ttl > peer.max_ttl,
+        None => !unicast && ip.ttl != 255,
+    };
+    if from_afar {
         return Err(Reason::TtlNot255);
     }
-    if ip.destination != VRRP_GROUP4 {
+    if rule.is_none() && !ip.is_to_group() {
         return Err(Reason::DstNotVrrpGroup);
     }
-    if link.destination.is_some_and(|mac| mac != VRRP_GROUP4_MAC) {
+    if !unicast && link.destination.is_some_and(|mac| mac != ip.group_mac()) {
         return Err(Reason::DstMacMismatch);
     }
-    let first = ip.source[0];
-    if first == 0 || first == 127 || first >= 224 {
+    if !ip.has_plausible_source() {
         return Err(Reason::SrcInvalid);
     }
-    match rule {
-        Some(rule) if is_source(rule, ip.source) => Err(Reason::SrcIsSelf),
-        _ => Ok(()),
+    let Some(rule) = rule else { return Ok(()) };
+    if rule.source == ip.source {
+        return Err(Reason::SrcIsSelf);
     }
+    if unicast && peer.is_none() && rule.flags & RULE_PEERS_ONLY != 0 {
+        return Err(Reason::SrcNotPeer);
+    }
+    Ok(())
 }
 
 /// The fixed header: what it is, whose it is, how long it must be.
 #[inline(always)]
-fn judge_header<'a>(header: Header, ip: &Ipv4, rule: Option<&'a Rule>) -> Result<(Version, &'a Rule), Reason> {
+fn judge_header<'a>(header: Header, ip: &Ip, rule: Option<&'a Rule>) -> Result<(Version, &'a Rule), Reason> {
     let version = Version::new(header.version_nibble()).ok_or(Reason::VersionUnsupported)?;
+    if version == Version::V2 && ip.family == Family::V6 {
+        return Err(Reason::VersionUnsupported);
+    }
     if rule.is_some_and(|rule| rule.version != version as u8) {
         return Err(Reason::VersionMismatch);
     }
@@ -175,7 +203,7 @@ fn judge_header<'a>(header: Header, ip: &Ipv4, rule: Option<&'a Rule>) -> Result
     if header.address_count() == 0 {
         return Err(Reason::AddrCountZero);
     }
-    let needed = header.length(version);
+    let needed = header.length(version, ip.family);
     if ip.length < needed {
         return Err(Reason::LengthShort);
     }
@@ -190,7 +218,7 @@ fn judge_header<'a>(header: Header, ip: &Ipv4, rule: Option<&'a Rule>) -> Result
 fn judge_message<const N: usize>(
     header: Header,
     version: Version,
-    ip: &Ipv4,
+    ip: &Ip,
     rule: &Rule,
     message: &[u8; N],
 ) -> Result<ChecksumForm, Reason> {
@@ -211,14 +239,18 @@ fn judge_message<const N: usize>(
             if header.interval(version) == 0 {
                 return Err(Reason::IntervalZero);
             }
+            let any_first = ip.family == Family::V4 || rule.flags & RULE_ANY_FIRST_ADDRESS != 0;
+            if !any_first && !is_link_local6([message[HEADER], message[HEADER + 1]]) {
+                return Err(Reason::V6FirstNotLinkLocal);
+            }
         }
     }
     Ok(form)
 }
 
-/// In which form the checksum is right, both tried from one sum.
+/// In which form the checksum is right, both tried from one sum: v3 over IPv4 has either (CK-05).
 #[inline(always)]
-fn checksum_form<const N: usize>(version: Version, ip: &Ipv4, message: &[u8; N]) -> Option<ChecksumForm> {
+fn checksum_form<const N: usize>(version: Version, ip: &Ip, message: &[u8; N]) -> Option<ChecksumForm> {
     let mut sum = Sum::default();
     // The length is a multiple of four here. As a number of its own, what the verifier learns of it in the loop is
     // forgotten behind it; with `ip.length` it would walk the rest of the program once for every possible length.
@@ -229,10 +261,10 @@ fn checksum_form<const N: usize>(version: Version, ip: &Ipv4, message: &[u8; N])
         }
         sum = sum.words(*word);
     }
-    if sum.is_intact() {
+    if ip.family == Family::V4 && sum.is_intact() {
         return Some(ChecksumForm::Message);
     }
-    let pseudo = sum.pseudo_header4(ip.source, ip.destination, ip.length as u16);
+    let pseudo = sum.pseudo_header(ip.source, ip.destination, PROTOCOL_VRRP, ip.length as u16);
     (version == Version::V3 && pseudo.is_intact()).then_some(ChecksumForm::PseudoHeader)
 }
 
@@ -245,22 +277,18 @@ fn password_matches<const N: usize>(header: Header, rule: &Rule, message: &[u8; 
     data.is_some_and(|data| u64::from_ne_bytes(*data) == u64::from_ne_bytes(rule.auth_pass))
 }
 
-#[inline(always)]
-fn is_source(rule: &Rule, source: [u8; 4]) -> bool {
-    let [a, b, c, d, ..] = rule.source;
-    [a, b, c, d] == source
-}
-
 /// What is known of a frame while it is being judged.
 struct Found {
     row: u32,
     slot: u32,
-    source: [u8; 4],
+    family: Family,
+    source: Address,
     length: usize,
     checksum_form: ChecksumForm,
     /// Frames that match no rule of ours pass, whatever is wrong with them.
     pass_all: bool,
-    /// Not to the VRRP group: on a router it may be traffic between others, which is not ours to drop.
+    /// Neither to the VRRP group nor for a rule of ours: on a router it may be traffic between others, which is not ours
+    /// to drop.
     pass_always: bool,
 }
 
@@ -270,7 +298,8 @@ impl Found {
         Self {
             row: ingress.device.row,
             slot: 0,
-            source: [0; 4],
+            family: Family::V4,
+            source: Address::NONE,
             length: 0,
             checksum_form: ChecksumForm::Message,
             pass_all: ingress.device.flags & DEVICE_PASS_UNKNOWN != 0,
@@ -284,6 +313,7 @@ impl Found {
             self.row = rule.row;
             self.slot = rule.slot;
             self.pass_all = false;
+            self.pass_always = false;
         }
     }
 
@@ -293,7 +323,7 @@ impl Found {
             Disposition::Drop if self.pass_all || self.pass_always => Disposition::Pass,
             disposition => disposition,
         };
-        let Self { row, slot, source, length, checksum_form, pass_all: _, pass_always: _ } = self;
-        Judgement { reason, disposition, row, slot, source, length, checksum_form }
+        let Self { row, slot, family, source, length, checksum_form, pass_all: _, pass_always: _ } = self;
+        Judgement { reason, disposition, row, slot, family, source, length, checksum_form }
     }
 }

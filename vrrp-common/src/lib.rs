@@ -9,6 +9,7 @@
 extern crate std;
 
 pub mod abi;
+pub mod address;
 pub mod classify;
 pub mod drop;
 pub mod ids;
@@ -16,5 +17,6 @@ pub mod stance;
 pub mod time;
 pub mod wire;
 
+pub use address::Address;
 pub use ids::{Claim, Family, IfIndex, Priority, Version, Vrid};
 pub use time::{Centis, Instant};

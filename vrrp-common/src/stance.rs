@@ -7,14 +7,15 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::address::Address;
 use crate::wire::advert::{HEADER, Header};
 
 /// What an instance expects. Map value, by slot; all zero hears everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Stance {
-    /// The master that is followed, IPv4 in the first four octets; all zero is none.
-    pub source: [u8; 16],
+    /// The master that is followed, or none.
+    pub source: Address,
     /// The first eight octets of its last advert. Their checksum stands for the addresses behind them.
     pub header: [u8; HEADER],
     /// Adverts of a lower priority octet than this change nothing.
@@ -34,9 +35,8 @@ pub enum Heed {
 
 impl Stance {
     #[inline(always)]
-    pub fn heed(&self, source: [u8; 4], header: &[u8; HEADER], bucket: &mut Bucket, now: u64) -> Heed {
-        let [a, b, c, d, ..] = self.source;
-        if u32::from_ne_bytes([a, b, c, d]) == u32::from_ne_bytes(source) {
+    pub fn heed(&self, source: Address, header: &[u8; HEADER], bucket: &mut Bucket, now: u64) -> Heed {
+        if self.source == source {
             return match u64::from_ne_bytes(self.header) == u64::from_ne_bytes(*header) {
                 true => Heed::Absorb,
                 false => Heed::Hear,
@@ -102,11 +102,9 @@ mod tests {
 
     #[test]
     fn the_master_is_followed_and_never_limited() {
-        let (master, other) = ([10, 0, 0, 1], [10, 0, 0, 2]);
-        let mut source = [0; 16];
-        source[..4].copy_from_slice(&master);
+        let (master, other) = (Address::v4([10, 0, 0, 1]), Address::v6([0xfe; 16]));
         let header = [0x31, 1, 150, 1, 0, 100, 7, 7];
-        let stance = Stance { source, header, weaker_than: 200, unused: [0; 7] };
+        let stance = Stance { source: master, header, weaker_than: 200, unused: [0; 7] };
         let mut bucket = Bucket::default();
         let mut weaker = header;
         weaker[2] = 90;
@@ -125,7 +123,8 @@ mod tests {
     #[test]
     fn without_a_stance_everything_is_heard() {
         let mut bucket = Bucket::default();
-        let all = (0..1000).all(|now| Stance::default().heed([10, 0, 0, 1], &[0; 8], &mut bucket, now) == Heed::Hear);
+        let source = Address::v4([10, 0, 0, 1]);
+        let all = (0..1000).all(|now| Stance::default().heed(source, &[0; 8], &mut bucket, now) == Heed::Hear);
         assert!(all);
     }
 }

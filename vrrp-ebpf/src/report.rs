@@ -8,7 +8,6 @@ use aya_ebpf::programs::XdpContext;
 use vrrp_common::abi::{MESSAGE_BUDGET, Record};
 use vrrp_common::classify::Judgement;
 use vrrp_common::drop::Reason;
-use vrrp_common::ids::Family;
 use vrrp_common::stance::Heed;
 use vrrp_common::wire::advert::HEADER;
 
@@ -42,11 +41,8 @@ fn deliver(record: &mut Record, judgement: &Judgement, now: u64) -> bool {
     head.slot = judgement.slot;
     head.length = judgement.length as u16;
     head.checksum_form = judgement.checksum_form as u8;
-    head.family = Family::V4 as u8;
-    // The rest of it stays zero, as the map was made.
-    if let Some(source) = head.source.first_chunk_mut() {
-        *source = judgement.source;
-    }
+    head.family = judgement.family as u8;
+    head.source = judgement.source;
     // `classify` delivers no other lengths; this shows the verifier the bound.
     let length = ((judgement.length - 1) & (MESSAGE_BUDGET - 1)) + 1;
     let Some(octets) = record.octets(length) else { return false };
@@ -57,12 +53,13 @@ fn deliver(record: &mut Record, judgement: &Judgement, now: u64) -> bool {
 #[cfg(feature = "trace")]
 #[inline(always)]
 pub fn trace(context: &XdpContext, judgement: &Judgement, reason: Reason, action: u32) {
-    let Judgement { row, slot, source, length, .. } = judgement;
-    let source = u32::from_be_bytes(*source);
+    let Judgement { row, slot, family, source, length, .. } = judgement;
     aya_log_ebpf::info!(
         context,
-        "source {:i} length {} row {} slot {}: reason {}, XDP action {}",
-        source,
+        "source IPv{} {:i} length {} row {} slot {}: reason {}, XDP action {}",
+        *family as u8,
+        // Of an IPv4 address the first four octets.
+        source.octets(),
         *length,
         *row,
         *slot,

@@ -6,7 +6,7 @@ use anyhow::Result;
 use nix::net::if_::if_nametoindex;
 use vrrp_common::abi::Device;
 use vrrp_common::drop::Reason;
-use vrrp_daemon::io::xdp::{Mode, Xdp};
+use vrrp_daemon::io::xdp::{Mode, Sizes, Xdp};
 use vrrp_tests::stamp::Stamp;
 
 use super::Bench;
@@ -87,7 +87,7 @@ struct Peer {
 
 impl Peer {
     fn new() -> Result<Self> {
-        let mut xdp = Xdp::load(1, 1, 1)?;
+        let mut xdp = Xdp::load(Sizes::default())?;
         let index = if_nametoindex("eth0")?;
         xdp.set_device(index, &Device { row: 0, flags: 0 })?;
         xdp.attach(index, Mode::Native)?;

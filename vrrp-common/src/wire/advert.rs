@@ -1,7 +1,9 @@
-//! The ADVERTISEMENT of VRRPv2 (RFC 3768 section 5.3) and VRRPv3 (RFC 9568 section 5.2), over IPv4.
+//! The ADVERTISEMENT of VRRPv2 (RFC 3768 section 5.3) and VRRPv3 (RFC 9568 section 5.2), over both families.
 
 use super::checksum::{ChecksumForm, Sum};
-use crate::ids::{Claim, Version, Vrid};
+use super::ip::PROTOCOL_VRRP;
+use crate::address::Address;
+use crate::ids::{Claim, Family, Version, Vrid};
 use crate::time::Centis;
 
 /// ADVERTISEMENT, the only type.
@@ -12,8 +14,8 @@ pub const HEADER: usize = 8;
 pub const AUTH_DATA: usize = 8;
 /// Addresses that the count octet can name.
 pub const ADDRESSES_MAX: usize = 255;
-/// Octets of the longest message over IPv4.
-pub const MESSAGE_MAX: usize = HEADER + 4 * ADDRESSES_MAX + AUTH_DATA;
+/// Octets of the longest message: over IPv6.
+pub const MESSAGE_MAX: usize = HEADER + 16 * ADDRESSES_MAX;
 
 /// The first eight octets, as they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,13 +56,13 @@ impl Header {
         }
     }
 
-    /// Octets that a message of this version and address count must have.
-    pub const fn length(self, version: Version) -> usize {
+    /// Octets that a message of this version, family and address count must have.
+    pub const fn length(self, version: Version, family: Family) -> usize {
         let trailer = match version {
             Version::V2 => AUTH_DATA,
             Version::V3 => 0,
         };
-        HEADER + 4 * self.address_count() as usize + trailer
+        HEADER + family.octets() * self.address_count() as usize + trailer
     }
 }
 
@@ -71,13 +73,13 @@ pub struct Advert<'a> {
     pub vrid: Vrid,
     pub claim: Claim,
     pub interval: Centis,
-    /// The virtual addresses, four octets each.
+    /// The virtual addresses, four or sixteen octets each.
     pub addresses: &'a [u8],
 }
 
 impl<'a> Advert<'a> {
     /// Reads a message that was judged valid; `None` when it was not.
-    pub fn parse(message: &'a [u8]) -> Option<Self> {
+    pub fn parse(message: &'a [u8], family: Family) -> Option<Self> {
         let header = Header(*message.first_chunk()?);
         let version = Version::new(header.version_nibble())?;
         Some(Self {
@@ -85,7 +87,7 @@ impl<'a> Advert<'a> {
             vrid: Vrid::new(header.vrid())?,
             claim: header.claim(),
             interval: Centis::new(header.interval(version))?,
-            addresses: message.get(HEADER..HEADER + 4 * header.address_count() as usize)?,
+            addresses: message.get(HEADER..HEADER + family.octets() * header.address_count() as usize)?,
         })
     }
 }
@@ -94,25 +96,28 @@ impl<'a> Advert<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'a> {
     pub version: Version,
+    pub family: Family,
     pub vrid: Vrid,
     pub claim: Claim,
     /// v2 writes whole seconds, at least 1.
     pub interval: Centis,
-    /// Virtual addresses in configured order, at most [`ADDRESSES_MAX`]; more are left out.
-    pub addresses: &'a [[u8; 4]],
+    /// Virtual addresses in configured order, four or sixteen octets each, at most [`ADDRESSES_MAX`]; more are left out.
+    pub addresses: &'a [u8],
     /// v2: Auth Type and data; `None` writes type 0.
     pub auth_pass: Option<[u8; AUTH_DATA]>,
-    /// Of v3; v2 has one form only.
+    /// Of v3 over IPv4; all else has one form only.
     pub checksum_form: ChecksumForm,
     /// For the pseudo header.
-    pub source: [u8; 4],
-    pub destination: [u8; 4],
+    pub source: Address,
+    pub destination: Address,
 }
 
 impl Outgoing<'_> {
     /// Writes the message to the front of `into` and returns its length.
     pub fn write(&self, into: &mut [u8; MESSAGE_MAX]) -> usize {
-        let addresses = &self.addresses[..self.addresses.len().min(ADDRESSES_MAX)];
+        let each = self.family.octets();
+        let count = (self.addresses.len() / each).min(ADDRESSES_MAX);
+        let addresses = &self.addresses[..each * count];
         let [i0, i1] = match self.version {
             Version::V2 => {
                 let seconds = (self.interval.get() / 100).clamp(1, 255) as u8;
@@ -121,10 +126,9 @@ impl Outgoing<'_> {
             Version::V3 => (self.interval.get() & 0x0fff).to_be_bytes(),
         };
         let first = (self.version as u8) << 4 | TYPE_ADVERTISEMENT;
-        let count = addresses.len() as u8;
-        into[..HEADER].copy_from_slice(&[first, self.vrid.get(), self.claim.octet(), count, i0, i1, 0, 0]);
-        let trailer = HEADER + 4 * addresses.len();
-        into[HEADER..trailer].copy_from_slice(addresses.as_flattened());
+        into[..HEADER].copy_from_slice(&[first, self.vrid.get(), self.claim.octet(), count as u8, i0, i1, 0, 0]);
+        let trailer = HEADER + addresses.len();
+        into[HEADER..trailer].copy_from_slice(addresses);
         let length = match self.version {
             Version::V2 => {
                 into[trailer..trailer + AUTH_DATA].copy_from_slice(&self.auth_pass.unwrap_or_default());
@@ -133,8 +137,13 @@ impl Outgoing<'_> {
             Version::V3 => trailer,
         };
         let mut sum = Sum::default().octets(&into[..length]);
-        if self.version == Version::V3 && self.checksum_form == ChecksumForm::PseudoHeader {
-            sum = sum.pseudo_header4(self.source, self.destination, length as u16);
+        let form = match (self.version, self.family) {
+            (Version::V2, _) => ChecksumForm::Message,
+            (Version::V3, Family::V4) => self.checksum_form,
+            (Version::V3, Family::V6) => ChecksumForm::PseudoHeader,
+        };
+        if form == ChecksumForm::PseudoHeader {
+            sum = sum.pseudo_header(self.source, self.destination, PROTOCOL_VRRP, length as u16);
         }
         into[6..8].copy_from_slice(&sum.checksum());
         length
@@ -143,20 +152,25 @@ impl Outgoing<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ip::vrrp_group;
     use super::*;
     use std::vec::Vec;
 
-    fn outgoing(version: Version, addresses: &[[u8; 4]]) -> Outgoing<'_> {
+    const SOURCE: Address = Address::v4([192, 168, 1, 2]);
+    const GROUP: Address = vrrp_group(Family::V4);
+
+    fn outgoing(version: Version, addresses: &[u8]) -> Outgoing<'_> {
         Outgoing {
             version,
+            family: Family::V4,
             vrid: Vrid::new(51).unwrap(),
             claim: Claim::from_octet(150),
             interval: Centis::SECOND,
             addresses,
             auth_pass: None,
             checksum_form: ChecksumForm::PseudoHeader,
-            source: [192, 168, 1, 2],
-            destination: [224, 0, 0, 18],
+            source: SOURCE,
+            destination: GROUP,
         }
     }
 
@@ -168,7 +182,7 @@ mod tests {
 
     #[test]
     fn v2_with_password_octet_by_octet() {
-        let advert = Outgoing { auth_pass: Some(*b"secret12"), ..outgoing(Version::V2, &[[192, 168, 1, 100]]) };
+        let advert = Outgoing { auth_pass: Some(*b"secret12"), ..outgoing(Version::V2, &[192, 168, 1, 100]) };
         let message = written(advert);
         assert_eq!(message[..6], [0x21, 51, 150, 1, 1, 1]);
         assert_eq!(message[8..], *b"\xc0\xa8\x01\x64secret12");
@@ -177,28 +191,45 @@ mod tests {
 
     #[test]
     fn v3_octet_by_octet() {
-        let advert = Outgoing { interval: Centis::new(0x123).unwrap(), ..outgoing(Version::V3, &[[10, 0, 0, 9]]) };
+        let advert = Outgoing { interval: Centis::new(0x123).unwrap(), ..outgoing(Version::V3, &[10, 0, 0, 9]) };
         let message = written(advert);
         assert_eq!(message[..6], [0x31, 51, 150, 1, 0x01, 0x23]);
         assert_eq!(message[8..], [10, 0, 0, 9]);
         let sum = Sum::default().octets(&message);
-        assert!(sum.pseudo_header4([192, 168, 1, 2], [224, 0, 0, 18], 12).is_intact());
+        assert!(sum.pseudo_header(SOURCE, GROUP, 112, 12).is_intact());
         let alone = written(Outgoing { checksum_form: ChecksumForm::Message, ..advert });
         assert!(Sum::default().octets(&alone).is_intact());
     }
 
     #[test]
+    fn v3_over_ipv6_octet_by_octet() {
+        let (router, first) = (
+            [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2],
+            [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9],
+        );
+        let (source, destination) = (Address::v6(router), vrrp_group(Family::V6));
+        let advert = Outgoing { family: Family::V6, source, destination, ..outgoing(Version::V3, &first) };
+        let message = written(advert);
+        assert_eq!(message[..6], [0x31, 51, 150, 1, 0, 100]);
+        assert_eq!(message[8..], first);
+        assert!(Sum::default().octets(&message).pseudo_header(source, destination, 112, 24).is_intact());
+        // There is no other form.
+        assert_eq!(message, written(Outgoing { checksum_form: ChecksumForm::Message, ..advert }));
+    }
+
+    #[test]
     fn what_is_written_is_read() {
-        for version in [Version::V2, Version::V3] {
+        for (version, family) in [(Version::V2, Family::V4), (Version::V3, Family::V4), (Version::V3, Family::V6)] {
             for count in [1, 2, 20, 255, 300] {
-                let addresses: Vec<[u8; 4]> = (0..count).map(|i| [10, 0, (i >> 8) as u8, i as u8]).collect();
-                let message = written(outgoing(version, &addresses));
-                let advert = Advert::parse(&message).unwrap();
+                let octets = count * family.octets();
+                let addresses: Vec<u8> = (0..octets).map(|i| (i >> 4) as u8 ^ i as u8).collect();
+                let message = written(Outgoing { family, ..outgoing(version, &addresses) });
+                let advert = Advert::parse(&message, family).unwrap();
                 assert_eq!(advert.version, version);
                 assert_eq!(advert.vrid.get(), 51);
                 assert_eq!(advert.claim, Claim::from_octet(150));
                 assert_eq!(advert.interval, Centis::SECOND);
-                assert_eq!(advert.addresses, addresses[..addresses.len().min(255)].as_flattened());
+                assert_eq!(advert.addresses, &addresses[..octets.min(255 * family.octets())]);
             }
         }
     }

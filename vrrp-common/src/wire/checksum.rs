@@ -1,17 +1,18 @@
 //! The Internet checksum (RFC 1071) and the two forms in which VRRPv3 over IPv4 carries it.
 
-use super::ip::PROTOCOL_VRRP;
+use crate::address::Address;
 
 /// What a VRRP checksum covers.
 ///
-/// v2 covers the message. v3 over IPv4 covers the message alone by RFC 9568 section 5.2.8, and a pseudo header before
-/// it in the deployed reading of RFC 5798; routers differ, so both are accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// v2 covers the message, v3 over IPv6 a pseudo header before it, too. v3 over IPv4 covers the message alone by RFC 9568
+/// section 5.2.8, and a pseudo header in the deployed reading of RFC 5798; routers differ, so both are accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum ChecksumForm {
     /// The message alone.
     Message = 0,
-    /// Pseudo header and message.
+    /// Pseudo header and message; what keepalived and FRR send unless told otherwise.
+    #[default]
     PseudoHeader = 1,
 }
 
@@ -34,11 +35,13 @@ impl Sum {
         words.iter().chain([&last]).fold(self, |sum, words| sum.words(*words))
     }
 
-    /// Adds the IPv4 pseudo header (RFC 793's: addresses, protocol, length).
+    /// Adds the pseudo header: addresses, protocol, length of what is behind it. IPv4 (RFC 793) and IPv6 (RFC 8200
+    /// section 8.1) place the last two differently, which comes to the same; so do the zeros behind an IPv4 address.
     #[inline(always)]
-    pub const fn pseudo_header4(self, source: [u8; 4], destination: [u8; 4], length: u16) -> Self {
-        let [l0, l1] = length.to_be_bytes();
-        self.words(source).words(destination).words([0, PROTOCOL_VRRP, l0, l1])
+    pub const fn pseudo_header(self, source: Address, destination: Address, protocol: u8, length: u16) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (source.words(), destination.words());
+        let addresses = a as u64 + b as u64 + c as u64 + d as u64 + e as u64 + f as u64 + g as u64 + h as u64;
+        Self(self.0 + addresses + protocol as u64 + length as u64)
     }
 
     /// The sum in 16 bits.
@@ -82,10 +85,23 @@ mod tests {
     #[test]
     fn a_message_with_its_checksum_is_intact() {
         let mut message = [0x31, 51, 100, 1, 0, 100, 0, 0, 10, 0, 0, 9];
-        let pseudo = |sum: Sum| sum.pseudo_header4([10, 0, 0, 1], [224, 0, 0, 18], 12);
+        let pseudo = |sum: Sum| sum.pseudo_header(Address::v4([10, 0, 0, 1]), Address::v4([224, 0, 0, 18]), 112, 12);
         let checksum = pseudo(Sum::default()).octets(&message).checksum();
         message[6..8].copy_from_slice(&checksum);
         assert!(pseudo(Sum::default().octets(&message)).is_intact());
         assert!(!Sum::default().octets(&message).is_intact());
+    }
+
+    #[test]
+    fn pseudo_headers_octet_by_octet() {
+        let summed = |source, destination, octets: &[u8]| {
+            let written = Sum::default().octets(octets);
+            assert_eq!(Sum::default().pseudo_header(source, destination, 112, 300).fold(), written.fold());
+        };
+        let (from, to) = ([192, 0, 2, 7], [224, 0, 0, 18]);
+        summed(Address::v4(from), Address::v4(to), &[&from[..], &to, &[0, 112, 1, 44]].concat());
+        let from = core::array::from_fn(|index| 0xf0 + index as u8);
+        let to = core::array::from_fn(|index| index as u8);
+        summed(Address::v6(from), Address::v6(to), &[&from[..], &to, &[0, 0, 1, 44], &[0, 0, 0, 112]].concat());
     }
 }

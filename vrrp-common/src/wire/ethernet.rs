@@ -1,14 +1,18 @@
 //! Ethernet, with up to two VLAN tags (802.1Q inside 802.1ad).
 
 use super::Frame;
+use crate::ids::Family;
 
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
 pub const ETHERTYPE_ARP: u16 = 0x0806;
+pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 const ETHERTYPE_VLAN: u16 = 0x8100;
 const ETHERTYPE_QINQ: u16 = 0x88a8;
 
 /// The Ethernet address of 224.0.0.18 (RFC 1112 section 6.4).
 pub const VRRP_GROUP4_MAC: [u8; 6] = [0x01, 0x00, 0x5e, 0x00, 0x00, 0x12];
+/// The Ethernet address of ff02::12 (RFC 2464 section 7).
+pub const VRRP_GROUP6_MAC: [u8; 6] = [0x33, 0x33, 0x00, 0x00, 0x00, 0x12];
 pub const BROADCAST_MAC: [u8; 6] = [0xff; 6];
 
 /// What the link layer says of its payload.
@@ -42,9 +46,13 @@ impl Link {
         Some(Self { destination: Some(destination), vlan, ethertype, payload })
     }
 
-    /// The packet that a raw IPv4 socket reads: no link layer.
-    pub const fn none() -> Self {
-        Self { destination: None, vlan: 0, ethertype: ETHERTYPE_IPV4, payload: 0 }
+    /// What a raw socket reads has no link layer.
+    pub const fn none(family: Family) -> Self {
+        let ethertype = match family {
+            Family::V4 => ETHERTYPE_IPV4,
+            Family::V6 => ETHERTYPE_IPV6,
+        };
+        Self { destination: None, vlan: 0, ethertype, payload: 0 }
     }
 }
 

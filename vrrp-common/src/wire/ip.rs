@@ -1,21 +1,36 @@
-//! IPv4, as far as an advert needs it: options are skipped, fragments are told.
+//! The IP header before an advert, of either family: what the judgement needs to know of it.
 
-use super::Frame;
-use super::checksum::Sum;
+use crate::address::Address;
 use crate::drop::Reason;
+use crate::ids::Family;
 
 pub const PROTOCOL_VRRP: u8 = 112;
 /// 224.0.0.18 (RFC 9568 section 5.1.1.2).
 pub const VRRP_GROUP4: [u8; 4] = [224, 0, 0, 18];
-/// CS6, "network control", what routers mark their protocols with.
+/// ff02::12 (RFC 9568 section 5.1.2.2).
+pub const VRRP_GROUP6: [u8; 16] = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x12];
+/// CS6, "network control", what routers mark their protocols with: IPv4's type of service, IPv6's traffic class.
 pub const TOS_CS6: u8 = 0xc0;
 
-/// An IPv4 header that carries VRRP.
+const LOOPBACK6: Address = Address::v6([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+
+/// The group that routers of a family send adverts to.
+#[inline(always)]
+pub const fn vrrp_group(family: Family) -> Address {
+    match family {
+        Family::V4 => Address::v4(VRRP_GROUP4),
+        Family::V6 => Address::v6(VRRP_GROUP6),
+    }
+}
+
+/// An IP header that carries VRRP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ipv4 {
+pub struct Ip {
+    pub family: Family,
+    /// TTL or hop limit.
     pub ttl: u8,
-    pub source: [u8; 4],
-    pub destination: [u8; 4],
+    pub source: Address,
+    pub destination: Address,
     /// Where the message starts, and its length by the IP header: pad octets of the frame are not part of it.
     pub payload: usize,
     pub length: usize,
@@ -23,100 +38,55 @@ pub struct Ipv4 {
     pub fault: Option<Reason>,
 }
 
-impl Ipv4 {
-    /// Reads the header at `at`; `None` when it is another protocol or the frame ends inside it.
-    ///
-    /// Addresses and all are told of a faulty header, too: a `Result` would leave them undefined in the error's case,
-    /// which the compiler may copy nevertheless and the kernel's verifier refuses.
+impl Ip {
+    /// Whether it came to the group of its family.
     #[inline(always)]
-    pub fn parse(frame: &(impl Frame + ?Sized), at: usize) -> Option<Self> {
-        let fixed: [u8; 20] = frame.octets(at)?;
-        if fixed[0] >> 4 != 4 || fixed[9] != PROTOCOL_VRRP {
-            return None;
+    pub fn is_to_group(&self) -> bool {
+        self.destination == vrrp_group(self.family)
+    }
+
+    #[inline(always)]
+    pub const fn is_unicast(&self) -> bool {
+        let first = self.destination.octets()[0];
+        match self.family {
+            Family::V4 => first < 224,
+            Family::V6 => first != 0xff,
         }
-        let header = (fixed[0] & 0x0f) as usize * 4;
-        let total = u16::from_be_bytes([fixed[2], fixed[3]]) as usize;
-        let fault = if header < 20 || total < header {
-            Some(Reason::IpHeaderBad)
-        } else if total - header < 8 {
-            Some(Reason::Truncated)
-        } else if at + total > frame.length() {
-            Some(Reason::IpHeaderBad)
-        } else if u16::from_be_bytes([fixed[6], fixed[7]]) & 0x3fff != 0 {
-            // More fragments, or an offset.
-            Some(Reason::IpFragment)
-        } else {
-            None
-        };
-        let [.., s0, s1, s2, s3, d0, d1, d2, d3] = fixed;
-        Some(Self {
-            ttl: fixed[8],
-            source: [s0, s1, s2, s3],
-            destination: [d0, d1, d2, d3],
-            payload: at + header,
-            length: total.saturating_sub(header),
-            fault,
-        })
+    }
+
+    /// The Ethernet address of the group it came to.
+    #[inline(always)]
+    pub const fn group_mac(&self) -> [u8; 6] {
+        multicast_mac(self.destination, self.family)
+    }
+
+    /// Whether a router can have its source address. What is sent to a group over IPv6 comes from a link-local one
+    /// (RFC 9568 section 5.1.2.1).
+    #[inline(always)]
+    pub fn has_plausible_source(&self) -> bool {
+        let from = self.source.octets();
+        match self.family {
+            Family::V4 => from[0] != 0 && from[0] != 127 && from[0] < 224,
+            Family::V6 if self.is_unicast() => {
+                from[0] != 0xff && self.source != Address::NONE && self.source != LOOPBACK6
+            }
+            Family::V6 => is_link_local6([from[0], from[1]]),
+        }
     }
 }
 
-/// The 20 octets of a header without options, of a datagram that is whole (RFC 6864: its identification means nothing).
-pub fn ipv4_header(source: [u8; 4], destination: [u8; 4], ttl: u8, payload: u16) -> [u8; 20] {
-    let [t0, t1] = (20 + payload).to_be_bytes();
-    let [s0, s1, s2, s3] = source;
-    let [d0, d1, d2, d3] = destination;
-    let mut header = [0x45, TOS_CS6, t0, t1, 0, 0, 0, 0, ttl, PROTOCOL_VRRP, 0, 0, s0, s1, s2, s3, d0, d1, d2, d3];
-    let [c0, c1] = Sum::default().octets(&header).checksum();
-    (header[10], header[11]) = (c0, c1);
-    header
+/// The Ethernet address of a multicast group (RFC 1112 section 6.4, RFC 2464 section 7).
+#[inline(always)]
+pub const fn multicast_mac(group: Address, family: Family) -> [u8; 6] {
+    let to = group.octets();
+    match family {
+        Family::V4 => [0x01, 0x00, 0x5e, to[1] & 0x7f, to[2], to[3]],
+        Family::V6 => [0x33, 0x33, to[12], to[13], to[14], to[15]],
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::vec::Vec;
-
-    fn packet() -> Vec<u8> {
-        let mut packet = ipv4_header([10, 0, 0, 1], VRRP_GROUP4, 255, 12).to_vec();
-        packet.resize(46, 0); // 12 octets of message, 14 of padding
-        packet
-    }
-
-    #[test]
-    fn padding_is_not_message() {
-        let ip = Ipv4::parse(&packet()[..], 0).unwrap();
-        assert_eq!((ip.payload, ip.length, ip.ttl, ip.source), (20, 12, 255, [10, 0, 0, 1]));
-    }
-
-    #[test]
-    fn a_header_that_we_write_is_intact() {
-        assert!(Sum::default().octets(&packet()[..20]).is_intact());
-    }
-
-    #[test]
-    fn options_are_skipped() {
-        let mut with_options = packet();
-        with_options[0] = 0x46;
-        let ip = Ipv4::parse(&with_options[..], 0).unwrap();
-        assert_eq!((ip.payload, ip.length), (24, 8));
-    }
-
-    #[test]
-    fn lies_are_told_apart() {
-        let parse = |at: usize, octet: u8| {
-            let mut changed = packet();
-            changed[at] = octet;
-            Ipv4::parse(&changed[..], 0)
-        };
-        let change = |at, octet| parse(at, octet).unwrap().fault;
-        assert_eq!(change(0, 0x44), Some(Reason::IpHeaderBad));
-        assert_eq!(change(3, 19), Some(Reason::IpHeaderBad));
-        assert_eq!(change(3, 27), Some(Reason::Truncated));
-        assert_eq!(change(3, 47), Some(Reason::IpHeaderBad));
-        assert_eq!(change(6, 0x20), Some(Reason::IpFragment));
-        assert_eq!(change(7, 1), Some(Reason::IpFragment));
-        assert_eq!(change(6, 0x40), None, "don't-fragment is no fragment");
-        assert_eq!(parse(9, 89), None);
-        assert_eq!(Ipv4::parse(&packet()[..19], 0), None);
-    }
+/// Whether an IPv6 address that begins so is link-local: fe80::/10.
+#[inline(always)]
+pub const fn is_link_local6(first: [u8; 2]) -> bool {
+    first[0] == 0xfe && first[1] & 0xc0 == 0x80
 }

@@ -5,6 +5,9 @@ pub mod arp;
 pub mod checksum;
 pub mod ethernet;
 pub mod ip;
+pub mod ip4;
+pub mod ip6;
+pub mod ndisc;
 
 /// A frame, wherever its octets are: a slice on the host, a range that the verifier watches in the kernel.
 pub trait Frame {

@@ -2,9 +2,11 @@
 //!
 //! Tables are indexed by the plan's ids.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use vrrp_common::wire::checksum::ChecksumForm;
+use vrrp_common::wire::ip::VRRP_GROUP4;
 
 use crate::engine::plan::{InterfaceId, Plan};
 pub use crate::track::check::Script;
@@ -19,6 +21,8 @@ pub struct Setup {
     pub interfaces: Vec<String>,
     /// By `InstanceId`.
     pub instances: Vec<Instance>,
+    /// By `GroupId`.
+    pub groups: Vec<Group>,
     /// By `TrackerId`.
     pub trackers: Vec<Tracker>,
 }
@@ -27,13 +31,25 @@ pub struct Setup {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Daemon {
     pub router_id: Option<String>,
-    /// `vrrp_rt_priority`, 1 to 99.
-    pub rt_priority: Option<u8>,
-    /// `vrrp_no_swap`.
-    pub no_swap: bool,
+    pub scheduling: Scheduling,
     /// `dynamic_interfaces`: an interface that does not exist may come later.
     pub dynamic_interfaces: bool,
     pub xdp: Xdp,
+}
+
+/// How the protocol's threads get their time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scheduling {
+    /// `vrrp_rt_priority`, 1 to 99.
+    pub rt_priority: Option<u8>,
+    /// `vrrp_rlimit_rttime`: real-time work without a pause after which the kernel ends the daemon.
+    pub rt_time: Option<Duration>,
+    /// `vrrp_priority`, -20 to 19.
+    pub nice: Option<i8>,
+    /// `vrrp_cpu_affinity`; empty is all CPUs.
+    pub cpus: Vec<u16>,
+    /// `vrrp_no_swap`.
+    pub no_swap: bool,
 }
 
 /// Our own keywords `xdp_mode`, `xdp_unknown_vrid` and `xdp_deliver`.
@@ -60,18 +76,54 @@ pub enum XdpMode {
 }
 
 /// The host side of one virtual router.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instance {
     pub name: String,
     /// In configured order; those of the advert first.
     pub addresses: Vec<VirtualAddress>,
-    /// `mcast_src_ip`; otherwise the interface's primary address.
+    /// `mcast_src_ip` or `unicast_src_ip`; otherwise the interface's primary address, of IPv6 its link-local one.
     pub source: Option<IpAddr>,
+    pub destination: Destination,
     /// v2 `auth_pass`, cut to eight octets and padded with zeros.
     pub auth_pass: Option<[u8; 8]>,
     /// How v3 adverts over IPv4 are summed; keepalived's default is the pseudo header.
     pub checksum_form: ChecksumForm,
-    pub notify: Notify,
+    /// None for most.
+    pub notify: Option<Box<Notify>>,
+}
+
+/// Where adverts go, and where those of others come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// Everybody who listens on the link: VRRP's group, or that of `mcast_dst_ip`, `vrrp_mcast_group4`,
+    /// `vrrp_mcast_group6`.
+    Group(IpAddr),
+    /// `unicast_peer`: each of these; what comes from them, comes to our own address.
+    Peers(Unicast),
+}
+
+impl Default for Destination {
+    fn default() -> Self {
+        Self::Group(VRRP_GROUP4.into())
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unicast {
+    pub peers: Vec<Peer>,
+    /// `unicast_ttl`: of our own adverts.
+    pub ttl: u8,
+    /// `check_unicast_src`: nobody else is heard. Without it keepalived hears all who know the VRID.
+    pub peers_only: bool,
+}
+
+/// A router of `unicast_peer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    pub address: IpAddr,
+    /// `min_ttl` and `max_ttl` of what comes from it; 0 and 255 where nothing is said.
+    pub min_ttl: u8,
+    pub max_ttl: u8,
 }
 
 /// An address that the master holds.
@@ -83,13 +135,20 @@ pub struct VirtualAddress {
     /// `dev`; otherwise the instance's interface.
     pub interface: InterfaceId,
     /// `brd`: none, given, or `+` (all host bits one).
-    pub broadcast: Option<IpAddr>,
+    pub broadcast: Option<Ipv4Addr>,
     /// `label`, of IPv4 addresses.
-    pub label: Option<String>,
+    pub label: Option<Box<str>>,
     /// `scope` as the kernel's number; 0 is global.
     pub scope: u8,
     /// In the advert; `false` for `virtual_ipaddress_excluded`.
     pub advertised: bool,
+}
+
+/// The host side of a sync group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub name: String,
+    pub notify: Option<Box<Notify>>,
 }
 
 /// Commands run when the state changes.
@@ -101,6 +160,13 @@ pub struct Notify {
     pub stop: Option<Command>,
     /// `notify`: on every change, with four arguments appended.
     pub any: Option<Command>,
+}
+
+impl Notify {
+    /// Boxed, unless it says nothing: most say nothing.
+    pub fn if_any(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
 }
 
 /// What is watched by the host side for the engine.

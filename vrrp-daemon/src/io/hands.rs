@@ -3,20 +3,24 @@
 //! Nothing here waits. What becomes of an address returns to the engine as an input.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use vrrp_common::wire::arp::{GARP_LENGTH, gratuitous};
-use vrrp_common::{Claim, IfIndex, Priority};
+use vrrp_common::wire::arp::gratuitous;
+use vrrp_common::wire::ndisc::unsolicited;
+use vrrp_common::{Claim, Family};
 
 use super::announce::Announcements;
+use super::clock;
+use super::lateness::Lateness;
 use super::netlink::Command;
+use super::notify::Told;
 use super::ports::Ports;
-use super::socket::{self, Content, device, send_many};
-use super::tx::{Advert, Parts};
-use crate::config::setup::Setup;
-use crate::engine::event::Event;
+use super::socket::{self, Content, Refused, device, send_many};
+use super::tx::{Advert, Packets, Parts};
+use crate::config::setup::{Destination, Setup};
 use crate::engine::plan::InstanceId;
 use crate::engine::{Action, Tenure};
 
@@ -41,15 +45,18 @@ pub struct Hands<T> {
     /// By instance: whether it is among them.
     is_due: Vec<bool>,
     announcements: Announcements,
+    /// Sockets: of packets by a link, of frames, and of packets that are routed, by family, where there are peers.
     packets: OwnedFd,
     frames: OwnedFd,
+    routed: [Option<OwnedFd>; 2],
     commands: mpsc::Sender<Command>,
     tell: T,
+    pub lateness: Lateness,
     /// Sends that the kernel refused since the start.
     pub refused: u64,
 }
 
-impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
+impl<T: FnMut(Told)> Hands<T> {
     /// `tell` hears of every event.
     pub fn new(setup: Arc<Setup>, commands: mpsc::Sender<Command>, tell: T) -> io::Result<Self> {
         let instances = setup.instances.len();
@@ -62,14 +69,16 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
             announcements: Announcements::new(instances),
             packets: socket::packet(Content::Packets)?,
             frames: socket::packet(Content::Frames)?,
+            routed: [routed(&setup, Family::V4)?, routed(&setup, Family::V6)?],
             commands,
             tell,
+            lateness: Lateness::new(instances),
             refused: 0,
             setup,
         })
     }
 
-    /// Does all of `actions`; the adverts first, since others wait for them.
+    /// Does all of `actions`; the adverts first, since others wait for them, and what is told last, since nobody does.
     pub fn perform(&mut self, actions: &mut Vec<Action>, ports: &Ports) -> anyhow::Result<()> {
         for action in &*actions {
             if let Action::Advertise { id, claim } = *action {
@@ -77,9 +86,9 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
             }
         }
         self.send_adverts();
-        for action in actions.drain(..) {
-            match action {
-                Action::Advertise { .. } => {}
+        for action in &*actions {
+            match *action {
+                Action::Advertise { .. } | Action::Tell { .. } | Action::TellGroup { .. } => {}
                 Action::Install { id, tenure } => self.wish(id, Some(tenure))?,
                 Action::Release { id } => {
                     self.announcements.forget(id);
@@ -91,7 +100,13 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
                 }
                 // The driver has seen to it: it knows the advert.
                 Action::Absorb { .. } => {}
-                Action::Tell { id, event, effective } => (self.tell)(id, event, effective),
+            }
+        }
+        for action in actions.drain(..) {
+            match action {
+                Action::Tell { id, event, effective } => (self.tell)(Told::Instance(id, event, effective)),
+                Action::TellGroup { id, event } => (self.tell)(Told::Group(id, event)),
+                _ => {}
             }
         }
         Ok(())
@@ -116,22 +131,38 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
         let plan = &self.setup.plan.instances[id.index()];
         // Who lost its address still says that it leaves, from the one its hearers know: they need not wait then.
         let known = advert.source().filter(|_| claim == Claim::Leaving);
-        let (Some(source), Some(link)) = (ports.source4(id).or(known), ports.link(plan.interface)) else {
-            return false;
-        };
+        let (Some(source), Some(link)) = (ports.source(id).or(known), ports.link(plan.interface)) else { return false };
         let instance = &self.setup.instances[id.index()];
         let addresses = &ports.advertised[id.index()];
-        let parts = Parts { plan, addresses, auth_pass: instance.auth_pass, checksum_form: instance.checksum_form };
-        advert.build(claim, ports.changes, link.index, source, parts);
+        let parts = Parts { plan, instance, source, index: link.index, addresses };
+        advert.build(claim, ports.changes, &parts);
         true
     }
 
     fn send_adverts(&mut self) {
-        let packets: Vec<_> = self.due.iter().map(|id| self.adverts[id.index()].leaves()).collect();
-        let (refused, error) = send_many(&self.packets, &packets);
-        self.refused += refused as u64;
-        if let Some(error) = error {
-            tracing::debug!(refused, %error, "adverts not sent");
+        let (mut by_link, mut routed): (Vec<_>, [Vec<_>; 2]) = Default::default();
+        for id in &self.due {
+            match self.adverts[id.index()].packets() {
+                Packets::ToGroup(packet, to) => by_link.push((&packet[..], to)),
+                Packets::ToPeers(packets) => {
+                    for (packet, to) in packets {
+                        routed[usize::from(to.is_ipv6())].push((&packet[..], to));
+                    }
+                }
+            }
+        }
+        let mut refused = vec![send_many(&self.packets, &by_link)];
+        for (socket, packets) in self.routed.iter().zip(&routed) {
+            refused.extend(socket.as_ref().map(|socket| send_many(socket, packets)));
+        }
+        if refused.iter().all(|refused| refused.packets == 0) {
+            self.lateness.sent(self.due.iter().copied(), clock::now());
+        }
+        for Refused { packets, error } in refused {
+            self.refused += packets;
+            if let Some(error) = error {
+                tracing::debug!(refused = packets, %error, "adverts not sent");
+            }
         }
         for id in self.due.drain(..) {
             self.is_due[id.index()] = false;
@@ -199,21 +230,35 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
 
     /// Sends the next batch of announcements.
     pub fn announce(&mut self, ports: &Ports) {
-        let mut frames: Vec<([u8; GARP_LENGTH], IfIndex)> = Vec::new();
+        let mut frames = Vec::new();
         self.announcements.take(|id, number| {
             let address = &self.setup.instances[id.index()].addresses[number as usize];
-            if let std::net::IpAddr::V4(ip) = address.address
-                && let Some(link) = ports.link(address.interface)
-            {
-                frames.push((gratuitous(link.mac, ip.octets()), link.index));
+            if let Some(link) = ports.link(address.interface) {
+                frames.push((announcement(address.address, link.mac), device(link.index)));
             }
         });
-        let packets: Vec<_> = frames.iter().map(|(frame, index)| (&frame[..], device(*index))).collect();
-        let (refused, error) = send_many(&self.frames, &packets);
-        self.refused += refused as u64;
+        let packets: Vec<_> = frames.iter().map(|(frame, by)| (&frame[..], *by)).collect();
+        let Refused { packets: refused, error } = send_many(&self.frames, &packets);
+        self.refused += refused;
         if let Some(error) = error {
             tracing::debug!(refused, %error, "announcements not sent");
         }
+    }
+}
+
+/// The socket for unicast peers of a family, where there are any.
+fn routed(setup: &Setup, family: Family) -> io::Result<Option<OwnedFd>> {
+    let mut instances = setup.plan.instances.iter().zip(&setup.instances);
+    let has_peers = instances
+        .any(|(plan, instance)| plan.family == family && matches!(instance.destination, Destination::Peers(_)));
+    has_peers.then(|| socket::routed(family)).transpose()
+}
+
+/// The frame that tells a link where an address is now: a gratuitous ARP, or an unsolicited neighbour advertisement.
+pub fn announcement(address: IpAddr, mac: [u8; 6]) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => gratuitous(mac, address.octets()).to_vec(),
+        IpAddr::V6(address) => unsolicited(mac, address.octets()).to_vec(),
     }
 }
 

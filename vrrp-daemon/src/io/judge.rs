@@ -5,21 +5,20 @@ mod capture;
 mod tests;
 
 use std::io::Write;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
-use vrrp_common::abi::{CounterRow, Device, MESSAGE_BUDGET, Rule, RuleKey};
+use vrrp_common::abi::{CounterRow, Device, MESSAGE_BUDGET, RouterKey, Rule, RuleKey};
 use vrrp_common::classify::{Ingress, Judgement, Packet, judge};
 use vrrp_common::drop::{Disposition, Reason};
 use vrrp_common::wire::Frame;
 use vrrp_common::wire::advert::{HEADER, Header};
-use vrrp_common::wire::ethernet::{Link, VRRP_GROUP4_MAC};
-use vrrp_common::wire::ip::VRRP_GROUP4;
+use vrrp_common::wire::ethernet::Link;
 
 use super::filter::RuleTable;
-use super::xdp::{TEST_IFINDEX, TEST_LENGTHS, Xdp};
+use super::xdp::{Sizes, TEST_IFINDEX, TEST_LENGTHS, Xdp};
 use capture::{Captured, LinkType};
 
 /// XDP_DROP.
@@ -42,7 +41,7 @@ struct Finding {
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<Ipv4Addr>,
+    source: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vrid: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +84,7 @@ fn judge_frame(
     }
     let (packet, at) = match link {
         LinkType::Ethernet => (Packet::find(data), 0),
-        _ => match link.ipv4_at(data) {
+        _ => match link.ip_at(data) {
             Some(at) => (Packet::without_link(&data[at..]), at),
             None => (None, 0),
         },
@@ -120,7 +119,7 @@ fn judge_frame(
 fn describe(packet: Packet, frame: &[u8], finding: &mut Finding) {
     let Packet { link: Link { vlan, .. }, ip } = packet;
     finding.vlan = (vlan != 0).then_some(vlan);
-    finding.source = Some(ip.source.into());
+    finding.source = Some(ip.source.ip(ip.family));
     if ip.fault.is_none() {
         finding.vrid = frame.octets::<HEADER>(ip.payload).map(|octets| Header(octets).vrid());
     }
@@ -128,12 +127,11 @@ fn describe(packet: Packet, frame: &[u8], finding: &mut Finding) {
 
 /// The kernel judges Ethernet frames only: adds the header that a frame captured without one must have had.
 fn with_ethernet(packet: Option<Packet>, data: &[u8]) -> Vec<u8> {
-    let mac = match packet {
-        Some(packet) if packet.ip.destination == VRRP_GROUP4 => VRRP_GROUP4_MAC,
-        _ => [0; 6],
+    let (mac, ethertype) = match packet {
+        Some(Packet { link, ip }) => (ip.group_mac(), link.ethertype),
+        None => ([0; 6], 0),
     };
-    let ethertype: [u8; 2] = if packet.is_some() { [0x08, 0x00] } else { [0, 0] };
-    [&mac[..], &[0; 6], &ethertype, data].concat()
+    [&mac[..], &[0; 6], &ethertype.to_be_bytes(), data].concat()
 }
 
 /// The kernel's program with the same rules, all counting in one row.
@@ -146,11 +144,15 @@ impl Kernel {
     const ROW: u32 = 0;
 
     fn load(rules: &RuleTable, ingress: Ingress) -> Result<Self> {
-        let mut xdp = Xdp::load(1, rules.len() as u32, 1)?;
+        let sizes = Sizes { rules: rules.len() as u32, peers: rules.peers().count() as u32, ..Sizes::default() };
+        let mut xdp = Xdp::load(sizes)?;
         xdp.set_device(TEST_IFINDEX, &Device { row: Self::ROW, ..ingress.device })?;
-        for (key, rule) in rules.iter().filter(|(key, _)| key.ifindex == ingress.ifindex) {
-            let key = RuleKey { ifindex: TEST_IFINDEX, ..key };
+        for (key, rule) in rules.iter().filter(|(key, _)| key.router.ifindex == ingress.ifindex) {
+            let key = RuleKey { router: RouterKey { ifindex: TEST_IFINDEX, ..key.router }, ..key };
             xdp.set_rule(key, &Rule { row: Self::ROW, ..*rule })?;
+        }
+        for (key, peer) in rules.peers() {
+            xdp.set_peer(key, peer)?;
         }
         let counted = xdp.counters(Self::ROW)?;
         Ok(Self { xdp, counted })

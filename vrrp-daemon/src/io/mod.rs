@@ -11,6 +11,7 @@ pub mod filter;
 pub mod guard;
 pub mod hands;
 pub mod judge;
+pub mod lateness;
 pub mod log;
 pub mod netlink;
 pub mod notify;

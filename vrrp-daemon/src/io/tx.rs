@@ -1,71 +1,117 @@
 //! Adverts on their way out: built once, kept while nothing of them changes, sent together.
+//!
+//! To a group they leave by the link; to unicast peers the kernel routes them. One that goes to a group is one packet,
+//! to peers one each: the checksum may cover the destination.
 
+use std::net::IpAddr;
+
+use socket2::SockAddr;
 use vrrp_common::wire::advert::{MESSAGE_MAX, Outgoing};
-use vrrp_common::wire::checksum::ChecksumForm;
-use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, VRRP_GROUP4_MAC};
-use vrrp_common::wire::ip::{VRRP_GROUP4, ipv4_header};
-use vrrp_common::{Claim, IfIndex};
+use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
+use vrrp_common::wire::ip::{PROTOCOL_VRRP, multicast_mac};
+use vrrp_common::wire::ip4::ipv4_header;
+use vrrp_common::wire::ip6::ipv6_header;
+use vrrp_common::{Address, Claim, IfIndex};
 
-use super::socket::{LinkAddress, neighbour};
+use super::socket::{LinkAddress, host, neighbour};
+use crate::config::setup::{Destination, Instance, Peer};
 use crate::engine::plan::InstancePlan;
 
-/// The advert of one instance, as an IP packet.
+/// The advert of one instance.
 #[derive(Clone, Debug)]
 pub struct Advert {
-    packet: Box<[u8]>,
-    source: [u8; 4],
-    index: IfIndex,
+    packets: Packets,
+    source: Option<IpAddr>,
     /// What it says, and [`Ports::changes`](super::ports::Ports) when it was found to be right.
     stands: Option<(Claim, u32)>,
 }
 
-/// What an advert is made of, beside the plan.
+/// An IP packet.
+pub type Packet = Box<[u8]>;
+
+#[derive(Clone, Debug)]
+pub enum Packets {
+    ToGroup(Packet, LinkAddress),
+    ToPeers(Box<[(Packet, SockAddr)]>),
+}
+
+/// What an advert is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
     pub plan: &'a InstancePlan,
-    pub addresses: &'a [[u8; 4]],
-    pub auth_pass: Option<[u8; 8]>,
-    pub checksum_form: ChecksumForm,
+    pub instance: &'a Instance,
+    pub source: IpAddr,
+    /// Of the link that it leaves by, unless it is routed.
+    pub index: IfIndex,
+    /// The octets of the advertised addresses.
+    pub addresses: &'a [u8],
 }
 
 impl Advert {
     /// One that was not sent yet.
     pub fn unsent() -> Self {
-        Self { packet: Box::default(), source: [0; 4], index: IfIndex(0), stands: None }
+        Self { packets: Packets::ToPeers(Box::default()), source: None, stands: None }
     }
 
-    /// Whether the packet says this, and nothing changed on any interface since it was built.
+    /// Whether it says this, and nothing changed on any interface since it was built.
     pub fn stands(&self, claim: Claim, changes: u32) -> bool {
         self.stands == Some((claim, changes))
     }
 
-    /// Builds the packet.
-    pub fn build(&mut self, claim: Claim, changes: u32, index: IfIndex, source: [u8; 4], parts: Parts) {
-        (self.source, self.index, self.stands) = (source, index, Some((claim, changes)));
-        let outgoing = Outgoing {
-            version: parts.plan.version,
-            vrid: parts.plan.vrid,
-            claim,
-            interval: parts.plan.advert_int,
-            addresses: parts.addresses,
-            auth_pass: parts.auth_pass,
-            checksum_form: parts.checksum_form,
-            source,
-            destination: VRRP_GROUP4,
+    pub fn build(&mut self, claim: Claim, changes: u32, parts: &Parts) {
+        (self.source, self.stands) = (Some(parts.source), Some((claim, changes)));
+        self.packets = match &parts.instance.destination {
+            Destination::Group(group) => {
+                let ethertype = match group {
+                    IpAddr::V4(_) => ETHERTYPE_IPV4,
+                    IpAddr::V6(_) => ETHERTYPE_IPV6,
+                };
+                let to = neighbour(parts.index, ethertype, multicast_mac((*group).into(), parts.plan.family));
+                Packets::ToGroup(packet(claim, *group, u8::MAX, parts), to)
+            }
+            Destination::Peers(unicast) => {
+                let to =
+                    |peer: &Peer| (packet(claim, peer.address, unicast.ttl, parts), host(peer.address, parts.index));
+                Packets::ToPeers(unicast.peers.iter().map(to).collect())
+            }
         };
-        let mut message = [0; MESSAGE_MAX];
-        let length = outgoing.write(&mut message);
-        let header = ipv4_header(source, VRRP_GROUP4, 255, length as u16);
-        self.packet = [&header[..], &message[..length]].concat().into();
     }
 
     /// The address it was last sent from.
-    pub fn source(&self) -> Option<[u8; 4]> {
-        self.stands.map(|_| self.source)
+    pub const fn source(&self) -> Option<IpAddr> {
+        self.source
     }
 
-    /// The packet, and where it goes.
-    pub fn leaves(&self) -> (&[u8], LinkAddress) {
-        (&self.packet, neighbour(self.index, ETHERTYPE_IPV4, VRRP_GROUP4_MAC))
+    pub const fn packets(&self) -> &Packets {
+        &self.packets
+    }
+}
+
+/// The packet to one destination; none between two families, which no configuration that was resolved asks for.
+fn packet(claim: Claim, destination: IpAddr, ttl: u8, parts: &Parts) -> Packet {
+    let Parts { plan, instance, source, index: _, addresses } = *parts;
+    let outgoing = Outgoing {
+        version: plan.version,
+        family: plan.family,
+        vrid: plan.vrid,
+        claim,
+        interval: plan.advert_int,
+        addresses,
+        auth_pass: instance.auth_pass,
+        checksum_form: instance.checksum_form,
+        source: Address::from(source),
+        destination: Address::from(destination),
+    };
+    let mut message = [0; MESSAGE_MAX];
+    let length = outgoing.write(&mut message);
+    let message = &message[..length];
+    match (source, destination) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            [&ipv4_header(from.octets(), to.octets(), ttl, length as u16), message].concat().into()
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            [&ipv6_header(from.octets(), to.octets(), ttl, PROTOCOL_VRRP, length as u16), message].concat().into()
+        }
+        _ => Packet::default(),
     }
 }

@@ -13,6 +13,7 @@ use pcap_file::pcap::PcapReader;
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use pcap_file::pcapng::{Block, PcapNgReader};
 use pcap_file::{DataLink, PcapError, TsResolution};
+use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 
 /// One frame of a capture.
 pub struct Captured<'a> {
@@ -46,15 +47,16 @@ impl LinkType {
         }
     }
 
-    /// Octets before the IP header, of a frame that carries IPv4; `None` of any other.
-    pub fn ipv4_at(self, frame: &[u8]) -> Option<usize> {
+    /// Octets before the IP header, of a frame that carries one; `None` of any other.
+    pub fn ip_at(self, frame: &[u8]) -> Option<usize> {
         let (length, protocol_at) = match self {
             Self::Ethernet => return None,
             Self::Raw => return Some(0),
             Self::Cooked => (16, 14),
             Self::Cooked2 => (20, 0),
         };
-        (frame.get(protocol_at..protocol_at + 2)? == [0x08, 0x00]).then_some(length)
+        let protocol = u16::from_be_bytes([*frame.get(protocol_at)?, *frame.get(protocol_at + 1)?]);
+        [ETHERTYPE_IPV4, ETHERTYPE_IPV6].contains(&protocol).then_some(length)
     }
 }
 

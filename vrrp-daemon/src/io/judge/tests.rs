@@ -10,9 +10,12 @@ use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketBlock;
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use pcap_file::{DataLink, Endianness, TsResolution};
 use serde_json::{Value, json};
-use vrrp_common::abi::{AUTH_NONE, Device};
+use vrrp_common::Address;
+use vrrp_common::abi::{AUTH_NONE, Device, RouterKey};
 use vrrp_common::wire::checksum::Sum;
-use vrrp_common::wire::ip::ipv4_header;
+use vrrp_common::wire::ethernet::VRRP_GROUP4_MAC;
+use vrrp_common::wire::ip::VRRP_GROUP4;
+use vrrp_common::wire::ip4::ipv4_header;
 
 use super::*;
 
@@ -23,14 +26,17 @@ fn rules() -> RuleTable {
     let rule = Rule {
         slot: 3,
         row: 9,
-        source: [0; 16],
+        source: Address::NONE,
         auth_pass: [0; 8],
         interval: 100,
         version: 3,
         auth_type: AUTH_NONE,
         flags: 0,
     };
-    RuleTable::from_iter([(RuleKey { ifindex: 7, vlan: 0, family: 4, vrid: 51 }, rule)])
+    RuleTable::from_iter([(
+        RuleKey { router: RouterKey { ifindex: 7, vlan: 0, family: 4, vrid: 51 }, destination: Address::NONE },
+        rule,
+    )])
 }
 
 fn packet(ttl: u8) -> Vec<u8> {

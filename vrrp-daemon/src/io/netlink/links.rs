@@ -3,7 +3,7 @@
 //! A plain table fed with messages; it asks the kernel for nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
@@ -22,6 +22,8 @@ pub struct Link {
     pub lower: Option<IfIndex>,
     /// The first address that is not virtual.
     pub primary4: Option<Ipv4Addr>,
+    /// The first link-local address that is not virtual and that nobody else on the link has.
+    pub link_local6: Option<Ipv6Addr>,
 }
 
 #[derive(Clone, Debug)]
@@ -41,6 +43,8 @@ pub struct Held {
     pub address: IpAddr,
     pub prefix: u8,
     secondary: bool,
+    /// Duplicate address detection (RFC 4862 section 5.4) is not over, or found one.
+    unproven: bool,
 }
 
 /// All interfaces of the network namespace, by ifindex.
@@ -68,8 +72,9 @@ impl Links {
         let is_pair = lower.is_some_and(|lower| self.names(lower) == Some(index));
         let named = self.carried.get(&index).copied().unwrap_or_default();
         let carries_others = *enslaved || named > u32::from(is_pair);
-        let (lower, primary4) = (lower.filter(|_| !is_pair).map(IfIndex), self.primary4(index));
-        Some(Link { index: IfIndex(index), mac: *mac, up: *up, carries_others, lower, primary4 })
+        let lower = lower.filter(|_| !is_pair).map(IfIndex);
+        let (primary4, link_local6) = (self.primary4(index), self.link_local6(index));
+        Some(Link { index: IfIndex(index), mac: *mac, up: *up, carries_others, lower, primary4, link_local6 })
     }
 
     /// The name of the interface of this number, and the number of the one it stands on or is the other end of.
@@ -96,6 +101,15 @@ impl Links {
         // A primary address before any secondary one.
         let found = std::iter::once(first).chain(usable).find(|(secondary, _)| !secondary).unwrap_or(first);
         Some(found.1)
+    }
+
+    fn link_local6(&self, index: u32) -> Option<Ipv6Addr> {
+        let held = self.addresses(IfIndex(index)).iter();
+        let mut usable = held.filter(|held| !held.unproven && !self.virtuals.contains(&held.address));
+        usable.find_map(|held| match held.address {
+            IpAddr::V6(address) if address.is_unicast_link_local() => Some(address),
+            _ => None,
+        })
     }
 
     pub fn link_is(&mut self, message: &LinkMessage) {
@@ -184,8 +198,13 @@ fn held(message: &AddressMessage) -> Option<Held> {
             _ => None,
         })
     })?;
-    let secondary = message.header.flags.contains(AddressHeaderFlags::Secondary);
-    Some(Held { address, prefix: message.header.prefix_len, secondary })
+    let flags = message.header.flags;
+    Some(Held {
+        address,
+        prefix: message.header.prefix_len,
+        secondary: flags.contains(AddressHeaderFlags::Secondary),
+        unproven: flags.intersects(AddressHeaderFlags::Tentative | AddressHeaderFlags::Dadfailed),
+    })
 }
 
 #[cfg(test)]
@@ -224,6 +243,25 @@ mod tests {
         assert_eq!(primary(&links).as_deref(), Some("10.0.0.1"));
         links.address_gone(&address(2, "10.0.0.1", false));
         assert_eq!(primary(&links).as_deref(), Some("10.0.0.2"));
+    }
+
+    #[test]
+    fn a_link_local_address_counts_when_it_is_proven() {
+        let mut links = Links::new(["fe80::9".parse().unwrap()].into());
+        links.link_is(&link(2, "eth0", &[]));
+        let source = |links: &Links| links.link("eth0").unwrap().link_local6.map(|address| address.to_string());
+        for other in ["fe80::9", "2001:db8::1", "169.254.0.1"] {
+            links.address_is(&address(2, other, false));
+        }
+        let mut tentative = address(2, "fe80::1", false);
+        tentative.header.flags = AddressHeaderFlags::Tentative;
+        links.address_is(&tentative);
+        assert_eq!(source(&links), None);
+        links.address_is(&address(2, "fe80::1", false));
+        assert_eq!(source(&links).as_deref(), Some("fe80::1"));
+        tentative.header.flags = AddressHeaderFlags::Dadfailed;
+        links.address_is(&tentative);
+        assert_eq!(source(&links), None);
     }
 
     #[test]
