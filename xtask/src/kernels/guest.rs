@@ -66,7 +66,7 @@ pub fn console(tree: &Tree) -> PathBuf {
 pub fn last_words(tree: &Tree) -> String {
     let text = std::fs::read(console(tree)).unwrap_or_default();
     let text = String::from_utf8_lossy(&text).into_owned();
-    let lines: Vec<_> = text.lines().rev().take(20).collect();
+    let lines: Vec<_> = text.lines().rev().take(50).collect();
     lines.into_iter().rev().collect::<Vec<_>>().join("\n")
 }
 
