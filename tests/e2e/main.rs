@@ -2,7 +2,9 @@
 //!
 //! Every test has a laboratory of its own. Times are asserted as order and as generous bounds: machines stall.
 
+mod authentication;
 mod bad_input;
+mod console;
 mod failover;
 mod forged;
 mod interop;
@@ -10,6 +12,7 @@ mod moving;
 mod scenario;
 mod scripts;
 mod starved;
+mod sync_groups;
 mod tidiness;
 mod urgency;
 mod wire;

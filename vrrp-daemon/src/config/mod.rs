@@ -4,7 +4,9 @@
 //! is only asked, through [`Host`](host::Host), and never changed.
 
 mod address;
+mod auth;
 mod check;
+mod garp_group;
 mod global;
 pub mod host;
 mod instance;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ip::VRRP_GROUP4;
 
+use crate::auth::Authentication;
 use crate::engine::plan::{InterfaceId, Plan};
 pub use crate::track::check::Script;
 pub use crate::track::command::{Command, RunAs};
@@ -25,6 +26,19 @@ pub struct Setup {
     pub groups: Vec<Group>,
     /// By `TrackerId`.
     pub trackers: Vec<Tracker>,
+    /// How announcements are paced; the first of them are not.
+    pub paces: Vec<Pace>,
+    /// By [`InterfaceId`]: index into `paces`.
+    pub pace_of: Vec<u32>,
+}
+
+/// Time between two announcements on an interface, or on those of one `garp_group`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Of gratuitous ARPs.
+    pub garp: Duration,
+    /// Of unsolicited neighbour advertisements.
+    pub gna: Duration,
 }
 
 /// Settings of the process, from `global_defs`.
@@ -84,10 +98,11 @@ pub struct Instance {
     /// `mcast_src_ip` or `unicast_src_ip`; otherwise the interface's primary address, of IPv6 its link-local one.
     pub source: Option<IpAddr>,
     pub destination: Destination,
-    /// v2 `auth_pass`, cut to eight octets and padded with zeros.
-    pub auth_pass: Option<[u8; 8]>,
-    /// How v3 adverts over IPv4 are summed; keepalived's default is the pseudo header.
-    pub checksum_form: ChecksumForm,
+    /// Of version 3 over IPv4: version 2 is heard, too (RFC 9568 section 8.4).
+    pub both_versions: bool,
+    pub authentication: Authentication,
+    /// `v3_checksum_as_v2`: how v3 adverts over IPv4 are summed. Not said: as those of the peer.
+    pub checksum_form: Option<ChecksumForm>,
     /// None for most.
     pub notify: Option<Box<Notify>>,
 }

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use vrrp_common::abi::{
-    AUTH_NONE, AUTH_PASS, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS, RULE_PEERS_ONLY, RouterKey, Rule, RuleKey,
+    AUTH_NONE, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS, RULE_BOTH_VERSIONS, RULE_HMAC, RULE_HMAC_ENFORCED,
+    RULE_PEERS_ONLY, RouterKey, Rule, RuleKey,
 };
 use vrrp_common::classify::Rules;
+use vrrp_common::wire::advert::AUTH_DATA;
 use vrrp_common::wire::ip::vrrp_group;
 use vrrp_common::{Address, IfIndex};
 
+use crate::auth::Authentication;
 use crate::config::setup::{Destination, Setup};
 use crate::engine::plan::InstanceId;
 
@@ -42,14 +45,21 @@ pub fn rule(setup: &Setup, id: InstanceId, row: u32, source: Option<IpAddr>) -> 
     {
         flags |= RULE_PEERS_ONLY;
     }
+    if instance.both_versions {
+        flags |= RULE_BOTH_VERSIONS;
+    }
+    if let Authentication::Hmac(policy) = &instance.authentication {
+        flags |= RULE_HMAC | if policy.hears_unsigned { 0 } else { RULE_HMAC_ENFORCED };
+    }
+    let (auth_type, auth_pass) = instance.authentication.of_message().unwrap_or((AUTH_NONE, [0; AUTH_DATA]));
     Rule {
         slot: id.0,
         row,
         source: source.map(Address::from).unwrap_or_default(),
-        auth_pass: instance.auth_pass.unwrap_or_default(),
+        auth_pass,
         interval: plan.advert_int.get(),
         version: plan.version as u8,
-        auth_type: if instance.auth_pass.is_some() { AUTH_PASS } else { AUTH_NONE },
+        auth_type,
         flags,
     }
 }
@@ -131,9 +141,12 @@ impl Rules for RuleTable {
 
 #[cfg(test)]
 mod tests {
+    use vrrp_common::abi::{AUTH_HEADER, AUTH_PASS};
     use vrrp_common::{Family, Version, Vrid};
 
     use super::*;
+    use crate::auth::key::{KeyRing, Password};
+    use crate::auth::trailer::Policy;
     use crate::config::setup::{self, Instance, Unicast, VirtualAddress};
     use crate::engine::plan::{InstancePlan, InterfaceId};
 
@@ -181,6 +194,29 @@ mod tests {
         let unicast = |peers_only| Destination::Peers(Unicast { peers_only, ..Default::default() });
         assert_eq!(flags(unicast(true), "fe80::9"), RULE_PEERS_ONLY);
         assert_eq!(flags(unicast(false), "fe80::9"), 0);
+        let mut both = setup(Family::V4, Destination::default(), "10.0.0.9");
+        both.instances[0].both_versions = true;
+        assert_eq!(rule(&both, ID, 3, None).flags, RULE_BOTH_VERSIONS);
+    }
+
+    #[test]
+    fn the_rule_says_what_proves_an_advert() {
+        let rule = |authentication: Authentication| {
+            let mut setup = setup(Family::V4, Destination::default(), "10.0.0.9");
+            setup.instances[0].authentication = authentication;
+            let Rule { auth_type, auth_pass, flags, .. } = rule(&setup, ID, 3, None);
+            (auth_type, auth_pass, flags)
+        };
+        let (password, none) = (Password(*b"password"), [0; 8]);
+        assert_eq!(rule(Authentication::None), (AUTH_NONE, none, 0));
+        assert_eq!(rule(Authentication::Password(password)), (AUTH_PASS, *b"password", 0));
+        assert_eq!(rule(Authentication::Ah(password)), (AUTH_HEADER, none, 0), "the kernel needs no key");
+        let hmac = |hears_unsigned| {
+            let policy = Policy { keys: KeyRing::new(), sign_with: None, hears_unsigned, window: None };
+            rule(Authentication::Hmac(Box::new(policy)))
+        };
+        assert_eq!(hmac(false), (AUTH_NONE, none, RULE_HMAC | RULE_HMAC_ENFORCED));
+        assert_eq!(hmac(true), (AUTH_NONE, none, RULE_HMAC));
     }
 
     #[test]

@@ -4,16 +4,19 @@
 //! to peers one each: the checksum may cover the destination.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use socket2::SockAddr;
 use vrrp_common::wire::advert::{MESSAGE_MAX, Outgoing};
+use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
-use vrrp_common::wire::ip::{PROTOCOL_VRRP, multicast_mac};
+use vrrp_common::wire::ip::multicast_mac;
 use vrrp_common::wire::ip4::ipv4_header;
 use vrrp_common::wire::ip6::ipv6_header;
 use vrrp_common::{Address, Claim, IfIndex};
 
 use super::socket::{LinkAddress, host, neighbour};
+use crate::auth::{Association, Envelope};
 use crate::config::setup::{Destination, Instance, Peer};
 use crate::engine::plan::InstancePlan;
 
@@ -45,6 +48,7 @@ pub struct Parts<'a> {
     pub index: IfIndex,
     /// The octets of the advertised addresses.
     pub addresses: &'a [u8],
+    pub checksum_form: ChecksumForm,
 }
 
 impl Advert {
@@ -53,7 +57,7 @@ impl Advert {
         Self { packets: Packets::ToPeers(Box::default()), source: None, stands: None }
     }
 
-    /// Whether it says this, and nothing changed on any interface since it was built.
+    /// Whether it says this, and nothing that it is made of changed since it was built.
     pub fn stands(&self, claim: Claim, changes: u32) -> bool {
         self.stands == Some((claim, changes))
     }
@@ -77,6 +81,14 @@ impl Advert {
         };
     }
 
+    /// Signs what is about to leave, each packet anew. `now` is the time since 1970.
+    pub fn sign(&mut self, association: &mut Association, now: Duration) {
+        match &mut self.packets {
+            Packets::ToGroup(packet, _) => association.sign(packet, now),
+            Packets::ToPeers(packets) => packets.iter_mut().for_each(|(packet, _)| association.sign(packet, now)),
+        }
+    }
+
     /// The address it was last sent from.
     pub const fn source(&self) -> Option<IpAddr> {
         self.source
@@ -89,7 +101,7 @@ impl Advert {
 
 /// The packet to one destination; none between two families, which no configuration that was resolved asks for.
 fn packet(claim: Claim, destination: IpAddr, ttl: u8, parts: &Parts) -> Packet {
-    let Parts { plan, instance, source, index: _, addresses } = *parts;
+    let Parts { plan, instance, source, index: _, addresses, checksum_form } = *parts;
     let outgoing = Outgoing {
         version: plan.version,
         family: plan.family,
@@ -97,20 +109,22 @@ fn packet(claim: Claim, destination: IpAddr, ttl: u8, parts: &Parts) -> Packet {
         claim,
         interval: plan.advert_int,
         addresses,
-        auth_pass: instance.auth_pass,
-        checksum_form: instance.checksum_form,
+        authentication: instance.authentication.of_message(),
+        checksum_form,
         source: Address::from(source),
         destination: Address::from(destination),
     };
     let mut message = [0; MESSAGE_MAX];
     let length = outgoing.write(&mut message);
-    let message = &message[..length];
+    let Envelope { protocol, before, behind } = instance.authentication.envelope();
+    let payload = [vec![0; before], message[..length].to_vec(), vec![0; behind]].concat();
+    let length = payload.len() as u16;
     match (source, destination) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
-            [&ipv4_header(from.octets(), to.octets(), ttl, length as u16), message].concat().into()
+            [&ipv4_header(from.octets(), to.octets(), ttl, protocol, length)[..], &payload].concat().into()
         }
         (IpAddr::V6(from), IpAddr::V6(to)) => {
-            [&ipv6_header(from.octets(), to.octets(), ttl, PROTOCOL_VRRP, length as u16), message].concat().into()
+            [&ipv6_header(from.octets(), to.octets(), ttl, protocol, length)[..], &payload].concat().into()
         }
         _ => Packet::default(),
     }

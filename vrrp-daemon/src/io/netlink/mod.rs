@@ -234,8 +234,7 @@ impl<F: AsyncFn(Report)> Network<F> {
             for (number, virtual_address) in instance.addresses.iter().enumerate() {
                 let VirtualAddress { address, prefix, interface, .. } = *virtual_address;
                 let Some(link) = self.links.link(&self.setup.interfaces[interface.index()]) else { continue };
-                let mut there = self.links.addresses(link.index).iter();
-                if there.any(|held| (held.address, held.prefix) == (address, prefix)) {
+                if self.links.has(link.index, address, prefix) {
                     jobs.push(Job::Tidy { id: InstanceId(id as u32), number, index: link.index });
                 }
             }
@@ -294,9 +293,7 @@ impl<F: AsyncFn(Report)> Network<F> {
             self.links = before;
             return;
         }
-        let is_there = |&((index, address, prefix), _): &(Place, Holder)| {
-            self.links.addresses(index).iter().any(|held| (held.address, held.prefix) == (address, prefix))
-        };
+        let is_there = |&((index, address, prefix), _): &(Place, Holder)| self.links.has(index, address, prefix);
         let missing = self.holdings.all().filter(|held| !is_there(held));
         let jobs: Vec<_> = missing.map(|(_, (id, number))| Job::Restore { id, number }).collect();
         self.work_all(&jobs).await;
