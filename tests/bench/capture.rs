@@ -3,17 +3,17 @@
 //! A kernel filter lets in adverts and ARP that came from the routers; what is kept of each is a few octets.
 
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use vrrp_tests::stamp::Stamp;
 
+use crate::mapped::{self, Mapped, option};
 use crate::rig::{PORTS, Rig};
 
 const BLOCK: usize = 1 << 18;
@@ -137,20 +137,14 @@ impl Drop for Capture {
 /// The memory that the kernel and this program share.
 struct Ring {
     socket: OwnedFd,
-    memory: *mut u8,
+    memory: Mapped,
 }
-
-// SAFETY: the memory belongs to the ring alone, whichever thread has it.
-unsafe impl Send for Ring {}
 
 impl Ring {
     /// In the current namespace, of all interfaces.
     fn open(first_router: usize) -> Result<Self> {
-        // SAFETY: no memory is passed; the result is checked before it is owned. Protocol 0: it hears nothing yet.
-        let socket = unsafe {
-            let raw = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0);
-            OwnedFd::from_raw_fd(Errno::result(raw).context("packet socket")?)
-        };
+        // Protocol 0: it hears nothing yet.
+        let socket = mapped::socket(libc::AF_PACKET, 0)?;
         let mut filter = filter(first_router);
         let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
         option(&socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program).context("SO_ATTACH_FILTER")?;
@@ -165,23 +159,12 @@ impl Ring {
         request.tp_frame_nr = (BLOCK * BLOCKS / 2048) as u32;
         request.tp_retire_blk_tov = RETIRE;
         option(&socket, packet, libc::PACKET_RX_RING, &request).context("PACKET_RX_RING")?;
-        // SAFETY: a new mapping of the size that was asked for.
-        let memory = unsafe {
-            let access = libc::PROT_READ | libc::PROT_WRITE;
-            libc::mmap(std::ptr::null_mut(), BLOCK * BLOCKS, access, libc::MAP_SHARED, socket.as_raw_fd(), 0)
-        };
-        if memory == libc::MAP_FAILED {
-            return Err(Errno::last()).context("mmap of a packet ring");
-        }
-        let ring = Self { socket, memory: memory.cast() };
+        let ring = Self { memory: Mapped::new(&socket, 0, BLOCK * BLOCKS)?, socket };
         // SAFETY: all zero is a valid address: any interface.
         let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
         address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
-        let length = size_of_val(&address) as libc::socklen_t;
-        // SAFETY: the address is of the length given.
-        let bound = unsafe { libc::bind(ring.socket.as_raw_fd(), (&raw const address).cast(), length) };
-        Errno::result(bound).context("bind to all interfaces")?;
+        mapped::bind(&ring.socket, &address)?;
         Ok(ring)
     }
 
@@ -203,7 +186,7 @@ impl Ring {
         // SAFETY: the mapping is BLOCKS times BLOCK octets; a block begins with its header, whose status the kernel
         // writes last and we write last, so each side has the block to itself. Frames lie in it by the kernel's offsets.
         unsafe {
-            let base = self.memory.add(block * BLOCK);
+            let base = self.memory.at::<u8>(block * BLOCK);
             let header = &raw mut (*base.cast::<libc::tpacket_block_desc>()).hdr.bh1;
             let status = AtomicU32::from_ptr(&raw mut (*header).block_status);
             if status.load(Ordering::Acquire) & libc::TP_STATUS_USER == 0 {
@@ -242,21 +225,6 @@ impl Ring {
         }
         counts[1]
     }
-}
-
-impl Drop for Ring {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is ours and nobody refers to it any longer.
-        unsafe { libc::munmap(self.memory.cast(), BLOCK * BLOCKS) };
-    }
-}
-
-fn option<T>(socket: &OwnedFd, level: libc::c_int, name: libc::c_int, value: &T) -> Result<()> {
-    let length = size_of::<T>() as libc::socklen_t;
-    // SAFETY: the value is of the length given.
-    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, std::ptr::from_ref(value).cast(), length) };
-    Errno::result(result)?;
-    Ok(())
 }
 
 /// From a router's port, and ARP or VRRP.

@@ -39,6 +39,13 @@ const METHODS: &[(&str, &str)] = &[
     ),
     ("rss", "VmRSS of all processes of the daemon, as master of all; shared pages count for each process."),
     (
+        "sending",
+        "The same advert of router A again and again, 64 at a time, by each way in which packets leave a Linux host, with \
+      what each is given (packet or whole frame) built beforehand. The other router drops them in its XDP program, and \
+      counts them: a way by which one was lost has no figure. Processor time of the sending thread for each packet, as \
+      it sends: system calls, the switch, and that program. vrrpd sends by `sendmmsg` on a packet socket.",
+    ),
+    (
         "addresses",
         "One virtual router with 1,000 addresses, 255 of them in its adverts, at 100 ms; times from the new \
       master's first advert. *Floor*: one RTM_NEWADDR after the other for the same addresses, without any announcement.",

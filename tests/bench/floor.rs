@@ -51,7 +51,8 @@ pub fn send(rig: &Rig, roster: &Roster, time: Duration) -> Result<Sent> {
     })
 }
 
-fn advert(roster: &Roster, interface: usize, vrid: u8) -> Vec<u8> {
+/// The packet that the daemon of router A sends for a virtual router.
+pub fn advert(roster: &Roster, interface: usize, vrid: u8) -> Vec<u8> {
     let source = own_address(A, interface).octets();
     let addresses: Vec<_> = roster.addresses_of(interface, vrid).flat_map(|address| address.octets()).collect();
     let outgoing = Outgoing {

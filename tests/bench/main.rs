@@ -8,12 +8,14 @@ mod capture;
 mod document;
 mod flood;
 mod floor;
+mod mapped;
 mod plot;
 mod rig;
 mod roster;
 mod rows;
 mod stall;
 mod subject;
+mod ways;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -21,11 +23,11 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use board::Board;
-use rows::{Bench, addresses, floods, pair, scale, steady};
+use rows::{Bench, addresses, floods, pair, scale, sending, steady};
 use stall::Stalls;
 
 /// The rows, in the order of the table.
-const ROWS: [&str; 8] = ["takeover", "cadence", "cpu", "mass", "rss", "addresses", "steadiness", "floods"];
+const ROWS: [&str; 9] = ["takeover", "cadence", "cpu", "mass", "rss", "sending", "addresses", "steadiness", "floods"];
 const USAGE: &str = "bench [--quick] [--rows NAME,..] [--reps N] [--write]";
 
 /// Rows that are measured in the same worlds, and what does it.
@@ -80,7 +82,8 @@ fn perform() -> Result<bool> {
         bail!("network namespaces need root; run: sudo env PATH=\"$PATH\" cargo xtask bench");
     }
     let start = Instant::now();
-    let lines = [pair::lines(), scale::lines(), addresses::lines(), steady::lines(), floods::lines()].concat();
+    let lines = [pair::lines(), scale::lines(), sending::lines(), addresses::lines(), steady::lines(), floods::lines()]
+        .concat();
     let mut bench = Bench {
         quick: asked.quick,
         reps: asked.reps.unwrap_or(if asked.quick { 1 } else { 5 }).max(1),
@@ -88,9 +91,10 @@ fn perform() -> Result<bool> {
         board: Board::new(lines),
         rows: asked.rows.clone(),
     };
-    let groups: [Group; 5] = [
+    let groups: [Group; 6] = [
         (&["takeover", "cadence"], pair::run),
         (&["cpu", "mass", "rss"], scale::run),
+        (&["sending"], sending::run),
         (&["addresses"], addresses::run),
         (&["steadiness"], steady::run),
         (&["floods"], floods::run),

@@ -23,7 +23,7 @@ use crate::world::{V3_ROW, device, loaded, rules};
 /// Runs a test in a new namespace with the devices `one` and `two`, the ends of a veth pair.
 ///
 /// The namespace belongs to a thread: it ends with it, also when the test panics.
-fn in_namespace(test: impl FnOnce() + Send + 'static) {
+pub fn in_namespace(test: impl FnOnce() + Send + 'static) {
     let name = thread::current().name().unwrap_or("?").to_owned();
     let body = move || {
         if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
@@ -40,7 +40,7 @@ fn in_namespace(test: impl FnOnce() + Send + 'static) {
     }
 }
 
-fn ip(arguments: &str) {
+pub fn ip(arguments: &str) {
     let status = Command::new("ip").args(arguments.split(' ')).status().unwrap();
     assert!(status.success(), "ip {arguments}");
 }
@@ -54,7 +54,7 @@ fn shown(device: &str) -> String {
 /// Waits until no program is on a device.
 ///
 /// Other tests start processes meanwhile, and one between fork and exec keeps the descriptor of our link open.
-fn wait_free(device: &str) {
+pub fn wait_free(device: &str) {
     let start = Instant::now();
     while shown(device).contains("xdp") {
         assert!(start.elapsed() < Duration::from_secs(5), "{}", shown(device));
@@ -117,7 +117,7 @@ fn monotonic() -> u64 {
 }
 
 /// Sends a frame as it is.
-fn send(device: &str, frame: &[u8]) {
+pub fn send(device: &str, frame: &[u8]) {
     let addresses = getifaddrs().unwrap().filter(|address| address.interface_name == device);
     let link = addresses.filter_map(|address| address.address).find_map(|address| address.as_link_addr().copied());
     let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), None).unwrap();

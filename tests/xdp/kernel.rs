@@ -1,9 +1,11 @@
 //! The loaded program against `classify` on the host: same action, same counters, same records.
 
 use std::env;
+use std::io::{self, Write};
 
 use vrrp_common::abi::{DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, RecordHead};
 use vrrp_common::drop::{Disposition, Reason};
+use vrrp_daemon::io::xdp::Sizes;
 use vrrp_tests::frames::{FrameSpec, earned_by_frames, spoil};
 
 use crate::mutate::{self, Rng};
@@ -73,7 +75,22 @@ fn agree(flags: u32) {
     for row in 0..ROWS {
         assert!(counts.keys().any(|&(counted, _)| counted == row), "no frame for row {row}");
     }
-    println!("{FRAMES} frames, {delivered} delivered; verifier: {:?}", kernel.xdp.info().unwrap());
+    println!("{FRAMES} frames, {delivered} delivered");
+}
+
+/// What the verifier walks before it refuses (BPF_COMPLEXITY_LIMIT_INSNS).
+const VERIFIER_LIMIT: u32 = 1_000_000;
+
+/// Kernels differ in how often they walk a path; a tenth of the limit leaves room for those that nobody tried.
+#[test]
+fn the_verifier_is_far_from_its_limit() {
+    let Some(xdp) = loaded(Sizes::default()) else { return };
+    let info = xdp.info().unwrap();
+    let (size, walked) = (info.size_translated().unwrap() / 8, info.verified_instruction_count().unwrap());
+    // Past the test harness, for the command that compares kernels.
+    let said = format!("verifier: {size} instructions, {walked} walked of {VERIFIER_LIMIT}\n");
+    io::stderr().write_all(said.as_bytes()).unwrap();
+    assert!(walked < VERIFIER_LIMIT / 10, "{walked}");
 }
 
 #[test]

@@ -6,4 +6,5 @@ mod host;
 mod judge;
 mod kernel;
 mod mutate;
+mod stacked;
 mod world;

@@ -10,7 +10,7 @@ pub struct Args {
     /// Everything once and briefly, in under three minutes; writes nothing
     #[arg(long)]
     quick: bool,
-    /// Only these rows: takeover, cadence, cpu, mass, rss, addresses, steadiness, floods
+    /// Only these rows: takeover, cadence, cpu, mass, rss, sending, addresses, steadiness, floods
     #[arg(long, value_name = "NAME,..")]
     rows: Option<String>,
     /// How often each row is measured

@@ -19,9 +19,7 @@ impl Tally {
         let line = plain(line);
         let text = line.trim();
         if let Some(program) = program(text) {
-            self.end();
-            self.running = Some(program);
-            self.named = 0;
+            self.begin(program);
         } else if let Some(result) = text.strip_prefix("test result: ") {
             self.passed += count(result, "passed");
             let program = self.running.take().unwrap_or_default();
@@ -41,6 +39,20 @@ impl Tally {
                 self.ignored.push(format!("{name}: {reason}"));
             }
         }
+    }
+
+    /// The lines that follow are this program's.
+    pub fn begin(&mut self, program: String) {
+        self.end();
+        self.running = Some(program);
+        self.named = 0;
+    }
+
+    /// Takes what another one has counted to its end.
+    pub fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed.extend(other.failed);
+        self.ignored.extend(other.ignored);
     }
 
     /// After the last line: a program that never gave its result has crashed or was killed.

@@ -11,6 +11,8 @@ pub struct Report {
     pub tests: Tally,
     /// "name: reason", from tests that returned early because they could not run here.
     pub skips: Vec<String>,
+    /// What was found out besides.
+    pub notes: Vec<String>,
 }
 
 struct Step {
@@ -75,7 +77,7 @@ impl Report {
         self.counts().failed > 0
     }
 
-    /// The table, then skipped and failed tests by name; the last line is the counts.
+    /// The table, then notes, and skipped and failed tests by name; the last line is the counts.
     pub fn print(&self) {
         println!();
         for step in &self.steps {
@@ -88,6 +90,7 @@ impl Report {
                 }
             }
         }
+        list("notes", self.notes.iter());
         list("skipped tests", self.skips.iter().chain(&self.tests.ignored));
         list("failed tests", self.tests.failed.iter());
         let Counts { passed, failed, skipped } = self.counts();

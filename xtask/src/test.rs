@@ -3,6 +3,7 @@
 
 use crate::ebpf;
 use crate::install;
+use crate::kernels;
 use crate::libtest::Tally;
 use crate::report::Report;
 use crate::toolchain::Choice;
@@ -13,13 +14,15 @@ use std::process::Command;
 
 /// The test target that makes network namespaces and runs peers in them.
 const NAMESPACES: &str = "e2e";
+/// Why a long step is skipped.
+const FULL: &str = "runs with --full or CI=true";
 
 #[derive(clap::Args)]
 pub struct Args {
     /// No network namespaces and nothing installed: what a change to the rules needs
     #[arg(long, conflicts_with = "full")]
     quick: bool,
-    /// Also rebuild the XDP object and compare; CI=true implies it
+    /// Also rebuild the XDP object and compare, and boot other kernels; CI=true implies it
     #[arg(long)]
     full: bool,
     /// A test that cannot run here fails, and is not skipped; CI=true implies it
@@ -32,12 +35,13 @@ pub struct Args {
 pub fn test(tree: &Tree, args: &Args) -> Result<()> {
     let ci = std::env::var("CI").is_ok_and(|value| value == "true");
     let require = ci || args.require;
+    let full = !args.quick && (args.full || ci);
     let mut report = Report::default();
     if !args.quick {
         packages(tree, &mut report, require);
     }
     if args.words.is_empty() {
-        lint(tree, &mut report, !args.quick && (args.full || ci));
+        lint(tree, &mut report, full);
     }
     cargo(tree, &mut report, "build --package vrrp-daemon --bins");
 
@@ -60,6 +64,9 @@ pub fn test(tree: &Tree, args: &Args) -> Result<()> {
     }
     report.tests(&tree::words(&tests), |tally| follow(&mut tests, &mut std::io::stdout(), tally));
     report.skips = read_skips(&std::fs::read_to_string(&skips).unwrap_or_default());
+    if args.words.is_empty() {
+        other_kernels(tree, &mut report, full, require);
+    }
 
     report.print();
     std::process::exit(i32::from(report.failed()))
@@ -90,7 +97,16 @@ fn lint(tree: &Tree, report: &mut Report, rebuild: bool) {
     if rebuild {
         report.step(check, || ebpf::check(tree, Choice::Auto));
     } else {
-        report.skip(check, "runs with --full or CI=true");
+        report.skip(check, FULL);
+    }
+}
+
+/// After the tests here: what fails everywhere is shown by those first.
+fn other_kernels(tree: &Tree, report: &mut Report, full: bool, require: bool) {
+    if full {
+        kernels::every(tree, report, require);
+    } else {
+        report.skip("cargo xtask kernels", FULL);
     }
 }
 

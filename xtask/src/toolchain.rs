@@ -109,6 +109,8 @@ impl Toolchain {
         cargo.arg("--target-dir").arg(&target);
         cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", flags(tree).join("\x1f"));
         cargo.env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", &self.linker_path);
+        // The linker for BPF joins and optimizes the crates itself.
+        cargo.env("CARGO_PROFILE_RELEASE_LTO", "off");
         tree::finish(&mut cargo)?;
         let file = target.join(TARGET).join("release/vrrp");
         fs::read(&file).with_context(|| format!("cannot read {}", file.display()))

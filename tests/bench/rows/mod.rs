@@ -4,6 +4,7 @@ pub mod addresses;
 pub mod floods;
 pub mod pair;
 pub mod scale;
+pub mod sending;
 pub mod steady;
 
 use std::time::Duration;

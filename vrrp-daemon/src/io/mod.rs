@@ -9,6 +9,7 @@ pub mod driver;
 pub mod errands;
 pub mod files;
 pub mod filter;
+pub mod forms;
 pub mod guard;
 pub mod hands;
 pub mod judge;

@@ -15,10 +15,11 @@ use vrrp_common::stance::{Bucket, Heed, Stance};
 use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, HEADER, Header, MESSAGE_MAX};
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ip4;
-use vrrp_common::{Address, Family, IfIndex, Instant, Version};
+use vrrp_common::{Address, Family, IfIndex, Instant};
 
 use super::clock;
 use super::filter::{self, RuleTable};
+use super::forms::Forms;
 use super::netlink::links::Link;
 use super::rx::Sockets;
 use super::socket;
@@ -75,8 +76,7 @@ pub struct Ports {
     buckets: Vec<Bucket>,
     /// What adverts are signed and verified with, of the instances where they are.
     associations: BTreeMap<InstanceId, Association>,
-    /// By instance: in which form the last v3 advert over IPv4 was summed.
-    forms: Vec<Option<ChecksumForm>>,
+    forms: Forms,
     /// What the raw sockets' path counted, by rows as in the kernel; none for most.
     counters: BTreeMap<u32, CounterRow>,
 }
@@ -122,7 +122,7 @@ impl Ports {
             stances: vec![Stance::default(); setup.instances.len()],
             buckets: vec![Bucket::default(); setup.instances.len()],
             associations: associations(&setup),
-            forms: vec![None; setup.instances.len()],
+            forms: Forms::new(setup.instances.len()),
             counters: BTreeMap::new(),
             setup,
         })
@@ -157,13 +157,12 @@ impl Ports {
 
     /// In which form the peers sum v3 adverts over IPv4, by the last one that was heard.
     pub fn peer_form(&self, id: InstanceId) -> Option<ChecksumForm> {
-        self.forms[id.index()]
+        self.forms.peer(id)
     }
 
-    /// In which form our own are summed: as configured, else as the peers', else as keepalived's.
+    /// In which form our own are summed.
     pub fn checksum_form(&self, id: InstanceId) -> ChecksumForm {
-        let configured = self.setup.instances[id.index()].checksum_form;
-        configured.or(self.peer_form(id)).unwrap_or(ChecksumForm::PseudoHeader)
+        self.forms.ours(id, &self.setup.instances[id.index()])
     }
 
     pub fn device_counters(&self, id: InterfaceId) -> CounterRow {
@@ -405,10 +404,8 @@ impl Ports {
                     &mut count,
                 ) && let Some(input) = input(setup, advertised, InstanceId(found.slot), found.source, message)
                 {
-                    if has_two_forms(found.family, found.header) {
-                        let before = forms[slot].replace(found.checksum_form);
-                        *changes = changes.wrapping_add(u32::from(before != Some(found.checksum_form)));
-                    }
+                    let is_new = forms.hear(InstanceId(found.slot), found.family, found.header, found.checksum_form);
+                    *changes = changes.wrapping_add(u32::from(is_new));
                     each(arrival, input);
                 }
             }
@@ -431,10 +428,11 @@ impl Ports {
         }
         let input = input(&self.setup, &self.advertised, id, head.source, octets)?;
         let header = *octets.first_chunk()?;
-        if has_two_forms(self.setup.plan.instances[id.index()].family, Header(header)) {
-            let form = ChecksumForm::from_number(head.checksum_form);
-            let before = std::mem::replace(&mut self.forms[id.index()], form);
-            self.changes = self.changes.wrapping_add(u32::from(before != form));
+        let family = self.setup.plan.instances[id.index()].family;
+        if let Some(form) = ChecksumForm::from_number(head.checksum_form)
+            && self.forms.hear(id, family, Header(header), form)
+        {
+            self.changes = self.changes.wrapping_add(1);
         }
         // None that is signed goes unread.
         let unchanged = (!is_signed).then_some(Unchanged { source: head.source, header });
@@ -536,11 +534,6 @@ pub fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Addr
     };
     let Advert { claim, interval, .. } = advert;
     Some(Input::Advert(id, Heard { source: source.ip(plan.family), claim, interval, addresses_match }))
-}
-
-/// Whether an advert can be summed in two ways: version 3 over IPv4.
-fn has_two_forms(family: Family, header: Header) -> bool {
-    (family, Version::new(header.version_nibble())) == (Family::V4, Some(Version::V3))
 }
 
 /// Whether two lists have the same addresses of `N` octets, in whatever order.

@@ -36,11 +36,11 @@ const PROGRAM: &str = "vrrp";
 /// The first kernel with `bpf_xdp_load_bytes`.
 const KERNEL_FLOOR: KernelVersion = KernelVersion::new(5, 18, 0);
 
-/// Bounds of the ring, powers of two and multiples of every page size. Between them it holds two records of one or two
-/// addresses for each rule: an advert of every virtual router while the reader is busy with the one before. What finds
-/// it full goes to the raw socket, so it need not hold the worst. It is mapped twice, so each octet counts double.
+/// Bounds of the ring, powers of two and multiples of every page size. Between them it holds a record of one or two
+/// addresses for each rule: an advert of every virtual router at once. What finds it full goes to the raw socket, so it
+/// need not hold the worst. It is mapped twice, so each octet counts double.
 const RING_BYTES: (u32, u32) = (64 << 10, 1 << 20);
-const RING_BYTES_PER_RULE: u32 = 128;
+const RING_BYTES_PER_RULE: u32 = 64;
 /// More records than a ring can hold: the kernel's eight octets, a head, and an advert of one address are 52.
 pub const RING_RECORDS: usize = RING_BYTES.1 as usize / 52;
 
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn the_ring_is_bounded() {
         assert_eq!(ring_bytes(0), 64 << 10);
-        assert_eq!(ring_bytes(1000), 128 << 10);
+        assert_eq!(ring_bytes(4000), 256 << 10);
         assert_eq!(ring_bytes(u32::MAX), 1 << 20);
     }
 

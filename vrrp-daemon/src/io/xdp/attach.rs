@@ -9,7 +9,7 @@ use aya::programs::links::FdLink;
 use aya::programs::{XdpMode, loaded_programs};
 use rtnetlink::packet_core::{NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage, LinkXdp};
+use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage, LinkXdp};
 use rtnetlink::sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 use super::{Xdp, program};
@@ -89,6 +89,10 @@ impl Xdp {
     }
 
     fn attach_as(&mut self, ifindex: u32, attached: Attached) -> Result<Attached, Box<dyn Error + Send + Sync>> {
+        // A bond has its ports run the program, as theirs, and no rule of the bond is found there.
+        if attached == Attached::Native && is_bond(ifindex) {
+            return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP).into());
+        }
         let program = program(&mut self.ebpf)?;
         let mode = match attached {
             Attached::Native => XdpMode::Driver,
@@ -157,6 +161,12 @@ impl Slot {
         }
         Ok(slot)
     }
+}
+
+fn is_bond(ifindex: u32) -> bool {
+    let is_bond = |info: &LinkInfo| *info == LinkInfo::Kind(InfoKind::Bond);
+    let attributes = link(ifindex).map(|link| link.attributes).unwrap_or_default();
+    attributes.iter().any(|found| matches!(found, LinkAttribute::LinkInfo(infos) if infos.iter().any(is_bond)))
 }
 
 /// Asks the kernel for one link.

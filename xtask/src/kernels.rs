@@ -1,0 +1,143 @@
+//! `cargo xtask kernels`: boots Debian's kernels under qemu's software emulation and runs the tests of the XDP program
+//! there, and a daemon. No KVM, no root, nothing is installed: what it lacks is unpacked below target/kernels.
+
+mod guest;
+mod image;
+mod package;
+
+use crate::report::Report;
+use crate::tree::Tree;
+use anyhow::{Context, Result, bail};
+use guest::Story;
+use image::Programs;
+use package::{Kernel, Tools};
+use std::str::FromStr;
+
+/// Kernels that must take the program besides the host's own, and Debian's packages that bring the newest of each.
+const KERNELS: [(&str, &str); 2] = [("6.1", "linux-image-cloud-amd64"), ("6.12", "linux-image-6.12-cloud-amd64")];
+
+/// What each of them runs: every test of the program, one daemon that becomes master behind it, one round of two.
+const RUNS: [&str; 3] = [
+    "xdp --include-ignored",
+    "e2e --exact without_bpf::adverts_are_judged_by_xdp_where_it_can_be_had",
+    "e2e --exact failover::crash_return_and_stop_v3",
+];
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// 6.1, 6.12, or any Debian package of a kernel, such as linux-image-rt-amd64
+    #[arg(default_values = KERNELS.map(|of| of.0))]
+    kernels: Vec<Wanted>,
+    /// A kernel that cannot be had fails, and is not skipped; CI=true and VRRP_REQUIRE=1 imply it
+    #[arg(long)]
+    require: bool,
+}
+
+/// A kernel, and where it is found.
+#[derive(Clone)]
+pub struct Wanted {
+    name: String,
+    package: String,
+    /// How the package behind that one must begin.
+    begins: String,
+}
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let (package, begins) = match KERNELS.iter().find(|(version, _)| *version == name) {
+            Some((version, package)) => (*package, format!("linux-image-{version}.")),
+            None if name.starts_with("linux-image-") => (name, "linux-image-".to_owned()),
+            None => {
+                return Err(format!("there are {} and Debian's linux-image-...", KERNELS.map(|of| of.0).join(", ")));
+            }
+        };
+        Ok(Self { name: name.to_owned(), package: package.to_owned(), begins })
+    }
+}
+
+pub fn kernels(tree: &Tree, args: &Args) -> Result<()> {
+    let is = |variable, wanted| std::env::var(variable).is_ok_and(|value| value == wanted);
+    let require = args.require || is("CI", "true") || is("VRRP_REQUIRE", "1");
+    let mut report = Report::default();
+    steps(tree, &mut report, require, &args.kernels);
+    report.print();
+    std::process::exit(i32::from(report.failed()))
+}
+
+/// A step for each of [`KERNELS`].
+pub fn every(tree: &Tree, report: &mut Report, require: bool) {
+    let wanted: Vec<_> = KERNELS.iter().filter_map(|(version, _)| version.parse().ok()).collect();
+    steps(tree, report, require, &wanted);
+}
+
+fn steps(tree: &Tree, report: &mut Report, require: bool, kernels: &[Wanted]) {
+    let tools = match Tools::find(tree).context("cannot emulate a machine") {
+        Ok(tools) => tools,
+        Err(error) => return lack(report, "cargo xtask kernels", require, error),
+    };
+    let mut programs = None;
+    report.step("build what the kernels run", || {
+        programs = Some(Programs::build(tree)?);
+        Ok(())
+    });
+    let Some(programs) = programs else { return };
+    for Wanted { name, package, begins } in kernels {
+        let step = format!("kernel {name}");
+        match Kernel::fetch(tree, &tools, package, begins) {
+            Ok(kernel) => {
+                let mut verifier = None;
+                report.tests(&step, |tally| {
+                    let story = prove(tree, &tools, &kernel, &programs).inspect_err(|error| {
+                        tally.failed.push(format!("{step}: {error:#}"));
+                    })?;
+                    let failed = story.tally.failed.len();
+                    tally.add(story.tally);
+                    verifier = story.verifier;
+                    if failed > 0 { bail!("{failed} tests failed on Linux {}", kernel.release) } else { Ok(()) }
+                });
+                report.notes.extend(verifier.map(|line| format!("Linux {}: {line}", kernel.release)));
+            }
+            Err(error) => lack(report, &step, require, error),
+        }
+    }
+}
+
+fn lack(report: &mut Report, step: &str, require: bool, error: anyhow::Error) {
+    if require {
+        report.step(step, || Err(error));
+    } else {
+        report.skip(step, &format!("{error:#}"));
+    }
+}
+
+/// Boots it, a second time when the first one ended without a word: emulation does that now and then.
+fn prove(tree: &Tree, tools: &Tools, kernel: &Kernel, programs: &Programs) -> Result<Story> {
+    let image = image::write(tree, tools, kernel, programs, &RUNS)?;
+    for _ in 0..2 {
+        let story = guest::boot(tree, tools, kernel, &image)?;
+        if story.done {
+            return Ok(story);
+        }
+        eprintln!("the guest ended before its tests did; its kernel said:\n{}", guest::last_words(tree));
+    }
+    bail!(
+        "the guest ended twice before its tests did; all that its kernel said is in {}",
+        guest::console(tree).display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_and_packages_are_known() {
+        for (version, package) in KERNELS {
+            assert_eq!(version.parse::<Wanted>().map(|wanted| wanted.package), Ok(package.to_owned()));
+        }
+        assert!("linux-image-rt-amd64".parse::<Wanted>().is_ok());
+        assert_eq!("6.2".parse::<Wanted>().err().unwrap(), "there are 6.1, 6.12 and Debian's linux-image-...");
+    }
+}
