@@ -1,11 +1,16 @@
-//! Passwords, with Debian's keepalived as the peer; all else that peers must show is in `matrix/`.
+//! What peers refuse of each other, and say so; what they hold together is in `matrix/`.
+
+use std::time::Duration;
 
 use anyhow::ensure;
 use vrrp_common::drop::Reason;
 use vrrp_tests::conf::{Conf, VIP};
-use vrrp_tests::daemon::Program::{Keepalived, Vrrpd};
+use vrrp_tests::daemon::Program::{Frr, Keepalived, Vrrpd};
+use vrrp_tests::forge;
+use vrrp_tests::frames::FrameSpec;
+use vrrp_tests::frr;
 use vrrp_tests::keepalived;
-use vrrp_tests::lab::{A, B, with_lab};
+use vrrp_tests::lab::{A, B, own_address, with_lab};
 use vrrp_tests::stamp::Stamp;
 use vrrp_tests::vrrpd;
 
@@ -52,6 +57,24 @@ fn a_wrong_password_is_no_peer() {
         // And both say why, which shows that `nobody_complains` can fail.
         ensure!(!Keepalived.complaints(&b.log()).is_empty(), "keepalived does not complain: {}", b.log());
         ensure!(vrrpd::drops(&vrrpd::status(&a)?, Reason::AuthFailure) > 2, "vrrpd does not count it");
+        Ok(())
+    });
+}
+
+/// What FRR refuses it says in words that its log is searched for: `nobody_complains` can fail of it, too.
+#[test]
+fn frr_complains_of_a_wrong_advert() {
+    if frr::is_missing() {
+        return;
+    }
+    with_lab(|lab| {
+        let b = lab.start_conf(B, Frr, &Conf::v3(100))?;
+        lab.watch.wait_holder(B, VIP, PATIENCE)?;
+        ensure!(Frr.complaints(&b.log()).is_empty(), "FRR complains of nothing: {}", b.log());
+        let wrong = FrameSpec { source: own_address(A).into(), interval: 20, checksum_error: 1, ..FrameSpec::v3() };
+        forge::flood(&lab.attacker, &[wrong.build()], 3, 10)?;
+        std::thread::sleep(Duration::from_millis(200));
+        ensure!(!Frr.complaints(&b.log()).is_empty(), "FRR does not complain: {}", b.log());
         Ok(())
     });
 }

@@ -13,6 +13,8 @@ pub struct Report {
     pub skips: Vec<String>,
     /// What was found out besides.
     pub notes: Vec<String>,
+    /// The table of interoperation, as the namespace tests wrote it; empty when they did not run.
+    pub matrix: String,
 }
 
 struct Step {
@@ -77,7 +79,7 @@ impl Report {
         self.counts().failed > 0
     }
 
-    /// The table, then notes, and skipped and failed tests by name; the last line is the counts.
+    /// The tables of steps and of interoperation, then notes, and skipped and failed tests by name; the last line is the counts.
     pub fn print(&self) {
         println!();
         for step in &self.steps {
@@ -91,6 +93,9 @@ impl Report {
             }
         }
         list("notes", self.notes.iter());
+        if !self.matrix.is_empty() {
+            print!("\ninteroperation, by who is master first:\n{}", self.matrix);
+        }
         list("skipped tests", self.skips.iter().chain(&self.tests.ignored));
         list("failed tests", self.tests.failed.iter());
         let Counts { passed, failed, skipped } = self.counts();

@@ -45,11 +45,13 @@ pub fn test(tree: &Tree, args: &Args) -> Result<()> {
     }
     cargo(tree, &mut report, "build --package vrrp-daemon --bins");
 
-    let skips = tree.target.join("skips.txt");
-    if let Err(error) = std::fs::remove_file(&skips)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        bail!("cannot remove {}: {error}", skips.display());
+    let (skips, matrix) = (tree.target.join("skips.txt"), tree.target.join("interoperation.txt"));
+    for file in [&skips, &matrix] {
+        if let Err(error) = std::fs::remove_file(file)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            bail!("cannot remove {}: {error}", file.display());
+        }
     }
     let mut tests = tree.cargo(&["test", "--workspace", "--no-fail-fast"]);
     if args.quick {
@@ -58,11 +60,16 @@ pub fn test(tree: &Tree, args: &Args) -> Result<()> {
     if !args.words.is_empty() {
         tests.arg("--").args(&args.words);
     }
-    tests.env("VRRP_SKIPS", &skips);
+    tests.env("VRRP_SKIPS", &skips).env("VRRP_MATRIX", &matrix);
     if require {
         tests.env("VRRP_REQUIRE", "1");
     }
     report.tests(&tree::words(&tests), |tally| follow(&mut tests, &mut std::io::stdout(), tally));
+    report.matrix = std::fs::read_to_string(&matrix).unwrap_or_default();
+    if require && !args.quick && args.words.is_empty() {
+        let is_whole = is_whole(&report.matrix);
+        report.step("interoperation without a hole", || if is_whole { Ok(()) } else { bail!("see the table below") });
+    }
     report.skips = read_skips(&std::fs::read_to_string(&skips).unwrap_or_default());
     if args.words.is_empty() {
         other_kernels(tree, &mut report, full, require);
@@ -150,6 +157,11 @@ fn follow(tests: &mut Command, out: &mut impl Write, tally: &mut Tally) -> Resul
     Ok(())
 }
 
+/// Every cell was held, or says why it cannot be.
+fn is_whole(matrix: &str) -> bool {
+    !matrix.is_empty() && !matrix.contains("HOLE")
+}
+
 /// One "test name: reason" for each test that could not run, however often it said so.
 fn read_skips(text: &str) -> Vec<String> {
     let mut skips: Vec<String> =
@@ -172,6 +184,13 @@ mod tests {
         assert!(follow(&mut shell, &mut shown, &mut tally).is_err());
         assert_eq!(shown.split(|octet| *octet == b'\n').count(), 3);
         assert_eq!((tally.passed, tally.failed.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_hole_is_seen_and_so_is_a_matrix_that_was_not_run() {
+        assert!(is_whole("v3  held  no unicast\n"));
+        assert!(!is_whole("v3  held  HOLE\n"));
+        assert!(!is_whole(""));
     }
 
     #[test]
