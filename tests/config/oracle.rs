@@ -35,7 +35,7 @@ const DIFFERENCES: &[(&str, Option<i32>, &str)] = &[
     ("track-file", Some(0), "not done here yet"),
     ("typical", None, "2.2.7 ends itself with SIGTERM when it checks a script of another user"),
     ("unicast", Some(0), "not done here yet"),
-    ("vmac", Some(0), "not done here yet"),
+    ("vmac-names", Some(5), "2.2.7 does not know `name`, `group` and `netlink_notify_msg`"),
 ];
 
 #[test]

@@ -10,5 +10,6 @@ mod moving;
 mod scenario;
 mod scripts;
 mod tidiness;
+mod vmac;
 mod wire;
 mod without_bpf;

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::unsupported;
+use super::vmac::Prefix;
 use crate::syntax::command::UserName;
 use crate::syntax::schema::{At, Lenient, Mark, Switch, block};
 use crate::syntax::value::{InterfaceName, Seconds, Whole, choice};
@@ -43,6 +44,10 @@ block! {
         "default_interface" => default_interface: Lenient<InterfaceName>;
         /// Interfaces may come later; one that is missing is no finding.
         "dynamic_interfaces" => dynamic_interfaces: Mark;
+        /// What the names of virtual MAC interfaces start with: `vrrp` of `vrrp.51`.
+        "vmac_prefix" => vmac_prefix: Lenient<Prefix>;
+        /// The same for those of single addresses.
+        "vmac_addr_prefix" => vmac_addr_prefix: Lenient<Prefix>;
         /// Where the kernel's program is attached.
         "xdp_mode" => xdp_mode: Option<XdpMode>;
         /// What becomes of adverts of VRIDs that are not configured.

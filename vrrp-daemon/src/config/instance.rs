@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use super::address::Address;
 use super::global::{GarpDelay, GarpRepeat};
 use super::unsupported;
+use super::vmac::UseVmac;
 use crate::syntax::command::CommandLine;
 use crate::syntax::diagnostic::Diagnostics;
 use crate::syntax::schema::{At, Field, FromItem, Items, Mark, Switch, block};
@@ -33,6 +34,12 @@ block! {
         "virtual_ipaddress" => virtual_ipaddress: Items<Address>;
         /// Addresses it holds beside those and does not advertise.
         "virtual_ipaddress_excluded" => virtual_ipaddress_excluded: Items<Address>;
+        /// Have the addresses on an interface of their own, with the virtual MAC address, and advertise from that address.
+        "use_vmac" => use_vmac: Option<At<UseVmac>>;
+        /// The same for addresses on other interfaces, or of the other family.
+        "use_vmac_addr" => use_vmac_addr: Mark;
+        /// Advertise from the interface's own MAC address all the same.
+        "vmac_xmit_base" => vmac_xmit_base: Mark;
         /// Take over from a master of lower priority, or wait until it is gone.
         "preempt" | "nopreempt" => preempt: Preempt;
         /// Source address of adverts.
@@ -47,6 +54,8 @@ block! {
         "down_timer_adverts" => down_timer_adverts: Option<Whole<1, 100>>;
         /// Sum v3 adverts over IPv4 without the pseudo header.
         "v3_checksum_as_v2" => v3_checksum_as_v2: Switch;
+        /// Keep the interface's other addresses of a subnet when the first of them is removed.
+        "promote_secondaries" => promote_secondaries: Mark;
         /// Stay in service while the interface is down.
         "dont_track_primary" => dont_track_primary: Mark;
         /// Scripts whose outcome counts.

@@ -13,5 +13,6 @@ mod resolve;
 mod root;
 pub mod setup;
 mod unsupported;
+mod vmac;
 
 pub use check::{Checked, check};

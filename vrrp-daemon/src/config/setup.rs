@@ -21,6 +21,8 @@ pub struct Setup {
     pub instances: Vec<Instance>,
     /// By `TrackerId`.
     pub trackers: Vec<Tracker>,
+    /// Interfaces that the daemon makes for virtual MAC addresses; all of them are in use.
+    pub vmacs: Vec<Vmac>,
 }
 
 /// Settings of the process, from `global_defs`.
@@ -65,10 +67,14 @@ pub struct Instance {
     pub name: String,
     /// In configured order; those of the advert first.
     pub addresses: Vec<VirtualAddress>,
+    /// `use_vmac` without `vmac_xmit_base`: the MAC address that adverts come from; otherwise the interface's own.
+    pub source_mac: Option<[u8; 6]>,
     /// `mcast_src_ip`; otherwise the interface's primary address.
     pub source: Option<IpAddr>,
     /// v2 `auth_pass`, cut to eight octets and padded with zeros.
     pub auth_pass: Option<[u8; 8]>,
+    /// When an address is removed, others of its subnet on the interface stay.
+    pub promote_secondaries: bool,
     /// How v3 adverts over IPv4 are summed; keepalived's default is the pseudo header.
     pub checksum_form: ChecksumForm,
     pub notify: Notify,
@@ -80,7 +86,7 @@ pub struct VirtualAddress {
     pub address: IpAddr,
     /// Prefix length; 32 or 128 when the configuration gives none.
     pub prefix: u8,
-    /// `dev`; otherwise the instance's interface.
+    /// `dev`, otherwise the instance's interface; or the virtual MAC interface on it.
     pub interface: InterfaceId,
     /// `brd`: none, given, or `+` (all host bits one).
     pub broadcast: Option<IpAddr>,
@@ -90,6 +96,21 @@ pub struct VirtualAddress {
     pub scope: u8,
     /// In the advert; `false` for `virtual_ipaddress_excluded`.
     pub advertised: bool,
+}
+
+/// A macvlan interface for a virtual MAC address (RFC 9568 section 7.3). It is up while an instance that has addresses on it
+/// is master.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vmac {
+    /// Its own place in [`Setup::interfaces`].
+    pub interface: InterfaceId,
+    /// The interface that it stands on.
+    pub parent: InterfaceId,
+    pub mac: [u8; 6],
+    /// Link group; otherwise the parent's.
+    pub group: Option<u32>,
+    /// It will have IPv6 addresses.
+    pub ipv6: bool,
 }
 
 /// Commands run when the state changes.

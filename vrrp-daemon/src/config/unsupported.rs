@@ -47,7 +47,8 @@ foreign! {
             "addresses are announced on taking over, not again and again";
         "vrrp_garp_lower_prio_delay" | "vrrp_garp_lower_prio_repeat" Skipped
             "garp_master_delay and garp_master_repeat apply";
-        "vrrp_garp_extra_if" | "vrrp_vmac_garp_intvl" Skipped "there are no virtual MAC interfaces";
+        "vrrp_garp_extra_if" | "vrrp_vmac_garp_intvl" Skipped
+            "addresses are announced on taking over, not again and again";
         "vrrp_lower_prio_no_advert" | "vrrp_higher_prio_send_advert" Skipped "the election follows RFC 9568 alone";
         "vrrp_skip_check_adv_addr" Skipped "a different address list is counted, never refused";
         "vrrp_strict" Skipped "the rules that it turns on are not checked";
@@ -81,7 +82,6 @@ foreign! {
             | "vrrp_netlink_monitor_rcv_bufs_force" | "process_monitor_rcv_bufs" | "process_monitor_rcv_bufs_force"
             | "vrrp_rx_bufs_policy" | "vrrp_rx_bufs_multiplier" Skipped "buffers are sized by the daemon";
         "log_unknown_vrids" Skipped "adverts of unknown VRIDs are counted";
-        "vmac_prefix" | "vmac_addr_prefix" Skipped "there are no virtual MAC interfaces";
         "random_seed" | "disable_local_igmp" | "set_supplementary_groups" Skipped "there is nothing like it";
     }
 
@@ -90,8 +90,7 @@ foreign! {
         "unicast_peer" Refused "adverts would go to the multicast group";
         "unicast_ttl" | "check_unicast_src" | "unicast_fault_no_peer" | "old_unicast_checksum" Skipped
             "it concerns unicast peers alone";
-        "use_vmac" | "use_vmac_addr" | "vmac_xmit_base" | "use_ipvlan" Refused
-            "the addresses would answer with the interface's own MAC address";
+        "use_ipvlan" Refused "the addresses would be on the interface itself";
         "vrf" Refused "adverts would leave outside the VRF";
         "mcast_dst_ip" Refused "adverts would go to another multicast group";
         "preempt_delay" Refused "the address would be taken over without the delay";
@@ -101,11 +100,10 @@ foreign! {
         "virtual_routes" | "virtual_rules" Refused "routes or rules would be missing while it is master";
         "track_process" | "track_file" | "track_bfd" | "track_src_ip" Refused "a failure of it would not be noticed";
         "auth_hmac" Refused "adverts would leave without authentication";
-        "promote_secondaries" Skipped "addresses are put back when the kernel takes them away";
         "garp_master_refresh" | "garp_master_refresh_repeat" Skipped
             "addresses are announced on taking over, not again and again";
         "garp_lower_prio_delay" | "garp_lower_prio_repeat" Skipped "garp_master_delay and garp_master_repeat apply";
-        "garp_extra_if" | "vmac_garp_intvl" Skipped "there are no virtual MAC interfaces";
+        "garp_extra_if" | "vmac_garp_intvl" Skipped "addresses are announced on taking over, not again and again";
         "lower_prio_no_advert" | "higher_prio_send_advert" Skipped "the election follows RFC 9568 alone";
         "skip_check_adv_addr" Skipped "a different address list is counted, never refused";
         "strict_mode" Skipped "the rules that it turns on are not checked";

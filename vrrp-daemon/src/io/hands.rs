@@ -128,6 +128,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
             plan,
             source,
             destination: Destination::Group(link.index, vrrp_group(plan.family).ip(plan.family)),
+            source_mac: instance.source_mac,
             ttl: 255,
             addresses: &ports.advertised[id.index()],
             auth_pass: instance.auth_pass,
@@ -138,7 +139,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
     }
 
     fn send_adverts(&mut self, ports: &Ports) {
-        let (mut by_link, mut routed): (Vec<_>, [Vec<_>; 2]) = Default::default();
+        let (mut by_link, mut framed, mut routed): (Vec<_>, Vec<_>, [Vec<_>; 2]) = Default::default();
         for id in &self.due {
             let index = || {
                 let interface = self.setup.plan.instances[id.index()].interface;
@@ -146,6 +147,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
             };
             match self.adverts[id.index()].packets() {
                 Packets::ToGroup(packet, to) => by_link.push((&packet[..], *to)),
+                Packets::Framed(frame, by) => framed.push((&frame[..], *by)),
                 Packets::ToPeers(packets) => {
                     for (packet, peer) in packets {
                         routed[usize::from(peer.is_ipv6())].push((&packet[..], host(*peer, index())));
@@ -153,7 +155,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
                 }
             }
         }
-        let mut refused = vec![send_many(&self.packets, &by_link)];
+        let mut refused = vec![send_many(&self.packets, &by_link), send_many(&self.frames, &framed)];
         for (socket, packets) in self.routed.iter().zip(&routed) {
             refused.extend(socket.as_ref().map(|socket| send_many(socket, packets)));
         }

@@ -23,6 +23,7 @@ pub mod run;
 pub mod rx;
 pub mod socket;
 pub mod status;
+pub mod sysctl;
 pub mod tx;
 pub mod utc;
 pub mod xdp;

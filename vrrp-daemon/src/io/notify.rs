@@ -172,8 +172,10 @@ mod tests {
         let instance = Instance {
             name: "VI_1".into(),
             addresses: Vec::new(),
+            source_mac: None,
             source: None,
             auth_pass: None,
+            promote_secondaries: false,
             checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
             notify,
         };

@@ -163,7 +163,8 @@ impl Ports {
 
     /// Takes in what an interface is now; appends what the engine must know, sources before the interface itself.
     pub fn link_is(&mut self, id: InterfaceId, link: Option<Link>, inputs: &mut Vec<Input>) {
-        self.changes = self.changes.wrapping_add(1);
+        let is_used = !self.ports[id.index()].instances.is_empty();
+        self.changes = self.changes.wrapping_add(u32::from(is_used));
         let before = std::mem::replace(&mut self.ports[id.index()].link, link);
         let (old, new) = (before.map(|link| link.index), link.map(|link| link.index));
         if old != new {
@@ -173,7 +174,7 @@ impl Ports {
                 self.open(id, index);
             }
         }
-        if let Some(link) = link {
+        if let Some(link) = link.filter(|_| is_used) {
             self.set_device(id, &link);
         }
         for instance in self.ports[id.index()].instances.clone() {
@@ -186,7 +187,9 @@ impl Ports {
             inputs.push(Input::Source { id: instance, address: source });
         }
         self.set_rules(id);
-        self.stands_on(id, before.and_then(|link| link.lower), link.and_then(|link| link.lower));
+        if is_used {
+            self.stands_on(id, before.and_then(|link| link.lower), link.and_then(|link| link.lower));
+        }
         inputs.push(Input::Interface { id, up: link.is_some_and(|link| link.up) });
     }
 

@@ -13,7 +13,7 @@ use vrrp_common::wire::ip4::ipv4_header;
 use vrrp_common::wire::ip6::ipv6_header;
 use vrrp_common::{Address, Claim, IfIndex};
 
-use super::socket::{LinkAddress, neighbour};
+use super::socket::{LinkAddress, device, neighbour};
 use crate::engine::plan::InstancePlan;
 
 /// The advert of one instance.
@@ -31,6 +31,8 @@ pub type Packet = Box<[u8]>;
 #[derive(Clone, Debug)]
 pub enum Packets {
     ToGroup(Packet, LinkAddress),
+    /// The same with the link's header in front, for another source than the link's own address.
+    Framed(Packet, LinkAddress),
     ToPeers(Box<[(Packet, IpAddr)]>),
 }
 
@@ -48,6 +50,8 @@ pub struct Parts<'a> {
     pub plan: &'a InstancePlan,
     pub source: IpAddr,
     pub destination: Destination<'a>,
+    /// The virtual MAC address, if it is sent from that.
+    pub source_mac: Option<[u8; 6]>,
     /// TTL or hop limit.
     pub ttl: u8,
     /// The octets of the advertised addresses.
@@ -75,8 +79,14 @@ impl Advert {
                     IpAddr::V4(_) => ETHERTYPE_IPV4,
                     IpAddr::V6(_) => ETHERTYPE_IPV6,
                 };
-                let to = neighbour(index, ethertype, multicast_mac(group.into(), parts.plan.family));
-                Packets::ToGroup(packet(claim, group, parts), to)
+                let (packet, mac) = (packet(claim, group, parts), multicast_mac(group.into(), parts.plan.family));
+                match parts.source_mac {
+                    None => Packets::ToGroup(packet, neighbour(index, ethertype, mac)),
+                    Some(own) => {
+                        let frame = [&mac[..], &own, &ethertype.to_be_bytes(), &packet].concat();
+                        Packets::Framed(frame.into(), device(index))
+                    }
+                }
             }
             Destination::Peers(peers) => {
                 Packets::ToPeers(peers.iter().map(|&peer| (packet(claim, peer, parts), peer)).collect())
@@ -96,7 +106,7 @@ impl Advert {
 
 /// The packet to one destination; none between two families, which no configuration that was resolved asks for.
 fn packet(claim: Claim, destination: IpAddr, parts: &Parts) -> Packet {
-    let Parts { plan, source, destination: _, ttl, addresses, auth_pass, checksum_form } = *parts;
+    let Parts { plan, source, destination: _, source_mac: _, ttl, addresses, auth_pass, checksum_form } = *parts;
     let outgoing = Outgoing {
         version: plan.version,
         family: plan.family,

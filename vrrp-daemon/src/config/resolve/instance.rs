@@ -48,6 +48,9 @@ impl Resolver<'_> {
             authentication,
             virtual_ipaddress,
             virtual_ipaddress_excluded,
+            use_vmac,
+            use_vmac_addr,
+            vmac_xmit_base,
             preempt,
             mcast_src_ip,
             unicast_src_ip,
@@ -55,6 +58,7 @@ impl Resolver<'_> {
             garp_master_repeat,
             down_timer_adverts,
             v3_checksum_as_v2,
+            promote_secondaries,
             dont_track_primary,
             track_script,
             track_interface,
@@ -93,8 +97,9 @@ impl Resolver<'_> {
             .map(|version| version.value)
             .or(default_version)
             .map_or(Version::V2, |version| Version::new(version.get() as u8).unwrap_or(Version::V2));
-        let addresses =
-            self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, (&name, at), interface, version)?;
+        let home = self.home(&name, interface, Family::V4, vrid?, use_vmac, use_vmac_addr)?;
+        let source_mac = home.source_mac(vmac_xmit_base, self.found);
+        let addresses = self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, &home, at, version)?;
         let (wanted, priority) = self.start(state, priority.map(|priority| priority.value.get()), &name, at);
         let advert_int = self.advert_int(advert_int, version, &name);
         let auth_pass = self.auth_pass(authentication, version, &name).ok();
@@ -123,7 +128,7 @@ impl Resolver<'_> {
         let plan = InstancePlan {
             interface,
             family: Family::V4,
-            vrid: vrid?,
+            vrid: home.vrid,
             version,
             priority,
             wanted,
@@ -137,8 +142,10 @@ impl Resolver<'_> {
         let router = setup::Instance {
             name,
             addresses: addresses.list,
+            source_mac,
             source: mcast_src_ip.or(unicast_src_ip).map(|source| IpAddr::V4(source.value)),
             auth_pass: auth_pass?,
+            promote_secondaries: promote_secondaries.0.is_some(),
             checksum_form,
             notify,
         };
@@ -300,6 +307,8 @@ impl Resolver<'_> {
         }
         for used in interfaces.items {
             let id = self.interface(&used.value.name, used.at);
+            // A virtual MAC interface has the link state of the one below, and is down in backups.
+            let id = self.below(id);
             if id == own {
                 let message = format!("({name}) its own interface `{}` is tracked anyway", used.value.name);
                 self.found.warning(Class::Duplicate, used.at, message).done("the line is skipped");

@@ -5,6 +5,7 @@ mod address;
 mod command;
 mod instance;
 mod tracker;
+mod vmac;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -42,6 +43,8 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
         tracker_names: BTreeMap::new(),
         names: BTreeSet::new(),
         routers: BTreeMap::new(),
+        vmacs: BTreeMap::new(),
+        parents: BTreeMap::new(),
         warned_of_security: false,
     };
     resolver.trackers(trackers);
@@ -50,6 +53,7 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
         resolver.instance(instance, &groups, refused);
     }
     resolver.unused_trackers();
+    resolver.unused_vmacs();
     resolver.setup.plan.interfaces = resolver.setup.interfaces.len() as u32;
     resolver.setup
 }
@@ -67,6 +71,10 @@ struct Resolver<'a> {
     names: BTreeSet<String>,
     /// Who has an interface and VRID so far.
     routers: BTreeMap<(InterfaceId, u8), String>,
+    /// Who has a virtual MAC address on an interface so far, and the interface made for it.
+    vmacs: BTreeMap<(InterfaceId, [u8; 6]), (String, InterfaceId)>,
+    /// Of interfaces so made: what they stand on.
+    parents: BTreeMap<InterfaceId, InterfaceId>,
     warned_of_security: bool,
 }
 
@@ -79,6 +87,8 @@ struct Defaults {
     down_timer_adverts: Option<At<Whole<1, 100>>>,
     v3_checksum_as_v2: Switch,
     interface: Option<InterfaceName>,
+    vmac_prefix: Option<String>,
+    vmac_addr_prefix: Option<String>,
     script_user: Option<UserName>,
     script_security: bool,
 }
@@ -99,6 +109,8 @@ fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) 
         no_swap,
         default_interface,
         dynamic_interfaces,
+        vmac_prefix,
+        vmac_addr_prefix,
         xdp_mode,
         xdp_unknown_vrid,
         xdp_deliver,
@@ -135,6 +147,8 @@ fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) 
         down_timer_adverts,
         v3_checksum_as_v2,
         interface: default_interface.0,
+        vmac_prefix: vmac_prefix.0.map(|prefix| prefix.0),
+        vmac_addr_prefix: vmac_addr_prefix.0.map(|prefix| prefix.0),
         script_user: script_user.0,
         script_security: enable_script_security.is_on(),
     };
@@ -187,9 +201,17 @@ impl Resolver<'_> {
             diagnostic.done("the daemon does not start without it");
             diagnostic.hint("`dynamic_interfaces` in global_defs says that interfaces may come later");
         }
+        self.enter(name.to_owned())
+    }
+
+    /// The id of an interface of this name, whether it exists or not.
+    fn enter(&mut self, name: String) -> InterfaceId {
+        if let Some(&id) = self.interfaces.get(&name) {
+            return id;
+        }
         let id = InterfaceId(self.setup.interfaces.len() as u32);
-        self.setup.interfaces.push(name.to_owned());
-        self.interfaces.insert(name.to_owned(), id);
+        self.setup.interfaces.push(name.clone());
+        self.interfaces.insert(name, id);
         id
     }
 

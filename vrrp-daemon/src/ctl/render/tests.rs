@@ -18,7 +18,11 @@ fn instance(name: &str, state: StateName, why: Cause) -> Instance {
         since: "2026-02-03T04:05:06.789Z".into(),
         seconds: 7380,
         why,
-        addresses: vec![Address { address: "192.0.2.1/24".into(), held: state == StateName::Master }],
+        addresses: vec![Address {
+            address: "192.0.2.1/24".into(),
+            interface: "eth0".into(),
+            held: state == StateName::Master,
+        }],
         stats: Stats::default(),
         drops: Drops::new(),
     }
@@ -60,7 +64,12 @@ fn sample() -> Status {
         xdp_off_why: Some("its XDP slot is taken by program 7 (lb)".into()),
         ..interface("eth1")
     };
-    Status { daemon, interfaces: vec![interface("eth0"), down], instances: vec![master, backup, fault] }
+    Status {
+        daemon,
+        interfaces: vec![interface("eth0"), down],
+        instances: vec![master, backup, fault],
+        conflicts: vec!["eth0 answers ARP for virtual addresses with its own MAC address (arp_ignore 0)".into()],
+    }
 }
 
 #[test]
@@ -79,6 +88,7 @@ VI_3      FAULT   2 h 3 min  100             unknown                   eth1 vrid
 Attention
   eth1 is down
   eth1 has no XDP program: its XDP slot is taken by program 7 (lb)
+  eth0 answers ARP for virtual addresses with its own MAC address (arp_ignore 0)
 
 FRAMES  COUNT  WERE     BECAUSE       WHICH MEANS
 VI_1    12     refused  ttl_not_255   TTL or hop limit is not 255, so the sender is not on this link (RFC 9568 section 5.1.1.3).
@@ -92,8 +102,9 @@ fn one_instance_is_shown_in_detail() {
     let mut sample = sample();
     sample.instances.truncate(1);
     sample.interfaces.truncate(1);
+    sample.conflicts.clear();
     let instance = &mut sample.instances[0];
-    instance.addresses.push(Address { address: "192.0.2.9/24".into(), held: false });
+    instance.addresses.push(Address { address: "192.0.2.9/24".into(), interface: "vrrp.51".into(), held: false });
     instance.stats = Stats { advert_sent: 7380, become_master: 1, ..Stats::default() };
     sample.daemon.log_lines_lost = 4;
     let expected = "\
@@ -114,7 +125,7 @@ VI_1
   protocol   VRRPv3 over IPv4, vrid 51
   interface  eth0, index 2, up, XDP native
   addresses  192.0.2.1/24, held
-             192.0.2.9/24, not held
+             192.0.2.9/24 on vrrp.51, not held
   counters   advert_sent 7380, become_master 1
 ";
     assert_eq!(status(&sample, false, Paint::when(false)), expected);

@@ -38,8 +38,10 @@ fn setup(script: Command, notify: Notify) -> Setup {
     setup.instances.push(Instance {
         name: "VI_1".into(),
         addresses: Vec::new(),
+        source_mac: None,
         source: None,
         auth_pass: None,
+        promote_secondaries: false,
         checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
         notify,
     });

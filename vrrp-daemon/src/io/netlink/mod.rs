@@ -6,6 +6,9 @@ pub mod addresses;
 mod holdings;
 mod jobs;
 pub mod links;
+mod macvlan;
+pub mod requests;
+pub mod vmac;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -23,15 +26,19 @@ use tokio::sync::mpsc;
 use vrrp_common::IfIndex;
 
 use super::guard::Guard;
+use super::guard::trace::Trace;
 use super::privilege::Urgency;
 use super::run::EndsDaemon;
+use super::sysctl::{Change, Needs};
 use crate::config::setup::{Setup, VirtualAddress};
 use crate::engine::Tenure;
 use crate::engine::plan::{InstanceId, InterfaceId};
-use addresses::{Place, Requests};
+use addresses::Place;
 use holdings::{Holder, Holdings};
 use jobs::Job;
 use links::{Link, Links};
+use requests::Requests;
+use vmac::Vmacs;
 
 /// Commands taken together.
 const COMMANDS: usize = 256;
@@ -137,6 +144,8 @@ struct Network<F> {
     wishes: Vec<Option<Tenure>>,
     /// What we set, so that we remove only what is ours.
     holdings: Holdings,
+    vmacs: Vmacs,
+    needs: Needs,
     /// To read everything anew when events were lost.
     handle: Handle,
 }
@@ -156,13 +165,27 @@ impl<F: AsyncFn(Report)> Network<F> {
         tokio::spawn(connection);
         let holdings = Holdings::new(&setup);
         let wishes = vec![None; setup.instances.len()];
-        let links = Links::new(virtuals(&setup));
+        let links = Links::new(virtuals(&setup), own(&setup));
+        let (vmacs, needs) = (Vmacs::new(&setup), Needs::new(&setup));
         let (shown, by_index) = Default::default();
         let ids = (0..).map(InterfaceId);
         let by_name = setup.interfaces.iter().cloned().zip(ids).collect();
         let requests = Requests::open().context("cannot open a netlink socket")?;
-        let mut network =
-            Self { requests, links, guard, reports, shown, by_name, by_index, wishes, holdings, handle, setup };
+        let mut network = Self {
+            requests,
+            links,
+            guard,
+            reports,
+            shown,
+            by_name,
+            by_index,
+            wishes,
+            holdings,
+            vmacs,
+            needs,
+            handle,
+            setup,
+        };
         network.read_all().await?;
         network.shown = network.setup.interfaces.iter().map(|name| network.links.link(name)).collect();
         let found = network.shown.iter().zip((0..).map(InterfaceId));
@@ -171,13 +194,18 @@ impl<F: AsyncFn(Report)> Network<F> {
     }
 
     async fn read_all(&mut self) -> anyhow::Result<()> {
-        let mut links = self.handle.link().get().execute();
-        while let Some(message) = links.try_next().await.context("cannot list the interfaces")? {
-            self.links.link_is(&message);
-        }
+        self.read_links().await?;
         let mut addresses = self.handle.address().get().execute();
         while let Some(message) = addresses.try_next().await.context("cannot list the addresses")? {
             self.links.address_is(&message);
+        }
+        Ok(())
+    }
+
+    async fn read_links(&mut self) -> anyhow::Result<()> {
+        let mut links = self.handle.link().get().execute();
+        while let Some(message) = links.try_next().await.context("cannot list the interfaces")? {
+            self.links.link_is(&message);
         }
         Ok(())
     }
@@ -186,6 +214,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         let mut commands = Vec::new();
         loop {
             tokio::select! {
+                biased;
                 received = inbox.recv_many(&mut commands, COMMANDS) => match received {
                     0 => return,
                     _ => self.obey(commands.drain(..)).await,
@@ -194,6 +223,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                     Some(event) => self.event(event).await,
                     None => return tracing::error!("the kernel's word of interfaces and addresses broke off"),
                 },
+                () = std::future::ready(()), if self.vmacs.has_idle() => self.lower_idle(),
             }
         }
     }
@@ -203,11 +233,16 @@ impl<F: AsyncFn(Report)> Network<F> {
         let mut jobs = Vec::new();
         for command in commands {
             match command {
-                Command::Tidy => self.find_leftovers(&mut jobs),
+                Command::Tidy => {
+                    self.prepare();
+                    self.make_vmacs(0..self.setup.vmacs.len()).await;
+                    self.find_leftovers(&mut jobs);
+                }
                 Command::Keep { program_link } => self.guard.keeps(program_link),
                 Command::LetGo { program_link } => self.guard.lets_go(program_link),
                 Command::Install { id, tenure } => {
                     self.wishes[id.index()] = Some(tenure);
+                    jobs.extend(self.vmacs.used_by(&self.setup, id).into_iter().map(|place| Job::Raise { place }));
                     let numbers = 0..self.setup.instances[id.index()].addresses.len();
                     jobs.extend(numbers.map(|number| Job::Set { id, number, tenure }));
                     jobs.push(Job::Settle { id });
@@ -218,6 +253,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                     let ours = numbers.filter(|&number| self.holdings.index((id, number)).is_some());
                     jobs.extend(ours.map(|number| Job::Clear { id, number }));
                     jobs.push(Job::Settle { id });
+                    self.vmacs.release(self.vmacs.used_by(&self.setup, id));
                 }
             }
         }
@@ -233,11 +269,41 @@ impl<F: AsyncFn(Report)> Network<F> {
             }
             for (number, virtual_address) in instance.addresses.iter().enumerate() {
                 let VirtualAddress { address, prefix, interface, .. } = *virtual_address;
-                let Some(link) = self.links.link(&self.setup.interfaces[interface.index()]) else { continue };
-                let mut there = self.links.addresses(link.index).iter();
-                if there.any(|held| (held.address, held.prefix) == (address, prefix)) {
-                    jobs.push(Job::Tidy { id: InstanceId(id as u32), number, index: link.index });
+                // On the interface below a virtual MAC interface: by one that was configured without.
+                let below = self.vmacs.of(interface).map(|place| self.setup.vmacs[place].parent);
+                for interface in [Some(interface), below].into_iter().flatten() {
+                    let Some(link) = self.links.link(&self.setup.interfaces[interface.index()]) else { continue };
+                    let mut there = self.links.addresses(link.index).iter();
+                    if there.any(|held| (held.address, held.prefix) == (address, prefix)) {
+                        jobs.push(Job::Tidy { id: InstanceId(id as u32), number, index: link.index });
+                    }
                 }
+            }
+        }
+    }
+
+    /// Settings of the host that the configuration needs.
+    fn prepare(&mut self) {
+        self.change(self.needs.of_all());
+        for id in (0..self.setup.interfaces.len() as u32).map(InterfaceId) {
+            if let Some(link) = self.links.link(&self.setup.interfaces[id.index()]) {
+                self.change(self.needs.of(id, link.index));
+            }
+        }
+    }
+
+    /// The guard puts them back.
+    fn change(&mut self, changes: std::io::Result<Vec<Change>>) {
+        let changes = changes.unwrap_or_else(|error| {
+            tracing::error!("cannot read the settings of the network: {error}");
+            Vec::new()
+        });
+        for change in changes {
+            self.guard.leaves(&Trace::Setting(change.clone()));
+            self.guard.flush();
+            match change.make() {
+                Ok(()) => tracing::info!("set {change}, until the daemon ends"),
+                Err(error) => tracing::error!("cannot set {change}: {error}"),
             }
         }
     }
@@ -288,7 +354,7 @@ impl<F: AsyncFn(Report)> Network<F> {
     /// Events were lost, more than the socket could hold: what is so now is read anew.
     async fn start_over(&mut self) {
         tracing::warn!("too many changes of interfaces and addresses at once; reading all of them again");
-        let before = std::mem::replace(&mut self.links, Links::new(virtuals(&self.setup)));
+        let before = std::mem::replace(&mut self.links, Links::new(virtuals(&self.setup), own(&self.setup)));
         if let Err(error) = self.read_all().await {
             tracing::error!("{error:#}");
             self.links = before;
@@ -340,16 +406,22 @@ impl<F: AsyncFn(Report)> Network<F> {
             self.by_index.insert(link.index, id);
         }
         (self.reports)(Report::Link { id, link }).await;
-        if let Some(link) = link
-            && before.is_none_or(|before| before.index != link.index)
-        {
-            self.furnish(id, link.index).await;
+        match link {
+            Some(link) if before.is_none_or(|before| before.index != link.index) => {
+                self.change(self.needs.of(id, link.index));
+                self.make_vmacs(self.vmacs.on(&self.setup, id)).await;
+                self.furnish(id, link.index).await;
+            }
+            Some(link) => self.keep_up(id, link).await,
+            None => self.make_again(id).await,
         }
     }
 
     /// An interface came while masters wish for addresses on it, or came again without them.
     async fn furnish(&mut self, interface: InterfaceId, index: IfIndex) {
         let mut jobs = Vec::new();
+        let vmac = self.vmacs.of(interface).filter(|&place| self.is_wished(place));
+        jobs.extend(vmac.map(|place| Job::Raise { place }));
         for ((&wish, instance), id) in self.wishes.iter().zip(&self.setup.instances).zip((0..).map(InstanceId)) {
             let Some(tenure) = wish else { continue };
             for (number, _) in instance.addresses.iter().enumerate().filter(|(_, a)| a.interface == interface) {
@@ -363,6 +435,11 @@ impl<F: AsyncFn(Report)> Network<F> {
         }
         self.work_all(&jobs).await;
     }
+}
+
+/// The names of the interfaces that the daemon makes.
+fn own(setup: &Setup) -> BTreeSet<String> {
+    setup.vmacs.iter().map(|vmac| setup.interfaces[vmac.interface.index()].clone()).collect()
 }
 
 /// Addresses that are never a source.
