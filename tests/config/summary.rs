@@ -42,6 +42,9 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         if let Some(own) = router.source_mac {
             writeln!(out, "  source {}", mac(own))?;
         }
+        if !router.accept {
+            writeln!(out, "  accepts no packets to its addresses")?;
+        }
         if router.promote_secondaries {
             writeln!(out, "  promotes secondary addresses")?;
         }

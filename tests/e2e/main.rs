@@ -2,6 +2,7 @@
 //!
 //! Every test has a laboratory of its own. Times are asserted as order and as generous bounds: machines stall.
 
+mod accept;
 mod bad_input;
 mod failover;
 mod forged;

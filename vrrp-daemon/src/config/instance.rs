@@ -42,6 +42,8 @@ block! {
         "vmac_xmit_base" => vmac_xmit_base: Mark;
         /// Take over from a master of lower priority, or wait until it is gone.
         "preempt" | "nopreempt" => preempt: Preempt;
+        /// Take packets to the virtual addresses, or drop them unless it owns the addresses.
+        "accept" | "no_accept" => accept: Accept;
         /// Source address of adverts.
         "mcast_src_ip" => mcast_src_ip: Option<At<Ipv4Addr>>;
         /// The same, as keepalived reads it when there are no unicast peers.
@@ -115,6 +117,17 @@ impl Field for Preempt {
     fn take(&mut self, entry: &Entry, found: &mut Diagnostics) {
         entry.no_block(found);
         self.0 = Some(At { value: entry.keyword().text == "preempt", at: entry.span() });
+    }
+}
+
+/// `accept` or `no_accept`, the last one counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Accept(pub Option<bool>);
+
+impl Field for Accept {
+    fn take(&mut self, entry: &Entry, found: &mut Diagnostics) {
+        entry.no_block(found);
+        self.0 = Some(entry.keyword().text == "accept");
     }
 }
 

@@ -35,7 +35,25 @@ pub struct Daemon {
     pub no_swap: bool,
     /// `dynamic_interfaces`: an interface that does not exist may come later.
     pub dynamic_interfaces: bool,
+    pub firewall: Firewall,
     pub xdp: Xdp,
+}
+
+/// The table of nftables that `no_accept` needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Firewall {
+    /// `nftables`.
+    pub table: String,
+    /// `nftables_priority` of its chains.
+    pub priority: i32,
+    /// `nftables_counters`.
+    pub counters: bool,
+}
+
+impl Default for Firewall {
+    fn default() -> Self {
+        Self { table: "keepalived".into(), priority: -1, counters: false }
+    }
 }
 
 /// Our own keywords `xdp_mode`, `xdp_unknown_vrid` and `xdp_deliver`.
@@ -73,6 +91,8 @@ pub struct Instance {
     pub source: Option<IpAddr>,
     /// v2 `auth_pass`, cut to eight octets and padded with zeros.
     pub auth_pass: Option<[u8; 8]>,
+    /// Packets to its addresses are for this host, though it does not own them; `false` for `no_accept`.
+    pub accept: bool,
     /// When an address is removed, others of its subnet on the interface stay.
     pub promote_secondaries: bool,
     /// How v3 adverts over IPv4 are summed; keepalived's default is the pseudo header.

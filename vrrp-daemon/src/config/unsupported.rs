@@ -54,8 +54,8 @@ foreign! {
         "vrrp_strict" Skipped "the rules that it turns on are not checked";
         "vrrp_check_unicast_src" Skipped "it concerns unicast peers alone";
         "vrrp_owner_ignore_adverts" Skipped "an owner hears adverts as RFC 9568 says";
-        "vrrp_iptables" | "vrrp_ipsets" | "nftables" | "nftables_priority" | "nftables_counters" | "nftables_ifindex"
-            Skipped "no packet filter is set up";
+        "vrrp_iptables" | "vrrp_ipsets" Skipped "no_accept is done by nftables";
+        "nftables_ifindex" Skipped "link-local addresses are told apart by the names of their interfaces";
         "nftables_ipvs" | "nftables_ipvs_priority" | "nftables_ipvs_start_fwmark" | "lvs_sync_daemon" | "lvs_flush"
             | "lvs_flush_on_stop" | "lvs_flush_onstop" | "lvs_timeouts" | "lvs_netlink_cmd_rcv_bufs"
             | "lvs_netlink_cmd_rcv_bufs_force" | "lvs_netlink_monitor_rcv_bufs" | "lvs_netlink_monitor_rcv_bufs_force"
@@ -94,8 +94,6 @@ foreign! {
         "vrf" Refused "adverts would leave outside the VRF";
         "mcast_dst_ip" Refused "adverts would go to another multicast group";
         "preempt_delay" Refused "the address would be taken over without the delay";
-        "no_accept" Refused "packets to the virtual address would be accepted";
-        "accept" Skipped "packets to the virtual address are always accepted";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
         "virtual_routes" | "virtual_rules" Refused "routes or rules would be missing while it is master";
         "track_process" | "track_file" | "track_bfd" | "track_src_ip" Refused "a failure of it would not be noticed";

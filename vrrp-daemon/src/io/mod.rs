@@ -8,6 +8,7 @@ pub mod driver;
 pub mod errands;
 pub mod files;
 pub mod filter;
+pub mod firewall;
 pub mod guard;
 pub mod hands;
 pub mod judge;

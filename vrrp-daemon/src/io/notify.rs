@@ -175,6 +175,7 @@ mod tests {
             source_mac: None,
             source: None,
             auth_pass: None,
+            accept: true,
             promote_secondaries: false,
             checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
             notify,

@@ -17,6 +17,7 @@ use super::control::Socket;
 use super::driver::{self, Driver, Message};
 use super::errands::{self, Errands};
 use super::files;
+use super::firewall;
 use super::guard::Guard;
 use super::hands::Hands;
 use super::log::{self, Loss};
@@ -103,6 +104,7 @@ pub fn run(mut setup: Setup, places: &Places) -> Result<(), Failure> {
     let (network, links) = netlink::start(Arc::clone(&setup), Guard::start()?, urgency, report)?;
     check_interfaces(&setup, &links)?;
     check_vmacs(&setup, &links)?;
+    firewall::check(&setup).map_err(|error| Failure::Configuration(format!("{error:#}")))?;
 
     network.commands.try_send(Command::Tidy)?;
     let errands = start_errands(&setup, places, socket, &inbox)?;

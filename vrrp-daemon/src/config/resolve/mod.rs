@@ -14,7 +14,7 @@ use super::global::{GlobalDefs, XdpDeliver, XdpMode, XdpUnknownVrid};
 use super::host::Host;
 use super::instance::{Instance, SyncGroup};
 use super::root::Config;
-use super::setup::{self, Daemon, Setup, Xdp};
+use super::setup::{self, Daemon, Firewall, Setup, Xdp};
 use crate::engine::plan::InterfaceId;
 use crate::syntax::command::UserName;
 use crate::syntax::diagnostic::{Class, Diagnostics};
@@ -109,6 +109,9 @@ fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) 
         no_swap,
         default_interface,
         dynamic_interfaces,
+        nftables,
+        nftables_priority,
+        nftables_counters,
         vmac_prefix,
         vmac_addr_prefix,
         xdp_mode,
@@ -132,11 +135,18 @@ fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) 
         pass_unknown: xdp_unknown_vrid == Some(XdpUnknownVrid::Pass),
         observe: xdp_deliver == Some(XdpDeliver::Observe),
     };
+    let default = Firewall::default();
+    let firewall = Firewall {
+        table: nftables.0.unwrap_or(default.table),
+        priority: nftables_priority.0.map_or(default.priority, |priority| priority.get() as i32),
+        counters: nftables_counters.is_on(),
+    };
     let daemon = Daemon {
         router_id: router_id.0,
         rt_priority: rt_priority.0.map(|priority| priority.get() as u8),
         no_swap: no_swap.0.is_some(),
         dynamic_interfaces: dynamic_interfaces.0.is_some(),
+        firewall,
         xdp,
     };
     let defaults = Defaults {

@@ -41,6 +41,7 @@ fn setup(script: Command, notify: Notify) -> Setup {
         source_mac: None,
         source: None,
         auth_pass: None,
+        accept: true,
         promote_secondaries: false,
         checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
         notify,

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use anyhow::Context;
 use vrrp_common::IfIndex;
 
+use crate::io::firewall;
 use crate::io::netlink::requests::{BATCH, Outcome, Request, Requests};
 use crate::io::sysctl::{Change, Scope};
 
@@ -18,6 +19,8 @@ pub enum Trace {
     /// A virtual MAC interface, by its name: it is told of before it has an index.
     Link(String),
     Setting(Change),
+    /// A table of nftables: family and name.
+    Table(String, String),
 }
 
 impl fmt::Display for Trace {
@@ -26,6 +29,7 @@ impl fmt::Display for Trace {
             Self::Address(index, address, prefix) => write!(f, "address {} {address} {prefix}", index.0),
             Self::Link(name) => write!(f, "link {name}"),
             Self::Setting(Change { scope, key, before, value }) => write!(f, "setting {scope} {key} {before} {value}"),
+            Self::Table(family, name) => write!(f, "table {family} {name}"),
         }
     }
 }
@@ -39,6 +43,7 @@ impl Trace {
                 Some(Self::Address(IfIndex(index.parse().ok()?), address.parse().ok()?, prefix.parse().ok()?))
             }
             ["link", name] => Some(Self::Link(name.to_owned())),
+            ["table", family, name] => Some(Self::Table(family.to_owned(), name.to_owned())),
             ["setting", scope, key, before, value] => Some(Self::Setting(Change {
                 scope: Scope::parse(scope)?,
                 key: key.to_owned(),
@@ -59,7 +64,7 @@ pub fn remove(traces: &BTreeSet<Trace>) -> anyhow::Result<()> {
         match trace {
             Trace::Address(index, address, prefix) => addresses.push(Request::Remove((*index, *address, *prefix))),
             Trace::Link(name) => links.push(Request::Condemn(name)),
-            Trace::Setting(_) => {}
+            Trace::Setting(_) | Trace::Table(..) => {}
         }
     }
     links.extend((!links.is_empty()).then_some(Request::RemoveCondemned));
@@ -71,10 +76,18 @@ pub fn remove(traces: &BTreeSet<Trace>) -> anyhow::Result<()> {
         }
     }
     for trace in traces {
-        if let Trace::Setting(change) = trace
-            && let Err(error) = change.undo()
-        {
-            eprintln!("vrrpd: after the daemon's death: cannot put back {change}: {error}");
+        match trace {
+            Trace::Setting(change) => {
+                if let Err(error) = change.undo() {
+                    eprintln!("vrrpd: after the daemon's death: cannot put back {change}: {error}");
+                }
+            }
+            Trace::Table(family, name) => {
+                if let Err(error) = firewall::remove(family, name) {
+                    eprintln!("vrrpd: after the daemon's death: cannot remove table {family} {name}: {error:#}");
+                }
+            }
+            Trace::Address(..) | Trace::Link(_) => {}
         }
     }
     Ok(())
@@ -90,6 +103,7 @@ mod tests {
             Trace::Address(IfIndex(7), "2001:db8::1".parse().unwrap(), 64),
             Trace::Address(IfIndex(7), "192.0.2.1".parse().unwrap(), 32),
             Trace::Link("vrrp.51".into()),
+            Trace::Table("ip".into(), "keepalived".into()),
             Trace::Setting(Change { scope: Scope::All, key: "rp_filter".into(), before: 2, value: 0 }),
             Trace::Setting(Change {
                 scope: Scope::Interface(IfIndex(7)),

@@ -25,6 +25,7 @@ use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::mpsc;
 use vrrp_common::IfIndex;
 
+use super::firewall;
 use super::guard::Guard;
 use super::guard::trace::Trace;
 use super::privilege::Urgency;
@@ -284,6 +285,13 @@ impl<F: AsyncFn(Report)> Network<F> {
 
     /// Settings of the host that the configuration needs.
     fn prepare(&mut self) {
+        for family in firewall::families(&self.setup) {
+            self.guard.leaves(&Trace::Table(family.into(), self.setup.daemon.firewall.table.clone()));
+        }
+        self.guard.flush();
+        if let Err(error) = firewall::set_up(&self.setup) {
+            tracing::error!("packets to virtual addresses with no_accept are accepted: {error:#}");
+        }
         self.change(self.needs.of_all());
         for id in (0..self.setup.interfaces.len() as u32).map(InterfaceId) {
             if let Some(link) = self.links.link(&self.setup.interfaces[id.index()]) {
