@@ -91,8 +91,12 @@ const ARROWS: &[Arrow] = &[
 const ALLOWED: &[(&str, &str, &str)] = &[
     ("vrrp-daemon/src/engine/snapshot.rs", "Result<", "serde's signature"),
     ("vrrp-daemon/src/io/driver.rs", "Engine::new", "it holds the engine"),
-    ("vrrp-daemon/src/io/guard.rs", "unsafe {", "signal(2), before there are threads"),
-    ("vrrp-daemon/src/io/privilege.rs", "unsafe {", "sched_setscheduler(2) and mlockall(2) are not wrapped"),
+    ("vrrp-daemon/src/io/guard.rs", "unsafe {", "fork(2) and signal(2), before there are threads"),
+    (
+        "vrrp-daemon/src/io/privilege.rs",
+        "unsafe {",
+        "sched_setscheduler(2), setpriority(2), mlockall(2) and mallopt(3) are not wrapped",
+    ),
     ("vrrp-daemon/src/io/readiness.rs", "unsafe {", "AsyncFd's registration"),
     ("vrrp-daemon/src/io/socket.rs", "unsafe {", "sendmmsg(2) and socket addresses are not wrapped"),
     ("vrrp-daemon/src/io/xdp/link.rs", "unsafe {", "bpf(2) is not wrapped"),
@@ -281,7 +285,7 @@ fn nothing_is_left_undone_in_silence() {
 #[test]
 fn the_project_does_not_speak_of_where_it_was_made() {
     let mut findings = Vec::new();
-    for file in files(&[".rs", ".toml", ".md", ".lock", ".conf", ".service", "run"]) {
+    for file in files(&[".rs", ".toml", ".md", ".lock", ".conf", ".case", ".service", "run"]) {
         for (number, line) in file.lines() {
             let line = line.to_lowercase();
             for word in FOREIGN.iter().filter(|&&word| line.contains(word)) {

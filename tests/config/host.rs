@@ -3,7 +3,7 @@
 use vrrp_daemon::config::host::{Host, Program};
 use vrrp_daemon::config::setup::RunAs;
 
-/// root and nobody, eth0 to eth3, and a few programs.
+/// root and nobody, eth0 to eth3, two CPUs, and a few programs.
 pub struct Fixed;
 
 /// A directory that anybody can write to; the comparison with keepalived makes it.
@@ -28,6 +28,10 @@ impl Host for Fixed {
 
     fn has_interface(&self, name: &str) -> bool {
         matches!(name, "lo" | "eth0" | "eth1" | "eth2" | "eth3")
+    }
+
+    fn has_cpu(&self, number: u16) -> bool {
+        number < 2
     }
 
     fn program(&self, program: &str, _run_as: RunAs) -> Program {

@@ -7,6 +7,7 @@ mod host;
 mod oracle;
 mod summary;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -102,16 +103,54 @@ vrrp_instance many {
     virtual_ipaddress { 10.0.0.1
     }
     virtual_ipaddress_excluded {
-~SEQ(A,100) ~SEQ(B,200) 10.99.${A}.${B}
+~SEQ(A,9) ~SEQ(B,111) 10.99.${A}.${B}
     }
 }
 ";
     let began = std::time::Instant::now();
     let checked = read(&Memory::of("k.conf", text), "k.conf");
     assert_eq!(checked.setup.instances.len(), 4001, "{}", checked.report());
-    assert_eq!(checked.setup.instances[4000].addresses.len(), 20_001);
+    assert_eq!(checked.setup.instances[4000].addresses.len(), 1000);
     assert_eq!(checked.setup.plan.trackers.len(), 1);
+    let phases: BTreeSet<_> = checked.setup.plan.instances.iter().map(|instance| instance.phase).collect();
+    assert_eq!(phases.len(), 63, "4001 adverts of one interval are 63 batches");
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+/// Every VRID on an interface, as many interfaces as may be: and then one more of each.
+#[test]
+fn limits_are_reached_and_not_passed() {
+    let vrids = "\
+$VI= \\
+vrrp_instance VI_${N} { \\
+    interface eth0 \\
+    virtual_router_id ${N} \\
+    virtual_ipaddress { 10.0.${N}.1 \\
+    } \\
+}
+~SEQ(N,256) $VI
+";
+    let checked = read(&Memory::of("k.conf", vrids), "k.conf");
+    assert_eq!(checked.setup.instances.len(), 255);
+    assert!(checked.report().contains("`virtual_router_id` is `256`; expected"), "{}", checked.report());
+
+    let interfaces = "\
+global_defs {
+    dynamic_interfaces
+}
+$VI= \\
+vrrp_instance VI_${N} { \\
+    interface eth${N} \\
+    virtual_router_id 1 \\
+    virtual_ipaddress { 10.0.0.1 \\
+    } \\
+}
+~SEQ(N,4097) $VI
+";
+    let checked = read(&Memory::of("k.conf", interfaces), "k.conf");
+    assert_eq!((checked.setup.interfaces.len(), checked.setup.instances.len()), (4096, 4096));
+    assert!(checked.report().contains("interface `eth4097` is one more than the 4096"), "{}", checked.report());
+    assert_eq!(checked.exit_code(), 5);
 }
 
 /// Whatever is refused is refused as a whole: the tables of a setup fit each other.

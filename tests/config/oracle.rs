@@ -13,6 +13,7 @@ const RELEASE: &str = "v2.2.7 ";
 /// Cases whose exit code is ours and not keepalived's: the case, keepalived's code (`None`: it never ends, or dies by
 /// a signal), and why.
 const DIFFERENCES: &[(&str, Option<i32>, &str)] = &[
+    ("addresses-too-many", Some(0), "it has no bound of its own"),
     ("addresses-twice", Some(0), "2.2.7 does not notice; later releases do"),
     ("auth-ah", Some(0), "not done here"),
     ("checksum", Some(5), "the keyword is newer than 2.2.7"),
@@ -22,19 +23,14 @@ const DIFFERENCES: &[(&str, Option<i32>, &str)] = &[
     ("include-missing", Some(6), "2.2.7 takes it for the whole configuration; here the rest is read"),
     ("interface-default", Some(5), "2.2.7 has lost default_interface by then"),
     ("interface-none", Some(5), "2.2.7 does not find its own default"),
-    ("ipv6", Some(0), "not done here yet"),
-    ("ipv6-excluded", Some(0), "not done here yet"),
     ("load-balancing", Some(5), "it checks what we skip"),
-    ("multicast-group", Some(0), "not done here"),
     ("preempt-delay", Some(0), "not done here yet"),
     ("quote-open", Some(5), "2.2.7 drops the command; here it is taken to end with the line, so scripts are run"),
     ("routes", Some(0), "not done here yet"),
     ("script-fraction", Some(5), "2.2.7 reads whole seconds; 2.3.2 and we read fractions"),
     ("static-address", Some(0), "not done here yet"),
-    ("sync-group", Some(0), "not done here yet"),
     ("track-file", Some(0), "not done here yet"),
     ("typical", None, "2.2.7 ends itself with SIGTERM when it checks a script of another user"),
-    ("unicast", Some(0), "not done here yet"),
     ("vmac-names", Some(5), "2.2.7 does not know `name`, `group` and `netlink_notify_msg`"),
 ];
 

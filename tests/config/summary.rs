@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use vrrp_common::wire::ip::vrrp_group;
 use vrrp_daemon::config::Checked;
-use vrrp_daemon::config::setup::{Command, Setup, TrackerKind};
-use vrrp_daemon::engine::plan::{Subject, Weight};
+use vrrp_daemon::config::setup::{Command, Destination, Notify, Peer, Setup, TrackerKind};
+use vrrp_daemon::engine::plan::{GroupId, Subject, Weight};
 
 /// Exit code, setup, findings.
 pub fn of(checked: &Checked) -> String {
@@ -15,7 +16,7 @@ pub fn of(checked: &Checked) -> String {
 }
 
 fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
-    let Setup { plan, daemon, interfaces, instances, trackers, vmacs } = setup;
+    let Setup { plan, daemon, interfaces, instances, groups, trackers, vmacs } = setup;
     if *daemon != Default::default() {
         writeln!(out, "{daemon:?}")?;
     }
@@ -42,14 +43,28 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         if let Some(own) = router.source_mac {
             writeln!(out, "  source {}", mac(own))?;
         }
-        if !router.accept {
+        if router.no_accept {
             writeln!(out, "  accepts no packets to its addresses")?;
         }
         if router.promote_secondaries {
             writeln!(out, "  promotes secondary addresses")?;
         }
+        if let Some(phase) = plan.phase {
+            writeln!(out, "  phase {phase:?}")?;
+        }
         if let Some(source) = router.source {
             writeln!(out, "  source {source}")?;
+        }
+        match &router.destination {
+            Destination::Group(group) if *group == vrrp_group(plan.family).ip(plan.family) => {}
+            Destination::Group(group) => writeln!(out, "  to {group}")?,
+            Destination::Peers(unicast) => {
+                let only = if unicast.peers_only { ", from peers only" } else { "" };
+                writeln!(out, "  unicast, ttl {}{only}", unicast.ttl)?;
+                for Peer { address, min_ttl, max_ttl } in &unicast.peers {
+                    writeln!(out, "  peer {address} ttl {min_ttl} to {max_ttl}")?;
+                }
+            }
         }
         if let Some(password) = router.auth_pass {
             writeln!(out, "  password \"{}\"", password.escape_ascii())?;
@@ -83,18 +98,31 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
             let Weight { value, reverse } = watch.weight;
             writeln!(out, "  watch {subject} weight {value}{}", if reverse { " reverse" } else { "" })?;
         }
-        let notify = &router.notify;
-        let hooks = [
-            ("master", &notify.master),
-            ("backup", &notify.backup),
-            ("fault", &notify.fault),
-            ("stop", &notify.stop),
-            ("any", &notify.any),
-        ];
-        for (name, hook) in hooks {
-            if let Some(hook) = hook {
-                writeln!(out, "  notify {name}: {}", command(hook))?;
-            }
+        if let Some(notify) = &router.notify {
+            hooks(notify, out)?;
+        }
+    }
+    for (group, plan) in groups.iter().zip(&plan.groups) {
+        let members: Vec<_> = plan.members.iter().map(|id| instances[id.index()].name.as_str()).collect();
+        writeln!(out, "group {}: {}", group.name, members.join(" "))?;
+        if let Some(notify) = &group.notify {
+            hooks(notify, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn hooks(notify: &Notify, out: &mut String) -> std::fmt::Result {
+    let hooks = [
+        ("master", &notify.master),
+        ("backup", &notify.backup),
+        ("fault", &notify.fault),
+        ("stop", &notify.stop),
+        ("any", &notify.any),
+    ];
+    for (name, hook) in hooks {
+        if let Some(hook) = hook {
+            writeln!(out, "  notify {name}: {}", command(hook))?;
         }
     }
     Ok(())
@@ -110,10 +138,17 @@ fn mac(octets: [u8; 6]) -> String {
 
 /// Every index points into its table, and what must be unique is.
 pub fn assert_consistent(setup: &Setup, case: &str) {
-    let Setup { plan, interfaces, instances, trackers, vmacs, daemon: _ } = setup;
+    let Setup { plan, interfaces, instances, groups, trackers, vmacs, daemon: _ } = setup;
     assert_eq!(plan.interfaces as usize, interfaces.len(), "{case}");
     assert_eq!(plan.trackers.len(), trackers.len(), "{case}");
     assert_eq!(plan.instances.len(), instances.len(), "{case}");
+    assert_eq!(plan.groups.len(), groups.len(), "{case}");
+    for (id, group) in (0..).map(GroupId).zip(&plan.groups) {
+        assert!(!group.members.is_empty(), "{case}");
+        assert!(group.members.iter().all(|member| plan.instances[member.index()].group == Some(id)), "{case}");
+    }
+    let members: usize = plan.groups.iter().map(|group| group.members.len()).sum();
+    assert_eq!(members, plan.instances.iter().filter(|instance| instance.group.is_some()).count(), "{case}");
     for vmac in vmacs {
         let mut users = instances.iter().flat_map(|router| &router.addresses);
         assert!(vmac.parent.index() < interfaces.len() && vmac.parent != vmac.interface, "{case}");
@@ -133,7 +168,11 @@ pub fn assert_consistent(setup: &Setup, case: &str) {
             }
             assert!(watch.weight.value.abs() <= 253, "{case}");
         }
-        let key = (plan.interface, plan.family, plan.vrid);
+        let heard_at = match router.destination {
+            Destination::Group(group) => Some(group),
+            Destination::Peers(_) => router.source,
+        };
+        let key = (plan.interface, plan.family, plan.vrid, heard_at);
         assert!(!routers.contains(&key), "{case}: {key:?}");
         routers.push(key);
     }

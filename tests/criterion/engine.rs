@@ -5,10 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use vrrp_common::{Centis, Claim, Family, Instant, Priority, Version, Vrid};
-use vrrp_daemon::engine::plan::{
-    GarpPlan, InstanceId, InstancePlan, InterfaceId, Plan, Subject, Wanted, Watch, Weight,
-};
+use vrrp_common::{Centis, Claim, Instant, Version, Vrid};
+use vrrp_daemon::engine::plan::{GarpPlan, InstanceId, InstancePlan, InterfaceId, Plan, Subject, Watch, Weight};
 use vrrp_daemon::engine::{Action, Engine, Heard, Input};
 
 const COUNTS: [u32; 6] = [1, 10, 100, 1_000, 10_000, 100_000];
@@ -18,21 +16,14 @@ const TAKEOVERS_MIN: u32 = 64;
 
 fn plan(count: u32) -> Plan {
     let instance = |number: u32| InstancePlan {
-        interface: InterfaceId(number),
-        family: Family::V4,
-        vrid: Vrid::new((number % 255) as u8 + 1).expect("a VRID is not 0"),
-        version: Version::V3,
-        priority: Priority::DEFAULT,
-        wanted: Wanted::Backup,
         advert_int: Centis::new(10).expect("an interval is not 0"),
-        down_adverts: 3,
-        preempt: true,
         addresses: 1,
         // Its second round would be a deadline of another kind.
         garp: GarpPlan { delay: Duration::ZERO, ..GarpPlan::default() },
         watches: vec![Watch { subject: Subject::Interface(InterfaceId(number)), weight: Weight::default() }],
+        ..InstancePlan::new(InterfaceId(number), Vrid::new((number % 255) as u8 + 1).expect("not 0"), Version::V3)
     };
-    Plan { interfaces: count, trackers: Vec::new(), instances: (0..count).map(instance).collect() }
+    Plan { interfaces: count, instances: (0..count).map(instance).collect(), ..Plan::default() }
 }
 
 /// Backups whose deadlines are spread over one interval.

@@ -4,23 +4,31 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use vrrp_common::abi::{AUTH_NONE, AUTH_PASS, Device, MESSAGE_BUDGET, Rule, RuleKey};
+use vrrp_common::abi::{AUTH_NONE, AUTH_PASS, Device, MESSAGE_BUDGET, Peer, PeerKey, RULE_PEERS_ONLY, Rule, RuleKey};
 use vrrp_common::classify::{Ingress, Rules, classify};
 use vrrp_common::drop::Reason;
 use vrrp_common::wire::advert::{Advert, MESSAGE_MAX, Outgoing};
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ip::vrrp_group;
-use vrrp_common::{Centis, Claim, Family, Version, Vrid};
+use vrrp_common::{Address, Centis, Claim, Family, Version, Vrid};
 use vrrp_tests::frames::*;
 
 const INGRESS: Ingress = Ingress { ifindex: 2, device: Device { row: 0, flags: 0 } };
 
 /// The least table that finds a rule: what a map costs is not `classify`'s.
-struct Table([((Family, u8), Rule); 4]);
+struct Table([((u8, u8, Address), Rule); 5]);
 
 impl Rules for Table {
     fn rule(&self, key: RuleKey) -> Option<&Rule> {
-        self.0.iter().find(|((family, vrid), _)| (*family as u8, *vrid) == (key.family, key.vrid)).map(|entry| &entry.1)
+        self.0
+            .iter()
+            .find(|entry| entry.0 == (key.router.family, key.router.vrid, key.destination))
+            .map(|entry| &entry.1)
+    }
+
+    /// None of those whose adverts are refused.
+    fn peer(&self, _: PeerKey) -> Option<&Peer> {
+        None
     }
 }
 
@@ -33,13 +41,15 @@ fn table() -> Table {
         interval: 100,
         version,
         auth_type,
-        flags: 0,
+        flags: RULE_PEERS_ONLY,
     };
+    let (v4, v6) = (Family::V4, Family::V6);
     Table([
-        ((Family::V4, V3_VRID), rule(Family::V4, 3, AUTH_NONE)),
-        ((Family::V6, V3_VRID), rule(Family::V6, 3, AUTH_NONE)),
-        ((Family::V4, V2_VRID), rule(Family::V4, 2, AUTH_NONE)),
-        ((Family::V4, V2_PASSWORD_VRID), rule(Family::V4, 2, AUTH_PASS)),
+        ((4, V3_VRID, Address::NONE), rule(v4, 3, AUTH_NONE)),
+        ((6, V3_VRID, Address::NONE), rule(v6, 3, AUTH_NONE)),
+        ((4, V2_VRID, Address::NONE), rule(v4, 2, AUTH_NONE)),
+        ((4, V2_PASSWORD_VRID, Address::NONE), rule(v4, 2, AUTH_PASS)),
+        ((4, V3_VRID, OWN.into()), rule(v4, 3, AUTH_NONE)),
     ])
 }
 

@@ -177,7 +177,11 @@ fn leftovers_are_taken_over_and_strangers_are_not() {
         let mut daemon = lab.start(A, Vrrpd, &conf.text())?;
         announced(lab, A, &conf, Stamp::now())?;
         ensure!(daemon.log().contains("removed left-over address"), "{}", daemon.log());
-        ensure!(shown(lab, A)?.contains("mode vepa"), "{}", shown(lab, A)?);
+        ensure!(
+            shown(lab, A)?.contains("mode vepa") && shown(lab, A)?.contains("addrgenmode none"),
+            "{}",
+            shown(lab, A)?
+        );
         daemon.stop()?;
         ensure!(shown(lab, A)?.is_empty(), "it is left: {}", shown(lab, A)?);
 

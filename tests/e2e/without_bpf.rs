@@ -1,7 +1,7 @@
 //! Without BPF the daemon runs on raw sockets: the same failover, and status says so, and why.
 
 use anyhow::{Result, ensure};
-use vrrp_daemon::io::xdp::Xdp;
+use vrrp_daemon::io::xdp::{Sizes, Xdp};
 use vrrp_tests::conf::{Conf, VIP};
 use vrrp_tests::daemon::Program::Vrrpd;
 use vrrp_tests::lab::{A, B, Lab, with_lab};
@@ -39,7 +39,7 @@ fn failover_with_xdp_mode_off() {
 }
 
 /// Prefixes a command so that it runs without these capabilities.
-fn without(capabilities: &'static str) -> impl Fn(Vec<String>) -> Vec<String> {
+pub fn without(capabilities: &'static str) -> impl Fn(Vec<String>) -> Vec<String> {
     let bound = format!("--bounding-set={capabilities}");
     move |words| ["setpriv".to_owned(), bound.clone(), "--".into()].into_iter().chain(words).collect()
 }
@@ -83,7 +83,7 @@ fn a_taken_slot_is_left_to_its_holder() {
 }
 
 fn attach_stranger() -> Result<Xdp> {
-    let mut stranger = Xdp::load(1, 1, 1).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let mut stranger = Xdp::load(Sizes::default()).map_err(|error| anyhow::anyhow!("{error}"))?;
     // It knows no rules, and passes everything.
     let index = nix::net::if_::if_nametoindex("eth0")?;
     stranger.attach(index, vrrp_daemon::io::xdp::Mode::Native).map_err(|error| anyhow::anyhow!("{error}"))?;

@@ -13,6 +13,7 @@ const fn mutant(name: &'static str, file: &'static str, find: &'static str, put:
 }
 
 const INSTANCE: &str = "vrrp-daemon/src/engine/instance.rs";
+const GROUP: &str = "vrrp-daemon/src/engine/group.rs";
 const GARP: &str = "vrrp-daemon/src/engine/garp.rs";
 const TRACKING: &str = "vrrp-daemon/src/engine/tracking.rs";
 const AGENDA: &str = "vrrp-daemon/src/engine/agenda.rs";
@@ -34,8 +35,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("a master ignores higher priority", INSTANCE, "if theirs > effective ||", "if"),
     mutant("hears itself", INSTANCE, "if Some(heard.source) == self.source {", "if false {"),
     mutant("state MASTER serves at once", INSTANCE,
-        "if self.plan.priority.is_owner() && self.plan.wanted == Wanted::Master {",
-        "if self.plan.wanted == Wanted::Master {"),
+        "self.plan.priority.is_owner() && self.plan.wanted == Wanted::Master", "self.plan.wanted == Wanted::Master"),
     // Priority 0.
     mutant("ignores priority 0", INSTANCE,
         "if backup.wait == Wait::Down && sooner && now >= backup.heard_at {", "if false && sooner {"),
@@ -48,7 +48,7 @@ pub const MUTANTS: &[Mutant] = &[
         "self.leave(out);\n        self.enter(now, State::Fault", "self.enter(now, State::Fault"),
     mutant("releases without priority 0", INSTANCE, "self.advertise(Claim::Leaving, out);", ""),
     mutant("a master lets priority 0 pass", INSTANCE,
-        "master.next_advert_at = now + self.plan.advert_int.duration();\n                }", "let _ = master;\n                }"),
+        "master.next_advert_at = self.plan.next_advert_at(now);\n                }", "let _ = master;\n                }"),
     // Timers.
     mutant("a discarded advert resets the wait", INSTANCE,
         "backup.cause = Cause::LowerPriorityMaster;", "backup.cause = Cause::LowerPriorityMaster; backup.heard_at = now;"),
@@ -60,17 +60,30 @@ pub const MUTANTS: &[Mutant] = &[
         "* nanos / 256)", "* nanos / 256 / 10_000_000 * 10_000_000)"),
     mutant("v2's skew is of the interval", TIME, "Version::V2 => Centis::SECOND,", "Version::V2 => interval,"),
     mutant("adverts drift", INSTANCE,
-        "master.next_advert_at = master.next_advert_at + interval * missed + interval;",
+        "master.next_advert_at = self.plan.next_advert_at(master.next_advert_at + interval * missed);",
         "master.next_advert_at = now + interval;"),
     mutant("makes up for missed adverts", INSTANCE,
-        "master.next_advert_at = master.next_advert_at + interval * missed + interval;",
-        "master.next_advert_at = master.next_advert_at + interval;"),
+        "master.next_advert_at = self.plan.next_advert_at(master.next_advert_at + interval * missed);",
+        "let _ = missed; master.next_advert_at = self.plan.next_advert_at(master.next_advert_at);"),
     mutant("an older arrival shortens the wait", INSTANCE, "backup.heard_at = backup.heard_at.max(now);", "backup.heard_at = now;"),
     mutant("deadlines out of order", AGENDA, "if self.heap[place] <= self.heap[least] {", "if self.heap[place] > self.heap[least] {"),
     // Answers.
     mutant("answers without a limit", INSTANCE, "Duration = Duration::from_millis(10);", "Duration = Duration::from_millis(0);"),
     mutant("does not answer weaker masters", INSTANCE,
         "self.answer(now, out);\n        let plan", "let plan"),
+    // Sync groups.
+    mutant("one member serves without the others", INSTANCE, "match self.plan.group {", "match None::<GroupId> {"),
+    mutant("a group serves when one of it could", GROUP, "Some(holdout) => {\n                self.holdout = holdout;\n                false",
+        "Some(holdout) => {\n                self.holdout = holdout;\n                true"),
+    mutant("a member yields alone", GROUP, "if before == StateName::Master {", "if false {"),
+    mutant("a fault of one member is its own", GROUP, "Standing::Faulty(_) => return GroupStanding::Faulty,", "Standing::Faulty(_) => {}"),
+    mutant("a group does not wait for its last interface", GROUP, "Standing::Waiting => whole = GroupStanding::Waiting,", "Standing::Waiting => {}"),
+    mutant("one owner makes its group serve at once", GROUP, "let serves = members.iter().all(", "let serves = members.iter().any("),
+    mutant("who waits for its group no longer listens", INSTANCE, "Some(_) => self.hear_all(out),", "Some(_) => {}"),
+    mutant("a wait that is over stays over", INSTANCE, "backup.wait = Wait::Down;\n                backup.interval", "backup.interval"),
+    mutant("a group is told of before its members", GROUP,
+        "self.with(first, out, &go);",
+        "out.push(Action::TellGroup { id: group, event: GroupEvent::Entered(state) });\n        self.with(first, out, &go);"),
     // Addresses and their announcement.
     mutant("forgets to release on yielding", INSTANCE,
         "self.release(out);\n            self.become_backup", "self.become_backup"),

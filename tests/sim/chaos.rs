@@ -4,8 +4,10 @@ use std::fmt;
 use std::ops::AddAssign;
 use std::time::Duration;
 
-use vrrp_common::{Centis, Family, Priority, Version, Vrid};
-use vrrp_daemon::engine::plan::{GarpPlan, InstancePlan, Plan, Subject, TrackerPlan, Wanted, Watch, Weight};
+use vrrp_common::{Centis, Priority, Version, Vrid};
+use vrrp_daemon::engine::plan::{
+    GarpPlan, GroupId, GroupPlan, InstanceId, InstancePlan, Plan, Subject, TrackerPlan, Wanted, Watch, Weight,
+};
 use vrrp_tests::invariants::settled;
 use vrrp_tests::rng::Rng;
 use vrrp_tests::world::{CHECK, Host, INTERFACE, Nanos, Net, Router, World};
@@ -67,7 +69,8 @@ fn draw(rng: &mut Rng, tracing: bool) -> (World, Nanos) {
         Version::V2 => rng.pick(&[100, 100, 200]),
         Version::V3 => rng.pick(&[1, 2, 10, 25, 100]),
     };
-    let (routers, groups) = (rng.between(2, 5), rng.between(1, 2));
+    let (routers, groups) = (rng.between(2, 5), rng.between(1, 3));
+    let synced = groups > 1 && rng.chance(40);
     let mixed_intervals = version == Version::V3 && rng.chance(20);
     let (checked, patient) = (rng.chance(50), if rng.chance(30) { 60 } else { 0 });
     let mut octets: Vec<u8> = (1..=routers as u8).collect();
@@ -86,6 +89,9 @@ fn draw(rng: &mut Rng, tracing: bool) -> (World, Nanos) {
             instance.preempt = !rng.chance(patient);
             instance.addresses = rng.between(0, 3) as u32;
             instance.down_adverts = rng.pick(&[2, 3, 3, 3, 4]);
+            if rng.chance(15) {
+                instance.phase = Some(instance.advert_int.duration() * rng.below(16) as u32 / 16);
+            }
             if rng.chance(8) {
                 instance.priority = Priority::OWNER;
                 instance.wanted = rng.pick(&[Wanted::Master, Wanted::Backup]);
@@ -96,13 +102,18 @@ fn draw(rng: &mut Rng, tracing: bool) -> (World, Nanos) {
             }
             instances.push(instance);
         }
+        let mut sync = Vec::new();
+        if synced {
+            sync.push(GroupPlan { members: (0..groups as u32).map(InstanceId).collect() });
+            synchronise(&mut instances);
+        }
         let tracker = TrackerPlan {
             rise: rng.between(1, 3) as u32,
             fall: rng.between(1, 3) as u32,
             starts_failed: rng.chance(20),
         };
         let trackers = if checked { vec![tracker] } else { Vec::new() };
-        built.push((Plan { interfaces: 1, trackers, instances }, octet));
+        built.push((Plan { interfaces: 1, trackers, instances, groups: sync }, octet));
     }
     let routers = built.into_iter().map(|(plan, octet)| {
         let host = Host {
@@ -119,21 +130,27 @@ fn draw(rng: &mut Rng, tracing: bool) -> (World, Nanos) {
     (World::new(rng.next(), net, routers, tracing), longest)
 }
 
+/// Members of one sync group: as strong as each other, as keepalived's manual has it, or the group could never agree with
+/// another.
+fn synchronise(instances: &mut [InstancePlan]) {
+    let first = instances[0].clone();
+    for instance in instances {
+        instance.group = Some(GroupId(0));
+        (instance.priority, instance.wanted, instance.preempt) = (first.priority, first.wanted, first.preempt);
+        // What weighs is the group's; what could be a fault may concern one of them alone.
+        instance.watches.retain(|watch| watch.weight.value == 0);
+        instance.watches.extend(first.watches.iter().filter(|watch| watch.weight.value != 0));
+    }
+}
+
 /// Priority 100, no address to set, nothing watched but its interface.
 pub fn instance(version: Version, interval: u16) -> InstancePlan {
     InstancePlan {
-        interface: INTERFACE,
-        family: Family::V4,
-        vrid: Vrid::new(51).expect("a VRID"),
-        version,
-        priority: Priority::DEFAULT,
-        wanted: Wanted::Backup,
         advert_int: Centis::new(interval).expect("an interval"),
-        down_adverts: 3,
-        preempt: true,
         addresses: 1,
-        garp: GarpPlan { repeat: 5, delay: Duration::from_millis(500) },
+        garp: GarpPlan { delay: Duration::from_millis(500), ..GarpPlan::default() },
         watches: vec![Watch { subject: Subject::Interface(INTERFACE), weight: Weight::default() }],
+        ..InstancePlan::new(INTERFACE, Vrid::new(51).expect("a VRID"), version)
     }
 }
 
@@ -148,7 +165,7 @@ pub fn priority(octet: u8) -> Priority {
 /// One thing goes wrong, or right again.
 fn disturb(world: &mut World, rng: &mut Rng, longest: Nanos) {
     let router = rng.below(world.routers.len() as u64) as usize;
-    match rng.below(12) {
+    match rng.below(13) {
         0 => world.net.loss_percent = rng.pick(&[0, 5, 30, 70, 100]),
         1 => world.net.duplicate_percent = rng.pick(&[0, 20, 100]),
         2 => world.net.reorders = !world.net.reorders,
@@ -159,6 +176,7 @@ fn disturb(world: &mut World, rng: &mut Rng, longest: Nanos) {
         8 if world.routers[router].is_running() => world.stop(router),
         9 => world.set_link(router, !world.routers[router].link_up),
         10 => world.routers[router].passing = !world.routers[router].passing,
+        11 => world.net.deaf_to = rng.pick(&[None, Some(0), Some(1)]),
         _ if world.routers[router].is_running() => {}
         _ => world.boot(router),
     }
@@ -180,6 +198,7 @@ fn rest(world: &mut World, rng: &mut Rng, longest: Nanos) {
     let all = 0..world.routers.len();
     let heals = rng.chance(60);
     world.net.loss_percent = 0;
+    world.net.deaf_to = None;
     world.net.reorders = false;
     if heals {
         partition(world, rng, 1);

@@ -17,6 +17,8 @@ pub const V2_PASSWORD_VRID: u8 = 53;
 pub const AMBIGUOUS_VRID: u8 = 54;
 /// One of IPv6 whose own first address is not link-local.
 pub const ANY_FIRST_VRID: u8 = 55;
+/// One of unicast that hears others than its peers, too.
+pub const OPEN_VRID: u8 = 56;
 /// One that nobody has here.
 pub const UNKNOWN_VRID: u8 = 99;
 pub const PASSWORD: [u8; 8] = *b"secret\0\0";
@@ -25,6 +27,14 @@ pub const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 pub const OWN6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
 pub const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
 pub const PEER6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2));
+
+/// Unicast crosses links.
+pub const OWN6_GLOBAL: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+pub const PEER6_GLOBAL: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 2));
+pub const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 3));
+pub const STRANGER6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 3));
+/// A group that a rule names in place of VRRP's.
+pub const OTHER_GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 99));
 
 /// Numbers of IPv6's extension headers.
 pub const HOP_BY_HOP: u8 = 0;
@@ -141,6 +151,22 @@ impl FrameSpec {
     /// A valid VRRPv2 advert with [`PASSWORD`], for [`V2_PASSWORD_VRID`].
     pub fn v2_password() -> Self {
         Self { vrid: V2_PASSWORD_VRID, auth_type: 1, auth_data: Some(PASSWORD), ..Self::v2() }
+    }
+
+    /// A valid VRRPv3 advert for [`V3_VRID`] to our own address, from afar.
+    pub fn unicast() -> Self {
+        Self { destination_mac: [2, 0, 0, 0, 0, 1], destination: OWN, ttl: 64, ..Self::v3() }
+    }
+
+    /// The same over IPv6.
+    pub fn unicast6() -> Self {
+        Self {
+            destination_mac: [2, 0, 0, 0, 0, 1],
+            source: PEER6_GLOBAL,
+            destination: OWN6_GLOBAL,
+            ttl: 64,
+            ..Self::v6()
+        }
     }
 
     pub const fn family(&self) -> Family {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use vrrp_common::{Claim, Instant, Version};
-use vrrp_daemon::engine::event::Level;
-use vrrp_daemon::engine::plan::{InstanceId, InstancePlan, Plan, Subject, Wanted};
+use vrrp_daemon::engine::event::{GroupEvent, Level};
+use vrrp_daemon::engine::plan::{GroupId, GroupPlan, InstanceId, InstancePlan, Plan, Subject, Wanted};
 use vrrp_daemon::engine::snapshot::StateName;
 use vrrp_daemon::engine::{Action, Announced, Engine, Heard, Input, Tenure};
 
@@ -31,6 +31,8 @@ macro_rules! must {
 pub struct Watcher {
     address: IpAddr,
     groups: Vec<Group>,
+    /// Members of sync groups.
+    parties: Vec<Vec<usize>>,
     link_up: bool,
     stopped: bool,
 }
@@ -57,12 +59,21 @@ enum Expected {
     Backup {
         heard_at: Nanos,
         interval_centis: u64,
-        left: bool,
+        wait: Wait,
     },
     Master {
         next_advert_at: Nanos,
         answered_at: Nanos,
     },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wait {
+    Down,
+    /// The master left.
+    Skew,
+    /// Over; the others of its sync group wait on.
+    Over,
 }
 
 impl Group {
@@ -71,15 +82,19 @@ impl Group {
     }
 
     /// When a backup of this priority takes over.
-    fn down_at(&self, priority: u8, heard_at: Nanos, interval_centis: u64, left: bool) -> Nanos {
+    fn down_at(&self, priority: u8, heard_at: Nanos, interval_centis: u64, wait: Wait) -> Nanos {
         let interval = interval_centis * 10_000_000;
         let whole = if self.plan.version == Version::V2 { 1_000_000_000 } else { interval };
         let skew = whole * (256 - u64::from(priority)) / 256;
-        heard_at + skew + if left { 0 } else { interval * u64::from(self.plan.down_adverts) }
+        match wait {
+            Wait::Down => heard_at + skew + interval * u64::from(self.plan.down_adverts),
+            Wait::Skew => heard_at + skew,
+            Wait::Over => Nanos::MAX,
+        }
     }
 
     fn backup_since(&self, at: Nanos) -> Expected {
-        Expected::Backup { heard_at: at, interval_centis: self.plan.advert_int.get().into(), left: false }
+        Expected::Backup { heard_at: at, interval_centis: self.plan.advert_int.get().into(), wait: Wait::Down }
     }
 
     fn backup_of(&self, at: Nanos, heard: &Heard) -> Expected {
@@ -87,11 +102,21 @@ impl Group {
             Version::V2 => self.plan.advert_int,
             Version::V3 => heard.interval,
         };
-        Expected::Backup { heard_at: at, interval_centis: learned.get().into(), left: false }
+        Expected::Backup { heard_at: at, interval_centis: learned.get().into(), wait: Wait::Down }
     }
 
     fn master_since(&self, at: Nanos) -> Expected {
-        Expected::Master { next_advert_at: at + self.interval(), answered_at: at }
+        Expected::Master { next_advert_at: self.next_advert(at), answered_at: at }
+    }
+
+    /// The first instant after an advert at which the next is due.
+    fn next_advert(&self, at: Nanos) -> Nanos {
+        let interval = self.interval();
+        match self.plan.phase.map(|phase| phase.as_nanos() as Nanos) {
+            None => at + interval,
+            Some(phase) if at < phase => phase,
+            Some(phase) => phase + ((at - phase) / interval + 1) * interval,
+        }
     }
 }
 
@@ -106,7 +131,9 @@ impl Watcher {
             answered: Vec::new(),
             sent_at: None,
         });
-        Self { address, groups: groups.collect(), link_up: false, stopped: false }
+        let members = |group: &GroupPlan| group.members.iter().map(|id| id.index()).collect();
+        let parties = plan.groups.iter().map(members).collect();
+        Self { address, groups: groups.collect(), parties, link_up: false, stopped: false }
     }
 
     /// The groups whose addresses it wishes to hold.
@@ -135,14 +162,20 @@ impl Watcher {
         }
         let mut by_group: BTreeMap<usize, Vec<&Action>> = BTreeMap::new();
         for action in actions {
-            by_group.entry(subject(action).index()).or_default().push(action);
+            if let Some(id) = subject(action) {
+                by_group.entry(id.index()).or_default().push(action);
+            }
         }
         let acting: Vec<usize> = by_group.keys().copied().collect();
         let nothing_done = |index| (index, Vec::new());
         match input {
             Input::Advert(id, _) | Input::Seen(id) | Input::Source { id, .. } | Input::Address { id, .. } => {
-                must!(acting.iter().all(|&index| index == id.index()), "acts for instances that did not hear");
-                by_group.entry(id.index()).or_default();
+                let mut concerned = vec![id.index()];
+                if let Some(sync) = self.groups[id.index()].plan.group {
+                    concerned.clone_from(&self.parties[sync.index()]);
+                }
+                must!(acting.iter().all(|index| concerned.contains(index)), "acts for instances that did not hear");
+                by_group.extend(concerned.into_iter().filter(|index| !acting.contains(index)).map(nothing_done));
             }
             Input::Interface { .. } | Input::Check { .. } | Input::Shutdown => {
                 by_group.extend((0..self.groups.len()).filter(|index| !acting.contains(index)).map(nothing_done));
@@ -152,9 +185,16 @@ impl Watcher {
                 by_group.extend((0..self.groups.len()).filter(is_due).map(nothing_done));
             }
         }
-        for (index, actions) in by_group {
-            self.judge_group(index, now.as_nanos(), at.as_nanos(), input, &actions, engine)?;
+        let (now_nanos, at_nanos) = (now.as_nanos(), at.as_nanos());
+        let before: BTreeMap<_, _> = by_group.keys().map(|&index| (index, self.groups[index].expected)).collect();
+        for (&index, actions) in &by_group {
+            self.expect(index, now_nanos, at_nanos, input, actions, engine)?;
         }
+        self.sync(&before, now_nanos, at_nanos);
+        for (index, actions) in by_group {
+            self.judge_group(index, before[&index], now_nanos, input, &actions, engine)?;
+        }
+        self.judge_sync(&before, actions, engine)?;
         if input == Input::Deadline {
             let due = engine.deadline().map_or(Nanos::MAX, |(due, _)| due.as_nanos());
             let latest = self.groups.iter().map(|group| group.due).min().unwrap_or(Nanos::MAX);
@@ -164,8 +204,8 @@ impl Watcher {
         Ok(())
     }
 
-    /// What was done for one group.
-    fn judge_group(
+    /// What an input makes of the state of one group, by the rules, if it were alone.
+    fn expect(
         &mut self,
         index: usize,
         now: Nanos,
@@ -176,18 +216,16 @@ impl Watcher {
     ) -> Result<(), Breach> {
         let after = engine.snapshot(InstanceId(index as u32));
         let priority = after.effective.get();
-        let (address, link_up, stopped) = (self.address, self.link_up, self.stopped);
+        let (address, owners) = (self.address, self.owners(index));
         let group = &mut self.groups[index];
         let was = group.expected;
         let adverts: Vec<Claim> = actions.iter().filter_map(|action| advertised(action)).collect();
 
-        // What the input makes of the state, by the rules.
-        let expected = match (was, input) {
+        group.expected = match (was, input) {
             (Expected::Out, Input::Interface { .. } | Input::Check { .. } | Input::Source { .. }) => {
-                let owner = group.plan.priority.is_owner() && group.plan.wanted == Wanted::Master;
                 match after.state {
-                    StateName::Master if owner => group.master_since(at),
-                    StateName::Backup if !owner => group.backup_since(at),
+                    StateName::Master if owners => group.master_since(at),
+                    StateName::Backup if !owners => group.backup_since(at),
                     StateName::Master | StateName::Backup => return Err(format!("starts as {:?}", after.state)),
                     _ => Expected::Out,
                 }
@@ -200,9 +238,10 @@ impl Watcher {
             },
             // Worlds hand in every advert; quiet mode lives in the shadow.
             (was, Input::Address { .. } | Input::Seen(_)) => was,
-            (Expected::Backup { heard_at, interval_centis, left }, Input::Deadline) => {
-                match group.down_at(priority, heard_at, interval_centis, left) <= now {
-                    true => group.master_since(now),
+            (Expected::Backup { heard_at, interval_centis, wait }, Input::Deadline) => {
+                match group.down_at(priority, heard_at, interval_centis, wait) <= now {
+                    true if group.plan.group.is_none() => group.master_since(now),
+                    true => Expected::Backup { heard_at, interval_centis, wait: Wait::Over },
                     false => was,
                 }
             }
@@ -217,12 +256,13 @@ impl Watcher {
                 was
             }
             (was, Input::Advert(_, heard)) if heard.source == address => was,
-            (Expected::Backup { heard_at, interval_centis, left }, Input::Advert(_, heard)) => match heard.claim {
+            (was, Input::Advert(id, _)) if id.index() != index => was,
+            (Expected::Backup { heard_at, interval_centis, wait }, Input::Advert(_, heard)) => match heard.claim {
                 Claim::Leaving => {
-                    let sooner = group.down_at(priority, at, interval_centis, true)
-                        < group.down_at(priority, heard_at, interval_centis, left);
-                    match sooner && at >= heard_at {
-                        true => Expected::Backup { heard_at: at, interval_centis, left: true },
+                    let sooner = group.down_at(priority, at, interval_centis, Wait::Skew)
+                        < group.down_at(priority, heard_at, interval_centis, wait);
+                    match wait == Wait::Down && sooner && at >= heard_at {
+                        true => Expected::Backup { heard_at: at, interval_centis, wait: Wait::Skew },
                         false => was,
                     }
                 }
@@ -243,13 +283,30 @@ impl Watcher {
                     must!(adverts.len() == usize::from(!limited), "{} answers to a weaker advert", adverts.len());
                     let answered_at = if limited { answered_at } else { at };
                     let restarts = theirs == 0 && !limited;
-                    let next_advert_at = if restarts { at + group.interval() } else { next_advert_at };
+                    let next_advert_at = if restarts { group.next_advert(at) } else { next_advert_at };
                     Expected::Master { next_advert_at, answered_at }
                 }
             }
         };
-        group.expected = expected;
+        Ok(())
+    }
 
+    /// What is done for one group, which was expected to be so before.
+    fn judge_group(
+        &mut self,
+        index: usize,
+        was: Expected,
+        now: Nanos,
+        input: Input,
+        actions: &[&Action],
+        engine: &Engine,
+    ) -> Result<(), Breach> {
+        let after = engine.snapshot(InstanceId(index as u32));
+        let priority = after.effective.get();
+        let (link_up, stopped) = (self.link_up, self.stopped);
+        let group = &mut self.groups[index];
+        let expected = group.expected;
+        let adverts: Vec<Claim> = actions.iter().filter_map(|action| advertised(action)).collect();
         let is = match after.state {
             StateName::Backup => "backup",
             StateName::Master => "master",
@@ -264,16 +321,78 @@ impl Watcher {
         if stopped || !link_up && watches_link(&group.plan) {
             must!(is == "out", "group {index} is {is} with its link down or its daemon stopped");
         }
-        group.judge_actions(input, actions, is == "master", priority)?;
+        let yields = matches!(input, Input::Advert(id, _) if id.index() == index);
+        group.judge_actions(input, actions, is == "master", priority, yields)?;
         group.judge_gap(now, &adverts, is == "master")?;
 
         group.due = match expected {
             Expected::Out => Nanos::MAX,
-            Expected::Backup { heard_at, interval_centis, left } => {
-                group.down_at(priority, heard_at, interval_centis, left)
+            Expected::Backup { heard_at, interval_centis, wait } => {
+                group.down_at(priority, heard_at, interval_centis, wait)
             }
             Expected::Master { next_advert_at, .. } => next_advert_at,
         };
+        Ok(())
+    }
+}
+
+/// Sync groups: `vrrp_sync_group` as keepalived does it.
+impl Watcher {
+    /// Whether it serves at once: an owner, all of its sync group being owners.
+    fn owners(&self, index: usize) -> bool {
+        let is_owner = |index: usize| {
+            let plan = &self.groups[index].plan;
+            plan.priority.is_owner() && plan.wanted == Wanted::Master
+        };
+        let party = self.groups[index].plan.group.map(|id| &self.parties[id.index()]);
+        is_owner(index) && party.is_none_or(|party| party.iter().all(|&index| is_owner(index)))
+    }
+
+    /// What became of one becomes of all.
+    fn sync(&mut self, before: &BTreeMap<usize, Expected>, now: Nanos, at: Nanos) {
+        let groups = &mut self.groups;
+        for party in &self.parties {
+            let is_ready = |&index: &usize| matches!(groups[index].expected, Expected::Backup { wait: Wait::Over, .. });
+            let yielded = |&index: &usize| {
+                matches!(before.get(&index), Some(Expected::Master { .. }))
+                    && matches!(groups[index].expected, Expected::Backup { .. })
+            };
+            if party.iter().any(yielded) {
+                for &index in party {
+                    if matches!(groups[index].expected, Expected::Master { .. }) {
+                        groups[index].expected = groups[index].backup_since(at);
+                    }
+                }
+            } else if party.iter().all(is_ready) {
+                party.iter().for_each(|&index| groups[index].expected = groups[index].master_since(now));
+            }
+        }
+    }
+
+    /// Members are in one state, and a change of it is told once.
+    fn judge_sync(
+        &self,
+        before: &BTreeMap<usize, Expected>,
+        actions: &[Action],
+        engine: &Engine,
+    ) -> Result<(), Breach> {
+        let kind = |expected: &Expected| std::mem::discriminant(expected);
+        for (party, id) in self.parties.iter().zip((0..).map(GroupId)) {
+            let state = engine.group_state(id);
+            for &member in party {
+                let is = engine.snapshot(InstanceId(member as u32)).state;
+                must!(is == state, "group {member} is {is:?}, another of its sync group {state:?}");
+            }
+            let told = actions.iter().filter_map(|action| match action {
+                Action::TellGroup { id: of, event: GroupEvent::Entered(state) } if *of == id => Some(*state),
+                _ => None,
+            });
+            let told: Vec<_> = told.collect();
+            let first = party[0];
+            let moved = before.get(&first).is_some_and(|was| kind(was) != kind(&self.groups[first].expected));
+            must!(!moved || told == [state], "a sync group has become {state:?}, and {told:?} is told");
+            must!(told.len() <= 1, "of a sync group {told:?} are told at once");
+        }
         Ok(())
     }
 }
@@ -286,6 +405,7 @@ impl Group {
         actions: &[&Action],
         is_master: bool,
         priority: u8,
+        yields: bool,
     ) -> Result<(), Breach> {
         if let Input::Address { tenure, address, installed, .. } = input
             && tenure == self.tenure
@@ -316,7 +436,6 @@ impl Group {
                 }
                 Action::Release { .. } => {
                     must!(self.wishes, "releases what it does not hold");
-                    let yields = matches!(input, Input::Advert(..));
                     must!(left || yields, "releases and tells nobody");
                     self.wishes = false;
                     self.answered.clear();
@@ -330,6 +449,7 @@ impl Group {
                     let set = self.answered.get(address as usize) == Some(&Some(true));
                     must!(set, "announces address {address}, which is not set");
                 }
+                Action::TellGroup { .. } => {}
                 Action::Tell { event, .. } => {
                     let failed = matches!(input, Input::Address { installed: false, .. });
                     must!(event.level() != Level::Error || failed, "tells of an error: {event}");
@@ -360,14 +480,15 @@ fn watches_link(plan: &InstancePlan) -> bool {
     plan.watches.iter().any(|watch| watch.subject == Subject::Interface(plan.interface) && watch.weight.value == 0)
 }
 
-fn subject(action: &Action) -> InstanceId {
+fn subject(action: &Action) -> Option<InstanceId> {
     match *action {
+        Action::TellGroup { .. } => None,
         Action::Advertise { id, .. }
         | Action::Install { id, .. }
         | Action::Release { id }
         | Action::Announce { id, .. }
         | Action::Absorb { id, .. }
-        | Action::Tell { id, .. } => id,
+        | Action::Tell { id, .. } => Some(id),
     }
 }
 
@@ -401,6 +522,11 @@ pub fn settled(world: &World) -> Result<Vec<usize>, Breach> {
                 here.iter().copied().filter(|&router| world.routers[router].is_master(group)).collect();
             must!(masters.len() == able.len().min(1), "group {group}: {able:?} could serve, {masters:?} do");
             for &master in &masters {
+                let rest = &world.routers[master].plan.instances;
+                let together = |other: usize| rest[other].group.is_some() && rest[other].group == rest[group].group;
+                for other in (0..world.groups()).filter(|&other| together(other)) {
+                    must!(world.routers[master].is_master(other), "router {master} serves {group} and not {other}");
+                }
                 must!(able.contains(&master), "group {group}: router {master} serves and is not able to");
                 let serves = effective(&world.routers[master], group);
                 for &router in &able {
@@ -420,9 +546,12 @@ pub fn settled(world: &World) -> Result<Vec<usize>, Breach> {
     Ok(found)
 }
 
-/// Whether nothing keeps the router from serving.
+/// Whether nothing keeps the router from serving, nor the others of its sync group.
 fn is_able(router: &Router, group: usize) -> bool {
-    let faulty = router.plan.instances[group].watches.iter().any(|watch| {
+    let sync = router.plan.instances[group].group;
+    let with_it = router.plan.instances.iter().filter(|plan| sync.is_some() && plan.group == sync);
+    let party = with_it.chain(std::iter::once(&router.plan.instances[group]));
+    let faulty = party.flat_map(|plan| &plan.watches).any(|watch| {
         let well = match watch.subject {
             Subject::Interface(_) => router.link_up,
             Subject::Tracker(_) => router.passing,

@@ -29,11 +29,17 @@ pub fn spoil(reason: Reason, frame: &mut FrameSpec) -> Result<(), NotByClassify>
             frame.extensions = vec![HOP_BY_HOP];
         }
         Reason::TtlNot255 => frame.ttl = 254,
-        Reason::DstNotVrrpGroup => frame.destination = if family == Family::V4 { OWN } else { OWN6 },
+        Reason::DstNotVrrpGroup if family == Family::V4 => frame.destination = IpAddr::from([224, 0, 0, 17]),
+        Reason::DstNotVrrpGroup => frame.destination = IpAddr::from([0xff02, 0, 0, 0, 0, 0, 0, 0x17]),
         Reason::DstMacMismatch => frame.destination_mac = [2, 0, 0, 0, 0, 1],
         Reason::SrcInvalid if family == Family::V4 => frame.source = IpAddr::from([127, 0, 0, 1]),
-        Reason::SrcInvalid => frame.source = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 2]),
-        Reason::SrcIsSelf => frame.source = if family == Family::V4 { OWN } else { OWN6 },
+        Reason::SrcInvalid if frame.destination.is_multicast() => frame.source = PEER6_GLOBAL,
+        Reason::SrcInvalid => frame.source = IpAddr::from([0; 16]),
+        Reason::SrcIsSelf if family == Family::V4 => frame.source = OWN,
+        Reason::SrcIsSelf if frame.destination.is_multicast() => frame.source = OWN6,
+        Reason::SrcIsSelf => frame.source = OWN6_GLOBAL,
+        Reason::SrcNotPeer if family == Family::V4 => *frame = FrameSpec { source: STRANGER, ..FrameSpec::unicast() },
+        Reason::SrcNotPeer => *frame = FrameSpec { source: STRANGER6, ..FrameSpec::unicast6() },
         Reason::VersionUnsupported => frame.version = 4,
         Reason::VersionMismatch if family == Family::V4 => frame.version = if frame.version == 2 { 3 } else { 2 },
         Reason::VersionMismatch => *frame = FrameSpec { version: 2, ..FrameSpec::v3() },
@@ -70,7 +76,6 @@ pub fn spoil(reason: Reason, frame: &mut FrameSpec) -> Result<(), NotByClassify>
             frame.addresses.reverse();
         }
         Reason::OkAbsorbed => return Err(NotByClassify("depends on the advert before it")),
-        Reason::SrcNotPeer => return Err(NotByClassify("unicast peers are not in the rule yet")),
         Reason::SrcMacUnexpected => return Err(NotByClassify("the MAC addresses seen before are not in the rule yet")),
         Reason::RateLimited => return Err(NotByClassify("depends on how many came before it")),
         Reason::RingFull => return Err(NotByClassify("the kernel's ring decides, behind classify")),

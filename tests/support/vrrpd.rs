@@ -29,15 +29,17 @@ pub fn is_complaint(line: &str) -> bool {
 
 /// What `vrrpctl status --json` says of the daemon.
 pub fn status(daemon: &Daemon) -> Result<Value> {
-    let output = std::process::Command::new(built("vrrpctl")?)
-        .arg("--run-dir")
-        .arg(daemon.directory.join("run"))
-        .args(["status", "--json"])
-        .output()?;
+    serde_json::from_str(&vrrpctl(daemon, &["status", "--json"])?).context("vrrpctl status --json")
+}
+
+/// What vrrpctl prints of the daemon.
+pub fn vrrpctl(daemon: &Daemon, arguments: &[&str]) -> Result<String> {
+    let mut command = std::process::Command::new(built("vrrpctl")?);
+    let output = command.arg("--run-dir").arg(daemon.directory.join("run")).args(arguments).output()?;
     if !output.status.success() {
-        bail!("vrrpctl status: {}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!("vrrpctl {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     }
-    serde_json::from_slice(&output.stdout).context("vrrpctl status --json")
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Refused frames of this reason: of the only interface, and of the only instance on it.

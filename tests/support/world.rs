@@ -26,6 +26,8 @@ pub const CHECK: TrackerId = TrackerId(0);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Net {
     pub loss_percent: u64,
+    /// The virtual router of which no advert arrives.
+    pub deaf_to: Option<usize>,
     pub duplicate_percent: u64,
     pub delay_max: Nanos,
     /// Whether a later advert may arrive before an earlier one.
@@ -356,7 +358,7 @@ impl World {
             }
             Action::Release { id } => self.record(router, id.index(), false),
             // Who may announce and tell what is for the watcher to judge.
-            Action::Announce { .. } | Action::Absorb { .. } | Action::Tell { .. } => {}
+            Action::Announce { .. } | Action::Absorb { .. } | Action::Tell { .. } | Action::TellGroup { .. } => {}
         }
     }
 
@@ -365,7 +367,7 @@ impl World {
     }
 
     fn send(&mut self, from: usize, group: usize, heard: Heard) {
-        if !self.routers[from].link_up {
+        if !self.routers[from].link_up || self.net.deaf_to == Some(group) {
             return;
         }
         for to in (0..self.routers.len()).filter(|&to| to != from) {
@@ -419,6 +421,7 @@ fn describe_all(actions: &[Action]) -> String {
             Action::Announce { id, addresses, rounds } => words += &format!(" #{} {addresses:?} x{rounds};", id.0),
             Action::Absorb { .. } => {}
             Action::Tell { id, event, .. } => words += &format!(" #{} \"{event}\";", id.0),
+            Action::TellGroup { event, .. } => words += &format!(" {event:?};"),
         }
     }
     words

@@ -12,8 +12,9 @@ use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, sendto, socket};
 use nix::time::{ClockId, clock_gettime};
-use vrrp_common::abi::{Rule, RuleKey};
-use vrrp_daemon::io::xdp::{Attached, Mode, Xdp};
+use vrrp_common::Address;
+use vrrp_common::abi::{RouterKey, Rule, RuleKey};
+use vrrp_daemon::io::xdp::{Attached, Mode, Sizes, Xdp};
 use vrrp_tests::frames::{FrameSpec, V3_VRID};
 use vrrp_tests::skip;
 
@@ -64,7 +65,7 @@ fn wait_free(device: &str) {
 #[test]
 fn a_veth_runs_it_natively_and_generically() {
     in_namespace(|| {
-        let Some(mut xdp) = loaded(1, 1) else { return };
+        let Some(mut xdp) = loaded(Sizes::default()) else { return };
         let one = if_nametoindex("one").unwrap();
         for (mode, attached, flag) in [
             (Mode::Auto, Attached::Native, " xdp "),
@@ -83,9 +84,10 @@ fn a_veth_runs_it_natively_and_generically() {
 #[test]
 fn an_advert_on_the_wire_is_delivered() {
     in_namespace(|| {
-        let Some(mut xdp) = loaded(1, 1) else { return };
+        let Some(mut xdp) = loaded(Sizes::default()) else { return };
         let one = if_nametoindex("one").unwrap();
-        let key = RuleKey { ifindex: one, vlan: 0, family: 4, vrid: V3_VRID };
+        let router = RouterKey { ifindex: one, vlan: 0, family: 4, vrid: V3_VRID };
+        let key = RuleKey { router, destination: Address::NONE };
         let rule = rules().iter().map(|(_, rule)| *rule).find(|rule| rule.row == V3_ROW).unwrap();
         xdp.set_device(one, &device(0)).unwrap();
         xdp.set_rule(key, &Rule { row: 0, ..rule }).unwrap();
@@ -125,7 +127,7 @@ fn send(device: &str, frame: &[u8]) {
 #[test]
 fn a_device_without_native_xdp_runs_it_generically() {
     in_namespace(|| {
-        let Some(mut xdp) = loaded(1, 1) else { return };
+        let Some(mut xdp) = loaded(Sizes::default()) else { return };
         ip("link add three type bridge");
         let three = if_nametoindex("three").unwrap();
         let refused = xdp.attach(three, Mode::Native).unwrap_err().to_string();
@@ -137,8 +139,8 @@ fn a_device_without_native_xdp_runs_it_generically() {
 #[test]
 fn a_taken_slot_names_its_holder() {
     in_namespace(|| {
-        let Some(mut first) = loaded(1, 1) else { return };
-        let Some(mut second) = loaded(1, 1) else { return };
+        let Some(mut first) = loaded(Sizes::default()) else { return };
+        let Some(mut second) = loaded(Sizes::default()) else { return };
         let one = if_nametoindex("one").unwrap();
         let id = first.info().unwrap().id();
         for (held, wanted) in [
@@ -161,7 +163,7 @@ fn a_taken_slot_names_its_holder() {
 #[test]
 fn a_program_above_is_told() {
     in_namespace(|| {
-        let Some(mut xdp) = loaded(1, 1) else { return };
+        let Some(mut xdp) = loaded(Sizes::default()) else { return };
         ip("link add link one name above type macvlan");
         xdp.attach(if_nametoindex("above").unwrap(), Mode::Auto).unwrap();
         let refused = xdp.attach(if_nametoindex("one").unwrap(), Mode::Auto).unwrap_err().to_string();
@@ -175,14 +177,14 @@ const TO_BE_KILLED: &str = "VRRP_TO_BE_KILLED";
 #[test]
 fn a_killed_process_leaves_no_program() {
     if env::var_os(TO_BE_KILLED).is_some() {
-        let mut xdp = Xdp::load(1, 1, 1).unwrap();
+        let mut xdp = Xdp::load(Sizes::default()).unwrap();
         xdp.attach(if_nametoindex("one").unwrap(), Mode::Native).unwrap();
         println!("ATTACHED");
         thread::sleep(Duration::from_secs(30));
         panic!("nobody killed this process");
     }
     in_namespace(|| {
-        if loaded(1, 1).is_none() {
+        if loaded(Sizes::default()).is_none() {
             return;
         }
         let mut child = Command::new(env::current_exe().unwrap())

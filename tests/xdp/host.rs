@@ -16,13 +16,27 @@ fn judged(frame: &FrameSpec, flags: u32) -> (Reason, Disposition, u32) {
 #[test]
 fn every_reason_is_earned_by_its_frame() {
     for reason in earned_by_frames() {
+        assert_eq!(reason.decider(), Decider::Frame);
         for mut frame in [FrameSpec::v3(), FrameSpec::v6(), FrameSpec::v2(), FrameSpec::v2_password()] {
             spoil(reason, &mut frame).unwrap();
             let (found, disposition, _) = judged(&frame, 0);
-            assert_eq!(found, reason, "{frame:?}");
-            assert_eq!(reason.decider(), Decider::Frame);
-            // What is not to the group is never ours to drop; all else is treated as the list says.
-            assert_eq!(disposition, reason.disposition(), "{reason:?}");
+            assert_eq!((found, disposition), (reason, reason.disposition()), "{frame:?}");
+        }
+        for mut frame in [FrameSpec::unicast(), FrameSpec::unicast6()] {
+            spoil(reason, &mut frame).unwrap();
+            let (found, disposition, row) = judged(&frame, 0);
+            match reason {
+                // Of a group alone; and from how far they may come each peer says for itself.
+                Reason::DstMacMismatch | Reason::DstNotVrrpGroup | Reason::TtlNot255 => continue,
+                // It may be for another host.
+                Reason::VridZero | Reason::VridUnknown => assert_eq!(found, Reason::DstNotVrrpGroup),
+                _ => assert_eq!(found, reason, "{frame:?}"),
+            }
+            if row == DEVICE_ROW && !frame.destination.is_multicast() {
+                assert_eq!(disposition, Disposition::Pass, "{frame:?}");
+            } else {
+                assert_eq!(disposition, reason.disposition(), "{frame:?}");
+            }
         }
     }
 }
@@ -180,6 +194,49 @@ fn another_vlan_is_not_ours() {
     assert_eq!(judged(&tagged(&[(0x8100, 0xe000)], FrameSpec::v3()), 0).2, V3_ROW);
     assert_eq!(judged(&tagged(&[(0x88a8, 7), (0x8100, VLAN)], FrameSpec::v3()), 0).2, VLAN_ROW);
     assert_eq!(judged(&tagged(&[(0x88a8, 7), (0x8100, 7), (0x8100, VLAN)], FrameSpec::v3()), 0).0, Reason::NotVrrp);
+}
+
+/// Each VRID has as many instances as addresses that its adverts come to.
+#[test]
+fn the_destination_tells_instances_apart() {
+    let other = FrameSpec { destination: OTHER_GROUP, ..FrameSpec::v3() };
+    assert_eq!(judged(&other, 0), (Reason::DstMacMismatch, Disposition::Pass, OTHER_GROUP_ROW));
+    let other = FrameSpec { destination_mac: [1, 0, 0x5e, 0, 0, 99], ..other };
+    for (frame, row) in [
+        (FrameSpec::v3(), V3_ROW),
+        (FrameSpec::v6(), V6_ROW),
+        (other, OTHER_GROUP_ROW),
+        (FrameSpec::unicast(), UNICAST_ROW),
+        (FrameSpec::unicast6(), UNICAST6_ROW),
+        (FrameSpec { vrid: OPEN_VRID, ..FrameSpec::unicast() }, OPEN_ROW),
+    ] {
+        assert_eq!(judged(&frame, 0), (Reason::OkPassed, Disposition::Deliver, row));
+    }
+    // A VRID that has a rule for another address only: somebody's traffic.
+    let elsewhere = FrameSpec { destination: [192, 0, 2, 9].into(), ..FrameSpec::unicast() };
+    assert_eq!(judged(&elsewhere, 0), (Reason::DstNotVrrpGroup, Disposition::Pass, DEVICE_ROW));
+    let no_group = FrameSpec { vrid: OPEN_VRID, ..FrameSpec::v3() };
+    assert_eq!(judged(&no_group, 0), (Reason::VridUnknown, Disposition::Drop, DEVICE_ROW));
+}
+
+/// keepalived's unicast: TTL as the peer's range says, and `check_unicast_src`.
+#[test]
+fn unicast_comes_from_peers() {
+    let found = |frame: FrameSpec| judged(&frame, 0).0;
+    let ttl = |ttl| found(FrameSpec { ttl, ..FrameSpec::unicast() });
+    assert_eq!([59, 60, 254, 255].map(ttl), [Reason::TtlNot255, Reason::OkPassed, Reason::OkPassed, Reason::TtlNot255]);
+    assert_eq!(found(FrameSpec { ttl: 0, ..FrameSpec::unicast6() }), Reason::OkPassed);
+    let dropped = |row| (Reason::SrcNotPeer, Disposition::Drop, row);
+    assert_eq!(judged(&FrameSpec { source: STRANGER, ..FrameSpec::unicast() }, 0), dropped(UNICAST_ROW));
+    assert_eq!(judged(&FrameSpec { source: STRANGER6, ..FrameSpec::unicast6() }, 0), dropped(UNICAST6_ROW));
+    assert_eq!(found(FrameSpec { source: OWN, ..FrameSpec::unicast() }), Reason::SrcIsSelf);
+    // Where others are heard, too, their TTL says nothing.
+    let open = |source, ttl| found(FrameSpec { vrid: OPEN_VRID, source, ttl, ..FrameSpec::unicast() });
+    assert_eq!(open(STRANGER, 3), Reason::OkPassed);
+    assert_eq!([open(PEER, 64), open(PEER, 63)], [Reason::OkPassed, Reason::TtlNot255]);
+    for source in ["::", "::1", "ff02::12"] {
+        assert_eq!(found(FrameSpec { source: source.parse().unwrap(), ..FrameSpec::unicast6() }), Reason::SrcInvalid);
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use serde_json::Value;
 use vrrp_common::classify::Ingress;
 use vrrp_daemon::io::judge;
-use vrrp_daemon::io::xdp::TEST_IFINDEX;
+use vrrp_daemon::io::xdp::{Sizes, TEST_IFINDEX};
 use vrrp_tests::frames::{FrameSpec, earned_by_frames, spoil};
 
 use crate::world::{device, loaded, rules};
@@ -34,7 +34,7 @@ fn capture(datalink: DataLink, frames: &[Vec<u8>]) -> Vec<u8> {
 
 #[test]
 fn a_capture_is_judged_alike_in_the_kernel() {
-    if loaded(1, 1).is_none() {
+    if loaded(Sizes::default()).is_none() {
         return;
     }
     let mut frames = vec![vec![0; 5]];

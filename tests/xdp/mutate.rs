@@ -42,11 +42,15 @@ impl Rng {
 
 /// The next frame; never shorter than an Ethernet header, which the kernel refuses to run.
 pub fn frame(rng: &mut Rng) -> Vec<u8> {
-    let mut spec = match rng.below(5) {
+    let mut spec = match rng.below(9) {
         0 => FrameSpec::v3(),
         1 => FrameSpec::v2(),
         2 => FrameSpec::v6(),
         3 => FrameSpec { vrid: ANY_FIRST_VRID, ..FrameSpec::v6() },
+        4 => FrameSpec { destination: OTHER_GROUP, destination_mac: [1, 0, 0x5e, 0, 0, 99], ..FrameSpec::v3() },
+        5 => FrameSpec::unicast(),
+        6 => FrameSpec::unicast6(),
+        7 => FrameSpec { vrid: OPEN_VRID, ..FrameSpec::unicast() },
         _ => FrameSpec::v2_password(),
     };
     if rng.once_in(2) {
@@ -100,7 +104,7 @@ fn lie(rng: &mut Rng, spec: &mut FrameSpec) {
     let number = rng.next();
     let v4 = spec.family() == Family::V4;
     match rng.below(19) {
-        0 => spec.ttl = rng.pick(&[0, 1, 64, 254, 255]),
+        0 => spec.ttl = rng.pick(&[0, 1, 59, 60, 64, 254, 255]),
         1 => spec.ip_header = Some(rng.below(16) as u8),
         2 => spec.total_length = Some(rng.pick(&[0, 19, 20, 27, 28, 36, 40, 255, 276, 65535, number as u16])),
         3 => spec.fragment = rng.pick(&[0x4000, 0x2000, 1, 0x1fff, 0x8000]),
@@ -125,10 +129,11 @@ fn lie(rng: &mut Rng, spec: &mut FrameSpec) {
     }
 }
 
-const SOURCES4: &[&str] = &["192.0.2.1", "0.0.0.0", "127.0.0.1", "224.0.0.18", "255.255.255.255", "223.255.0.1"];
-const SOURCES6: &[&str] = &["fe80::1", "::", "::1", "ff02::12", "2001:db8::2", "febf::1", "fec0::1"];
-const DESTINATIONS4: &[&str] = &["224.0.0.17", "192.0.2.1"];
-const DESTINATIONS6: &[&str] = &["ff02::1", "ff05::12", "fe80::1"];
+const SOURCES4: &[&str] =
+    &["192.0.2.1", "192.0.2.2", "192.0.2.3", "0.0.0.0", "127.0.0.1", "224.0.0.18", "255.255.255.255", "223.255.0.1"];
+const SOURCES6: &[&str] = &["fe80::1", "::", "::1", "ff02::12", "2001:db8::1", "2001:db8:0:1::2", "febf::1", "fec0::1"];
+const DESTINATIONS4: &[&str] = &["224.0.0.17", "224.0.0.18", "224.0.0.99", "192.0.2.1", "192.0.2.9", "255.255.255.255"];
+const DESTINATIONS6: &[&str] = &["ff02::1", "ff02::12", "ff05::12", "fe80::1", "2001:db8::1"];
 /// Headers before the message: IPv6's, an end of them, more than are looked behind.
 const EXTENSIONS: &[&[u8]] =
     &[&[0], &[43], &[44], &[51], &[60], &[0, 44], &[0, 43, 60], &[59], &[0, 58], &[0, 0, 0, 0, 0]];

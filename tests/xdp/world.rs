@@ -1,16 +1,17 @@
 //! The rules that the frames are judged by, and the two who judge.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use vrrp_common::Family;
 use vrrp_common::abi::{
-    AUTH_NONE, AUTH_PASS, Device, MESSAGE_BUDGET, RULE_ANY_FIRST_ADDRESS, RULE_VLAN_AMBIGUOUS, RecordHead, Rule,
-    RuleKey,
+    AUTH_NONE, AUTH_PASS, Device, MESSAGE_BUDGET, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS, RULE_PEERS_ONLY,
+    RULE_VLAN_AMBIGUOUS, RecordHead, RouterKey, Rule, RuleKey,
 };
 use vrrp_common::classify::{Ingress, Judgement, classify};
 use vrrp_common::drop::{Disposition, Reason};
+use vrrp_common::{Address, Family};
 use vrrp_daemon::io::filter::RuleTable;
-use vrrp_daemon::io::xdp::{Ring, TEST_IFINDEX, Unavailable, Xdp};
+use vrrp_daemon::io::xdp::{Ring, Sizes, TEST_IFINDEX, Unavailable, Xdp};
 use vrrp_tests::frames::*;
 use vrrp_tests::skip;
 
@@ -26,7 +27,13 @@ pub const AMBIGUOUS_ROW: u32 = 4;
 pub const VLAN_ROW: u32 = 5;
 pub const V6_ROW: u32 = 6;
 pub const ANY_FIRST_ROW: u32 = 7;
-pub const ROWS: u32 = 8;
+/// The same VRID, to other addresses.
+pub const OTHER_GROUP_ROW: u32 = 8;
+pub const UNICAST_ROW: u32 = 9;
+pub const UNICAST6_ROW: u32 = 10;
+/// One that hears others than its peers, too.
+pub const OPEN_ROW: u32 = 11;
+pub const ROWS: u32 = 12;
 /// A VLAN with a rule for [`V3_VRID`].
 pub const VLAN: u16 = 10;
 
@@ -43,10 +50,22 @@ pub fn rules() -> RuleTable {
         flags: 0,
     };
     let v6 = Rule { source: OWN6.into(), ..v3 };
-    let key = |vlan, vrid| RuleKey { ifindex: TEST_IFINDEX, vlan, family: Family::V4 as u8, vrid };
-    let key6 = |vrid| RuleKey { family: Family::V6 as u8, ..key(0, vrid) };
+    let to = |family, vlan, vrid, destination| RuleKey {
+        router: RouterKey { ifindex: TEST_IFINDEX, vlan, family: family as u8, vrid },
+        destination,
+    };
+    let key = |vlan, vrid| to(Family::V4, vlan, vrid, Address::NONE);
+    let key6 = |vrid| to(Family::V6, 0, vrid, Address::NONE);
+    let unicast = Rule { flags: RULE_PEERS_ONLY, ..v3 };
+    let unicast6 = Rule { source: OWN6_GLOBAL.into(), flags: RULE_PEERS_ONLY, ..v6 };
     let row = |row, rule: Rule| Rule { row, slot: 100 + row, ..rule };
-    RuleTable::from_iter([
+    let peer = |row, address: IpAddr| PeerKey { slot: 100 + row, unused: 0, address: address.into() };
+    let mut rules = RuleTable::new([
+        (peer(UNICAST_ROW, PEER), Peer { min_ttl: 60, max_ttl: 254 }),
+        (peer(UNICAST6_ROW, PEER6_GLOBAL), Peer { min_ttl: 0, max_ttl: 255 }),
+        (peer(OPEN_ROW, PEER), Peer { min_ttl: 64, max_ttl: 64 }),
+    ]);
+    rules.extend([
         (key(0, V3_VRID), v3),
         (key(0, V2_VRID), row(V2_ROW, Rule { version: 2, ..v3 })),
         (
@@ -57,7 +76,12 @@ pub fn rules() -> RuleTable {
         (key(VLAN, V3_VRID), row(VLAN_ROW, v3)),
         (key6(V3_VRID), row(V6_ROW, v6)),
         (key6(ANY_FIRST_VRID), row(ANY_FIRST_ROW, Rule { flags: RULE_ANY_FIRST_ADDRESS, ..v6 })),
-    ])
+        (to(Family::V4, 0, V3_VRID, OTHER_GROUP.into()), row(OTHER_GROUP_ROW, v3)),
+        (to(Family::V4, 0, V3_VRID, OWN.into()), row(UNICAST_ROW, unicast)),
+        (to(Family::V6, 0, V3_VRID, OWN6_GLOBAL.into()), row(UNICAST6_ROW, unicast6)),
+        (to(Family::V4, 0, OPEN_VRID, OWN.into()), row(OPEN_ROW, v3)),
+    ]);
+    rules
 }
 
 pub fn device(flags: u32) -> Device {
@@ -78,8 +102,8 @@ pub type Counts = BTreeMap<(u32, Reason), u64>;
 
 /// The loaded program; `None` on a host that cannot run it: the test is skipped then. One that the verifier refuses
 /// fails the test.
-pub fn loaded(rows: u32, rules: u32) -> Option<Xdp> {
-    match Xdp::load(rows, rules, 1) {
+pub fn loaded(sizes: Sizes) -> Option<Xdp> {
+    match Xdp::load(sizes) {
         Ok(xdp) => Some(xdp),
         Err(error) if error.is::<Unavailable>() => {
             skip(error);
@@ -99,10 +123,14 @@ impl Kernel {
     /// `None` on a host that cannot run it.
     pub fn load(flags: u32) -> Option<Self> {
         let rules = rules();
-        let mut xdp = loaded(ROWS, rules.len() as u32)?;
+        let peers = rules.peers().count() as u32;
+        let mut xdp = loaded(Sizes { rows: ROWS, rules: rules.len() as u32, peers, devices: 1 })?;
         xdp.set_device(TEST_IFINDEX, &device(flags)).unwrap();
         for (key, rule) in rules.iter() {
             xdp.set_rule(key, rule).unwrap();
+        }
+        for (key, peer) in rules.peers() {
+            xdp.set_peer(key, peer).unwrap();
         }
         let ring = xdp.take_ring().unwrap();
         Some(Self { xdp, ring })

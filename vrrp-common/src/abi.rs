@@ -11,10 +11,19 @@ use crate::drop::REASON_SLOTS;
 /// A longer one passes to the raw socket ([`Reason::AddrCountOverBudget`](crate::drop::Reason)).
 pub const MESSAGE_BUDGET: usize = 256;
 
-/// Which virtual router a frame is for.
+/// Which virtual router a frame is for. One interface, family and VRID may have several: one of each group, and one of
+/// each address of ours that unicast adverts come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
 #[repr(C)]
 pub struct RuleKey {
+    pub router: RouterKey,
+    /// The frame's; none for VRRP's own group. Of those the kernel has a map of their own, which is faster.
+    pub destination: Address,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+#[repr(C)]
+pub struct RouterKey {
     pub ifindex: u32,
     /// 802.1Q VLAN id found in the frame; 0 for an untagged one.
     pub vlan: u16,
@@ -54,6 +63,27 @@ pub const AUTH_PASS: u8 = 1;
 pub const RULE_ANY_FIRST_ADDRESS: u32 = 2;
 /// The VLAN tag of this device may be stripped before we see it, and the VRID exists on several of its VLANs.
 pub const RULE_VLAN_AMBIGUOUS: u32 = 1;
+
+/// Unicast: adverts of others than the peers are refused.
+pub const RULE_PEERS_ONLY: u32 = 4;
+
+/// A router that unicast adverts may come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+#[repr(C)]
+pub struct PeerKey {
+    /// Of the rule.
+    pub slot: u32,
+    pub unused: u32,
+    pub address: Address,
+}
+
+/// How far away it may be: the TTL or hop limit that its adverts still have, both ends included. Map value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Peer {
+    pub min_ttl: u8,
+    pub max_ttl: u8,
+}
 
 /// What to do on one device with frames that match no rule. Map value, by ifindex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -106,7 +136,10 @@ impl Record {
 }
 
 const _: () = {
-    assert!(size_of::<RuleKey>() == 8);
+    assert!(size_of::<RouterKey>() == 8);
+    assert!(size_of::<RuleKey>() == 24);
+    assert!(size_of::<PeerKey>() == 24);
+    assert!(size_of::<Peer>() == 2);
     assert!(size_of::<Rule>() == 40);
     assert!(size_of::<Device>() == 8);
     assert!(size_of::<RecordHead>() == 32);

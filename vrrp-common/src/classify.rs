@@ -3,7 +3,10 @@
 //! The order of the tests is the order of [`Reason`]; the first that applies is the answer. Nothing here is stateful:
 //! what depends on earlier frames is judged by the daemon.
 
-use crate::abi::{AUTH_PASS, DEVICE_PASS_UNKNOWN, Device, RULE_ANY_FIRST_ADDRESS, RULE_VLAN_AMBIGUOUS, Rule, RuleKey};
+use crate::abi::{
+    AUTH_PASS, DEVICE_PASS_UNKNOWN, Device, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS, RULE_PEERS_ONLY,
+    RULE_VLAN_AMBIGUOUS, RouterKey, Rule, RuleKey,
+};
 use crate::address::Address;
 use crate::drop::{Disposition, Reason};
 use crate::ids::{Family, Version};
@@ -14,9 +17,10 @@ use crate::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Link};
 use crate::wire::ip::{Ip, PROTOCOL_VRRP, is_link_local6};
 use crate::wire::{ip4, ip6};
 
-/// Where the rules are: a map in the kernel, a table on the host.
+/// Where the rules are: maps in the kernel, tables on the host.
 pub trait Rules {
     fn rule(&self, key: RuleKey) -> Option<&Rule>;
+    fn peer(&self, key: PeerKey) -> Option<&Peer>;
 }
 
 /// The device that a frame came in by.
@@ -102,7 +106,8 @@ pub fn judge<const N: usize>(
     let mut found = Found::on(ingress);
     // A VLAN without a rule of ours is another host's link.
     found.pass_all |= link.vlan != 0;
-    found.pass_always = !ip.is_to_group();
+    let to_group = ip.is_to_group();
+    found.pass_always = !to_group;
     found.family = ip.family;
     if let Some(fault) = ip.fault {
         return found.judged(fault);
@@ -111,13 +116,14 @@ pub fn judge<const N: usize>(
         return found.judged(Reason::Internal);
     };
     let header = Header(octets);
-    let key = RuleKey { ifindex: ingress.ifindex, vlan: link.vlan, family: ip.family as u8, vrid: header.vrid() };
+    let router = RouterKey { ifindex: ingress.ifindex, vlan: link.vlan, family: ip.family as u8, vrid: header.vrid() };
+    let key = RuleKey { router, destination: if to_group { Address::NONE } else { ip.destination } };
     let rule = if header.vrid() == 0 { None } else { rules.rule(key) };
     found.belongs_to(rule);
     found.source = ip.source;
     found.length = ip.length;
 
-    let reason = match judge_packet(&link, &ip, rule).and_then(|()| judge_header(header, &ip, rule)).and_then(
+    let reason = match judge_packet(&link, &ip, rule, rules).and_then(|()| judge_header(header, &ip, rule)).and_then(
         |(version, rule)| {
             if ip.length > N {
                 return Err(Reason::AddrCountOverBudget);
@@ -135,25 +141,39 @@ pub fn judge<const N: usize>(
     found.judged(reason)
 }
 
-/// The packet that carries the message: RFC 9568 section 5.1.1.
+/// The packet that carries the message: RFC 9568 section 5.1. Unicast is keepalived's: it may come from afar, unless the
+/// configuration says of the peer how far away it is.
 #[inline(always)]
-fn judge_packet(link: &Link, ip: &Ip, rule: Option<&Rule>) -> Result<(), Reason> {
-    if ip.ttl != 255 {
+fn judge_packet(link: &Link, ip: &Ip, rule: Option<&Rule>, rules: &impl Rules) -> Result<(), Reason> {
+    let unicast = ip.is_unicast();
+    let peer = match rule {
+        Some(rule) if unicast => rules.peer(PeerKey { slot: rule.slot, unused: 0, address: ip.source }),
+        _ => None,
+    };
+    let from_afar = match peer {
+        Some(peer) => ip.ttl < peer.min_ttl || ip.ttl > peer.max_ttl,
+        None => !unicast && ip.ttl != 255,
+    };
+    if from_afar {
         return Err(Reason::TtlNot255);
     }
-    if !ip.is_to_group() {
+    if rule.is_none() && !ip.is_to_group() {
         return Err(Reason::DstNotVrrpGroup);
     }
-    if link.destination.is_some_and(|mac| mac != ip.group_mac()) {
+    if !unicast && link.destination.is_some_and(|mac| mac != ip.group_mac()) {
         return Err(Reason::DstMacMismatch);
     }
     if !ip.has_plausible_source() {
         return Err(Reason::SrcInvalid);
     }
-    match rule {
-        Some(rule) if rule.source == ip.source => Err(Reason::SrcIsSelf),
-        _ => Ok(()),
+    let Some(rule) = rule else { return Ok(()) };
+    if rule.source == ip.source {
+        return Err(Reason::SrcIsSelf);
     }
+    if unicast && peer.is_none() && rule.flags & RULE_PEERS_ONLY != 0 {
+        return Err(Reason::SrcNotPeer);
+    }
+    Ok(())
 }
 
 /// The fixed header: what it is, whose it is, how long it must be.
@@ -267,7 +287,8 @@ struct Found {
     checksum_form: ChecksumForm,
     /// Frames that match no rule of ours pass, whatever is wrong with them.
     pass_all: bool,
-    /// Not to the VRRP group: on a router it may be traffic between others, which is not ours to drop.
+    /// Neither to the VRRP group nor for a rule of ours: on a router it may be traffic between others, which is not ours
+    /// to drop.
     pass_always: bool,
 }
 
@@ -292,6 +313,7 @@ impl Found {
             self.row = rule.row;
             self.slot = rule.slot;
             self.pass_all = false;
+            self.pass_always = false;
         }
     }
 

@@ -79,9 +79,9 @@ reasons! {
     5 IpFragment "ip_fragment" Frame Drop;
     /// VRRP behind an IPv6 extension header.
     6 Ip6ExtHeader "ip6_ext_header" Frame Drop;
-    /// TTL or hop limit is not 255, so the sender is not on this link (RFC 9568 section 5.1.1.3).
+    /// TTL or hop limit is not 255 (RFC 9568 section 5.1.1.3), or not what the unicast peer's must be: the sender is elsewhere.
     7 TtlNot255 "ttl_not_255" Frame Drop;
-    /// VRRP to an address that is not the VRRP group; passed on, it may be somebody else's traffic.
+    /// VRRP to an address that is neither the VRRP group nor one we listen on; passed on, it may be somebody else's.
     8 DstNotVrrpGroup "dst_not_vrrp_group" Frame Pass;
     /// To the VRRP group, but not to its Ethernet address; passed on.
     9 DstMacMismatch "dst_mac_mismatch" Frame Pass;
@@ -89,7 +89,7 @@ reasons! {
     10 SrcInvalid "src_invalid" Frame Drop;
     /// The source is our own address, and we did not send it: a loop, a forgery, or an address used twice.
     11 SrcIsSelf "src_is_self" Frame Drop;
-    /// The source is none of the configured peers.
+    /// The source is none of the unicast peers.
     12 SrcNotPeer "src_not_peer" Frame Drop;
     /// The source MAC is neither the virtual router's nor one seen before; only counted.
     13 SrcMacUnexpected "src_mac_unexpected" Frame Pass;

@@ -1,6 +1,7 @@
 //! The protocol's identifiers as types, so that a VRID cannot stand where a priority belongs.
 
 use core::fmt;
+use core::net::IpAddr;
 use core::num::NonZeroU8;
 
 /// Virtual Router Identifier, 1 to 255 (RFC 9568 section 5.2.3); unique per interface and address family.
@@ -96,6 +97,15 @@ pub enum Family {
 }
 
 impl Family {
+    pub const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
     /// Octets of an address.
     pub const fn octets(self) -> usize {
         match self {

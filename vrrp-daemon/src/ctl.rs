@@ -2,6 +2,7 @@
 
 mod judge;
 mod render;
+mod timing;
 
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -48,6 +49,8 @@ enum Command {
         #[arg(value_name = "INSTANCE")]
         instance: Option<String>,
     },
+    /// Show how late adverts, takeovers and wake-ups were, by powers of two
+    Timing,
     /// Say of each frame in a capture what a configuration makes of it, and why; needs no daemon
     Judge(judge::Arguments),
 }
@@ -57,6 +60,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.command {
         Command::Status { json, instance } => status(&arguments.run_dir, *json, instance.as_deref()),
+        Command::Timing => timing(&arguments.run_dir),
         Command::Judge(arguments) => judge::run(arguments),
     };
     match result {
@@ -75,11 +79,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn status(run_dir: &Path, json: bool, instance: Option<&str>) -> anyhow::Result<()> {
-    let mut status = match ask(run_dir, Ask::Status)? {
-        Answer::Status(status) => *status,
-        Answer::Error(why) => bail!("{why}"),
-        Answer::Done(()) => bail!("the daemon answered something else than was asked"),
-    };
+    let mut status = ask_status(run_dir)?;
     if let Some(name) = instance {
         choose(&mut status, name)?;
     }
@@ -94,6 +94,21 @@ fn status(run_dir: &Path, json: bool, instance: Option<&str>) -> anyhow::Result<
     Ok(stdout.flush()?)
 }
 
+fn timing(run_dir: &Path) -> anyhow::Result<()> {
+    let text = timing::histograms(&ask_status(run_dir)?.daemon.late);
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}
+
+fn ask_status(run_dir: &Path) -> anyhow::Result<Status> {
+    match ask(run_dir, Ask::Status)? {
+        Answer::Status(status) => Ok(*status),
+        Answer::Error(why) => bail!("{why}"),
+        Answer::Done(()) => bail!("the daemon answered something else than was asked"),
+    }
+}
+
 /// Leaves one instance, and the interface it is on.
 fn choose(status: &mut Status, name: &str) -> anyhow::Result<()> {
     if !status.instances.iter().any(|instance| instance.name == name) {
@@ -101,6 +116,7 @@ fn choose(status: &mut Status, name: &str) -> anyhow::Result<()> {
         bail!("there is no vrrp_instance {name}; there are: {}", names.join(", "));
     }
     status.instances.retain(|instance| instance.name == name);
+    status.groups.retain(|group| group.members.iter().any(|member| member == name));
     status.interfaces.retain(|interface| status.instances.iter().any(|instance| instance.interface == interface.name));
     Ok(())
 }

@@ -4,7 +4,7 @@ use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use vrrp_common::Address;
-use vrrp_common::abi::{CounterRow, Device, Record, Rule, RuleKey};
+use vrrp_common::abi::{CounterRow, Device, Peer, PeerKey, Record, RouterKey, Rule, RuleKey};
 use vrrp_common::classify::Rules;
 use vrrp_common::drop::{REASON_SLOTS, Reason};
 use vrrp_common::stance::{Bucket, Heed, Stance};
@@ -13,8 +13,17 @@ use vrrp_common::wire::advert::HEADER;
 #[map]
 static DEVICES: HashMap<u32, Device> = HashMap::with_max_entries(1, 0);
 
+/// Of those who are addressed by VRRP's own group,
 #[map]
-static RULES: HashMap<RuleKey, Rule> = HashMap::with_max_entries(1, 0);
+static RULES: HashMap<RouterKey, Rule> = HashMap::with_max_entries(1, 0);
+
+/// and by any other address.
+#[map]
+static ADDRESSED: HashMap<RuleKey, Rule> = HashMap::with_max_entries(1, 0);
+
+/// Routers that unicast adverts may come from.
+#[map]
+static PEERS: HashMap<PeerKey, Peer> = HashMap::with_max_entries(1, 0);
 
 #[map]
 static COUNTERS: PerCpuArray<CounterRow> = PerCpuArray::with_max_entries(1, 0);
@@ -53,7 +62,18 @@ impl Rules for RuleMap {
     fn rule(&self, key: RuleKey) -> Option<&Rule> {
         // SAFETY: entries are plain integers. A removed one's memory may be given to another key while we read it: the
         // frame is then judged by rules that the daemon did write, and the daemon finds the VRID of another instance.
-        unsafe { RULES.get(key) }
+        unsafe {
+            match key.destination == Address::NONE {
+                true => RULES.get(key.router),
+                false => ADDRESSED.get(key),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn peer(&self, key: PeerKey) -> Option<&Peer> {
+        // SAFETY: as above.
+        unsafe { PEERS.get(key) }
     }
 }
 

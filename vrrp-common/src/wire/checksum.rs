@@ -6,12 +6,13 @@ use crate::address::Address;
 ///
 /// v2 covers the message, v3 over IPv6 a pseudo header before it, too. v3 over IPv4 covers the message alone by RFC 9568
 /// section 5.2.8, and a pseudo header in the deployed reading of RFC 5798; routers differ, so both are accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum ChecksumForm {
     /// The message alone.
     Message = 0,
-    /// Pseudo header and message.
+    /// Pseudo header and message; what keepalived and FRR send unless told otherwise.
+    #[default]
     PseudoHeader = 1,
 }
 

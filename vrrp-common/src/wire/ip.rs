@@ -12,6 +12,8 @@ pub const VRRP_GROUP6: [u8; 16] = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 
 /// CS6, "network control", what routers mark their protocols with: IPv4's type of service, IPv6's traffic class.
 pub const TOS_CS6: u8 = 0xc0;
 
+const LOOPBACK6: Address = Address::v6([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+
 /// The group that routers of a family send adverts to.
 #[inline(always)]
 pub const fn vrrp_group(family: Family) -> Address {
@@ -43,18 +45,31 @@ impl Ip {
         self.destination == vrrp_group(self.family)
     }
 
+    #[inline(always)]
+    pub const fn is_unicast(&self) -> bool {
+        let first = self.destination.octets()[0];
+        match self.family {
+            Family::V4 => first < 224,
+            Family::V6 => first != 0xff,
+        }
+    }
+
     /// The Ethernet address of the group it came to.
     #[inline(always)]
     pub const fn group_mac(&self) -> [u8; 6] {
         multicast_mac(self.destination, self.family)
     }
 
-    /// Whether a router on this link can have its source address: of IPv6 a link-local one (RFC 9568 section 5.1.2.1).
+    /// Whether a router can have its source address. What is sent to a group over IPv6 comes from a link-local one
+    /// (RFC 9568 section 5.1.2.1).
     #[inline(always)]
-    pub const fn has_plausible_source(&self) -> bool {
+    pub fn has_plausible_source(&self) -> bool {
         let from = self.source.octets();
         match self.family {
             Family::V4 => from[0] != 0 && from[0] != 127 && from[0] < 224,
+            Family::V6 if self.is_unicast() => {
+                from[0] != 0xff && self.source != Address::NONE && self.source != LOOPBACK6
+            }
             Family::V6 => is_link_local6([from[0], from[1]]),
         }
     }

@@ -1,19 +1,42 @@
 //! `global_defs`: settings of the daemon, and defaults of its virtual routers.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::unsupported;
 use super::vmac::Prefix;
 use crate::syntax::command::UserName;
 use crate::syntax::diagnostic::{Class, Diagnostics};
-use crate::syntax::schema::{At, Field, Lenient, Mark, Switch, block};
+use crate::syntax::schema::{At, Field, FromEntry, Lenient, Mark, Switch, block};
 use crate::syntax::tree::Entry;
-use crate::syntax::value::{InterfaceName, Seconds, Whole, choice};
+use crate::syntax::value::{InterfaceName, Seconds, Value, Whole, choice};
 
 /// `garp_master_delay`: up to an hour, 0 for no second round.
 pub type GarpDelay = Seconds<0, 3_600_000_000>;
 /// `garp_master_repeat`; 0 reads as 1.
 pub type GarpRepeat = Whole<0, 1000>;
+/// `vrrp_rlimit_rttime`, in microseconds.
+pub type RtTime = Whole<1, { u32::MAX as i64 }>;
+
+/// `vrrp_cpu_affinity`: CPUs by their numbers, as many as the kernel's mask has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cpus(pub Vec<Whole<0, 1023>>);
+
+impl FromEntry for Cpus {
+    /// One word that is no CPU spoils the line, as in keepalived.
+    fn from_entry(entry: &Entry, found: &mut Diagnostics) -> Option<Self> {
+        entry.no_block(found);
+        let mut cpus = Vec::new();
+        for word in entry.parameters() {
+            let Some(cpu) = Whole::parse(&word.text) else {
+                let message = format!("`{}` has `{}`; expected numbers of CPUs", entry.keyword().text, word.text);
+                found.error(Class::Value, word.span, message).done("the line is skipped, what held before it stands");
+                return None;
+            };
+            cpus.push(cpu);
+        }
+        Some(Self(cpus))
+    }
+}
 
 block! {
     /// All `global_defs` blocks of a configuration, one over the other.
@@ -38,8 +61,18 @@ block! {
         "v3_checksum_as_v2" => v3_checksum_as_v2: Switch;
         /// Group that adverts are sent to; only the protocol's own is supported.
         "vrrp_mcast_group4" => mcast_group4: Option<At<Ipv4Addr>>;
+        /// Group that IPv6 adverts go to.
+        "vrrp_mcast_group6" => mcast_group6: Option<At<Ipv6Addr>>;
+        /// Refuse unicast adverts of others than the peers.
+        "vrrp_check_unicast_src" => check_unicast_src: Switch;
         /// SCHED_FIFO priority of the protocol's thread.
         "vrrp_rt_priority" => rt_priority: Lenient<Whole<1, 99>>;
+        /// Microseconds of real-time work without a pause after which the kernel ends the daemon.
+        "vrrp_rlimit_rttime" | "vrrp_rlimit_rtime" => rlimit_rttime: Option<At<RtTime>>;
+        /// Nice value of the protocol's threads, for when they have no real-time priority.
+        "vrrp_priority" => nice: Lenient<Whole<-20, 19>>;
+        /// CPUs that the protocol's threads run on.
+        "vrrp_cpu_affinity" => cpu_affinity: Lenient<At<Cpus>>;
         /// Lock the daemon's memory.
         "vrrp_no_swap" => no_swap: Mark;
         /// Interface of virtual routers that do not say.

@@ -1,4 +1,4 @@
-//! What a configuration must know of the host: users, interfaces, programs. The only way there is [`Host`].
+//! What a configuration must know of the host: users, interfaces, CPUs, programs. The only way there is [`Host`].
 
 use super::setup::RunAs;
 
@@ -12,6 +12,9 @@ pub trait Host {
 
     /// Whether an interface of this name exists now.
     fn has_interface(&self, name: &str) -> bool;
+
+    /// Whether there is a CPU of this number.
+    fn has_cpu(&self, number: u16) -> bool;
 
     /// A program by its path, or looked up in PATH when it has no slash.
     fn program(&self, program: &str, run_as: RunAs) -> Program;

@@ -1,14 +1,15 @@
 //! `vrrp_instance`: one virtual router, as it is written.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::address::Address;
 use super::global::{GarpDelay, GarpRepeat};
+use super::unicast::Peer;
 use super::unsupported;
 use super::vmac::UseVmac;
 use crate::syntax::command::CommandLine;
 use crate::syntax::diagnostic::Diagnostics;
-use crate::syntax::schema::{At, Field, FromItem, Items, Mark, Switch, block};
+use crate::syntax::schema::{At, Field, Items, Mark, Switch, block};
 use crate::syntax::tree::Entry;
 use crate::syntax::value::{InterfaceName, Seconds, Whole, choice};
 use crate::track::Use;
@@ -45,9 +46,19 @@ block! {
         /// Take packets to the virtual addresses, or drop them unless it owns the addresses.
         "accept" | "no_accept" => accept: Accept;
         /// Source address of adverts.
-        "mcast_src_ip" => mcast_src_ip: Option<At<Ipv4Addr>>;
-        /// The same, as keepalived reads it when there are no unicast peers.
-        "unicast_src_ip" => unicast_src_ip: Option<At<Ipv4Addr>>;
+        "mcast_src_ip" => mcast_src_ip: Option<At<IpAddr>>;
+        /// Group that adverts go to.
+        "mcast_dst_ip" => mcast_dst_ip: Option<At<IpAddr>>;
+        /// Source address of unicast adverts.
+        "unicast_src_ip" => unicast_src_ip: Option<At<IpAddr>>;
+        /// Routers that adverts go to, one by one, in place of the group.
+        "unicast_peer" => unicast_peer: Items<Peer>;
+        /// TTL or hop limit of unicast adverts.
+        "unicast_ttl" => unicast_ttl: Option<At<Whole<0, 255>>>;
+        /// Refuse adverts of others than the peers.
+        "check_unicast_src" => check_unicast_src: Switch;
+        /// Do not serve without a peer.
+        "unicast_fault_no_peer" => unicast_fault_no_peer: Mark;
         /// Announcement rounds: time to the second.
         "garp_master_delay" => garp_master_delay: Option<GarpDelay>;
         /// Announcements in a round.
@@ -87,14 +98,6 @@ block! {
     }
 }
 
-block! {
-    /// Virtual routers that change state together: known, and not done yet.
-    pub struct SyncGroup, others (unsupported::SYNC_GROUP) {
-        /// The names of its virtual routers.
-        "group" => group: Items<Member>;
-    }
-}
-
 choice! {
     pub enum State {
         "MASTER" => Master,
@@ -128,15 +131,5 @@ impl Field for Accept {
     fn take(&mut self, entry: &Entry, found: &mut Diagnostics) {
         entry.no_block(found);
         self.0 = Some(entry.keyword().text == "accept");
-    }
-}
-
-/// A name in the list of a sync group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member(pub String);
-
-impl FromItem for Member {
-    fn from_item(entry: &Entry, _found: &mut Diagnostics) -> Option<Self> {
-        Some(Self(entry.keyword().text.clone()))
     }
 }

@@ -1,8 +1,9 @@
 //! Every keyword of keepalived's and of ours, with what becomes of it: what docs/compat.md is made of.
 
 use super::global::GlobalDefs;
-use super::instance::{Authentication, Instance, SyncGroup};
+use super::instance::{Authentication, Instance};
 use super::root::Config;
+use super::sync_group::SyncGroup;
 use crate::syntax::schema::{Block, Foreign, Keyword, Outcome};
 use crate::track::script::Script;
 
@@ -44,10 +45,7 @@ pub fn rows() -> Vec<Row> {
 
 fn of<B: Block>(block: &'static str, rows: &mut Vec<Row>) {
     for &Keyword { names, help } in B::KEYWORDS {
-        // Sync groups are read only to know which virtual routers to refuse.
-        let is_group = block == "vrrp_sync_group" || names == ["vrrp_sync_group"];
-        let standing = if is_group { Standing::Refused } else { Standing::Done };
-        rows.extend(names.iter().map(|&name| Row { block, name, standing, text: help }));
+        rows.extend(names.iter().map(|&name| Row { block, name, standing: Standing::Done, text: help }));
     }
     for &Foreign { name, outcome, why } in B::FOREIGN {
         let standing = match outcome {

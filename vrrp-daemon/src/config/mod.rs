@@ -12,6 +12,8 @@ pub mod keywords;
 mod resolve;
 mod root;
 pub mod setup;
+mod sync_group;
+mod unicast;
 mod unsupported;
 mod vmac;
 

@@ -1,7 +1,8 @@
 //! The whole configuration as it is written, and the grammar that the tree needs to know.
 
 use super::global::GlobalDefs;
-use super::instance::{Instance, SyncGroup};
+use super::instance::Instance;
+use super::sync_group::SyncGroup;
 use super::unsupported;
 use crate::syntax::diagnostic::Diagnostics;
 use crate::syntax::schema::{Block, Named, block};
@@ -48,10 +49,11 @@ fn is_command(keyword: &str) -> bool {
 
 impl Config {
     /// Reads expanded lines.
-    pub fn from_lines(lines: &[Text], found: &mut Diagnostics) -> Self {
+    pub fn from_lines(lines: Vec<Text>, found: &mut Diagnostics) -> Self {
         let tree = tree::read(lines, &Grammar { roots: ROOTS, is_command: &is_command }, found);
         let mut config = Self::default();
-        config.read(&tree, found);
+        // One by one: each is forgotten when it is read.
+        tree.into_iter().for_each(|entry| config.read(&[entry], found));
         config
     }
 }

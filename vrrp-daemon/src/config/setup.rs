@@ -2,9 +2,11 @@
 //!
 //! Tables are indexed by the plan's ids.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use vrrp_common::wire::checksum::ChecksumForm;
+use vrrp_common::wire::ip::VRRP_GROUP4;
 
 use crate::engine::plan::{InterfaceId, Plan};
 pub use crate::track::check::Script;
@@ -19,6 +21,8 @@ pub struct Setup {
     pub interfaces: Vec<String>,
     /// By `InstanceId`.
     pub instances: Vec<Instance>,
+    /// By `GroupId`.
+    pub groups: Vec<Group>,
     /// By `TrackerId`.
     pub trackers: Vec<Tracker>,
     /// Interfaces that the daemon makes for virtual MAC addresses; all of them are in use.
@@ -29,10 +33,7 @@ pub struct Setup {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Daemon {
     pub router_id: Option<String>,
-    /// `vrrp_rt_priority`, 1 to 99.
-    pub rt_priority: Option<u8>,
-    /// `vrrp_no_swap`.
-    pub no_swap: bool,
+    pub scheduling: Scheduling,
     /// `dynamic_interfaces`: an interface that does not exist may come later.
     pub dynamic_interfaces: bool,
     pub firewall: Firewall,
@@ -54,6 +55,21 @@ impl Default for Firewall {
     fn default() -> Self {
         Self { table: "keepalived".into(), priority: -1, counters: false }
     }
+}
+
+/// How the protocol's threads get their time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scheduling {
+    /// `vrrp_rt_priority`, 1 to 99.
+    pub rt_priority: Option<u8>,
+    /// `vrrp_rlimit_rttime`: real-time work without a pause after which the kernel ends the daemon.
+    pub rt_time: Option<Duration>,
+    /// `vrrp_priority`, -20 to 19.
+    pub nice: Option<i8>,
+    /// `vrrp_cpu_affinity`; empty is all CPUs.
+    pub cpus: Vec<u16>,
+    /// `vrrp_no_swap`.
+    pub no_swap: bool,
 }
 
 /// Our own keywords `xdp_mode`, `xdp_unknown_vrid` and `xdp_deliver`.
@@ -80,24 +96,60 @@ pub enum XdpMode {
 }
 
 /// The host side of one virtual router.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instance {
     pub name: String,
     /// In configured order; those of the advert first.
     pub addresses: Vec<VirtualAddress>,
     /// `use_vmac` without `vmac_xmit_base`: the MAC address that adverts come from; otherwise the interface's own.
     pub source_mac: Option<[u8; 6]>,
-    /// `mcast_src_ip`; otherwise the interface's primary address.
+    /// `mcast_src_ip` or `unicast_src_ip`; otherwise the interface's primary address, of IPv6 its link-local one.
     pub source: Option<IpAddr>,
+    pub destination: Destination,
     /// v2 `auth_pass`, cut to eight octets and padded with zeros.
     pub auth_pass: Option<[u8; 8]>,
-    /// Packets to its addresses are for this host, though it does not own them; `false` for `no_accept`.
-    pub accept: bool,
+    /// `no_accept`, of one that does not own its addresses: packets to them are not for this host.
+    pub no_accept: bool,
     /// When an address is removed, others of its subnet on the interface stay.
     pub promote_secondaries: bool,
     /// How v3 adverts over IPv4 are summed; keepalived's default is the pseudo header.
     pub checksum_form: ChecksumForm,
-    pub notify: Notify,
+    /// None for most.
+    pub notify: Option<Box<Notify>>,
+}
+
+/// Where adverts go, and where those of others come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// Everybody who listens on the link: VRRP's group, or that of `mcast_dst_ip`, `vrrp_mcast_group4`,
+    /// `vrrp_mcast_group6`.
+    Group(IpAddr),
+    /// `unicast_peer`: each of these; what comes from them, comes to our own address.
+    Peers(Unicast),
+}
+
+impl Default for Destination {
+    fn default() -> Self {
+        Self::Group(VRRP_GROUP4.into())
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unicast {
+    pub peers: Vec<Peer>,
+    /// `unicast_ttl`: of our own adverts.
+    pub ttl: u8,
+    /// `check_unicast_src`: nobody else is heard. Without it keepalived hears all who know the VRID.
+    pub peers_only: bool,
+}
+
+/// A router of `unicast_peer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    pub address: IpAddr,
+    /// `min_ttl` and `max_ttl` of what comes from it; 0 and 255 where nothing is said.
+    pub min_ttl: u8,
+    pub max_ttl: u8,
 }
 
 /// An address that the master holds.
@@ -109,9 +161,9 @@ pub struct VirtualAddress {
     /// `dev`, otherwise the instance's interface; or the virtual MAC interface on it.
     pub interface: InterfaceId,
     /// `brd`: none, given, or `+` (all host bits one).
-    pub broadcast: Option<IpAddr>,
+    pub broadcast: Option<Ipv4Addr>,
     /// `label`, of IPv4 addresses.
-    pub label: Option<String>,
+    pub label: Option<Box<str>>,
     /// `scope` as the kernel's number; 0 is global.
     pub scope: u8,
     /// In the advert; `false` for `virtual_ipaddress_excluded`.
@@ -133,6 +185,13 @@ pub struct Vmac {
     pub ipv6: bool,
 }
 
+/// The host side of a sync group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub name: String,
+    pub notify: Option<Box<Notify>>,
+}
+
 /// Commands run when the state changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notify {
@@ -142,6 +201,13 @@ pub struct Notify {
     pub stop: Option<Command>,
     /// `notify`: on every change, with four arguments appended.
     pub any: Option<Command>,
+}
+
+impl Notify {
+    /// Boxed, unless it says nothing: most say nothing.
+    pub fn if_any(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
 }
 
 /// What is watched by the host side for the engine.

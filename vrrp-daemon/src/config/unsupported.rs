@@ -41,7 +41,6 @@ foreign! {
             | "enable_snmp_rfcv3" | "snmp_socket" Skipped "there is no SNMP agent";
         "enable_snmp_checker" | "snmp_vs_stats_update_interval" | "snmp_rs_stats_update_interval" LoadBalancing "";
         "enable_dbus" | "dbus_service_name" | "dbus_no_interface_name" Skipped "there is no D-Bus service";
-        "vrrp_mcast_group6" Skipped "it concerns IPv6 alone";
         "vrrp_garp_interval" | "vrrp_gna_interval" Skipped "announcements are paced by the daemon";
         "vrrp_garp_master_refresh" | "vrrp_garp_master_refresh_repeat" Skipped
             "addresses are announced on taking over, not again and again";
@@ -52,7 +51,6 @@ foreign! {
         "vrrp_lower_prio_no_advert" | "vrrp_higher_prio_send_advert" Skipped "the election follows RFC 9568 alone";
         "vrrp_skip_check_adv_addr" Skipped "a different address list is counted, never refused";
         "vrrp_strict" Skipped "the rules that it turns on are not checked";
-        "vrrp_check_unicast_src" Skipped "it concerns unicast peers alone";
         "vrrp_owner_ignore_adverts" Skipped "an owner hears adverts as RFC 9568 says";
         "vrrp_iptables" | "vrrp_ipsets" Skipped "no_accept is done by nftables";
         "nftables_ifindex" Skipped "link-local addresses are told apart by the names of their interfaces";
@@ -64,8 +62,8 @@ foreign! {
             | "checker_rlimit_rtime" | "checker_process_name" | "lvs_process_name" LoadBalancing "";
         "bfd_priority" | "bfd_rt_priority" | "bfd_no_swap" | "bfd_cpu_affinity" | "bfd_rlimit_rttime"
             | "bfd_rlimit_rtime" | "bfd_process_name" Skipped "there is no BFD process";
-        "vrrp_priority" | "vrrp_cpu_affinity" | "vrrp_rlimit_rttime" | "vrrp_rlimit_rtime" | "max_auto_priority"
-            | "min_auto_priority_delay" Skipped "scheduling follows vrrp_rt_priority and the shortest interval";
+        "max_auto_priority" | "min_auto_priority_delay" Skipped
+            "real-time priority does not wait for lateness: short intervals have it from the start";
         "notify_fifo" | "notify_fifo_script" | "vrrp_notify_fifo" | "vrrp_notify_fifo_script"
             | "vrrp_notify_priority_changes" | "fifo_write_vrrp_states_on_reload" Skipped "no FIFO is written";
         "startup_script" | "startup_script_timeout" | "shutdown_script" | "shutdown_script_timeout" Skipped
@@ -87,12 +85,9 @@ foreign! {
 
     /// `vrrp_instance`.
     INSTANCE {
-        "unicast_peer" Refused "adverts would go to the multicast group";
-        "unicast_ttl" | "check_unicast_src" | "unicast_fault_no_peer" | "old_unicast_checksum" Skipped
-            "it concerns unicast peers alone";
+        "old_unicast_checksum" Skipped "keepalived 1.3.6 and older summed unicast adverts wrong, and nothing else does";
         "use_ipvlan" Refused "the addresses would be on the interface itself";
         "vrf" Refused "adverts would leave outside the VRF";
-        "mcast_dst_ip" Refused "adverts would go to another multicast group";
         "preempt_delay" Refused "the address would be taken over without the delay";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
         "virtual_routes" | "virtual_rules" Refused "routes or rules would be missing while it is master";
@@ -113,12 +108,11 @@ foreign! {
         "lvs_sync_daemon_interface" LoadBalancing "";
     }
 
-    /// `vrrp_sync_group`, which is refused as a whole.
+    /// `vrrp_sync_group`.
     SYNC_GROUP {
-        "track_interface" | "track_script" | "track_file" | "track_process" | "track_bfd" | "notify"
-            | "notify_master" | "notify_backup" | "notify_fault" | "notify_stop"
-            | "notify_priority_changes" | "smtp_alert" | "sync_group_tracking_weight" | "global_tracking"
-            Skipped "the group is refused as a whole";
+        "track_file" | "track_process" | "track_bfd" Refused "a failure of it would not be noticed";
+        "notify_priority_changes" Skipped "it is not run";
+        "smtp_alert" Skipped "no mail is sent";
     }
 
     /// `vrrp_script` and `authentication`, of which every keyword is read.

@@ -4,14 +4,15 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use vrrp_common::abi::{DEVICE_PASS_UNKNOWN, Device, RuleKey};
+use vrrp_common::IfIndex;
+use vrrp_common::abi::{DEVICE_PASS_UNKNOWN, Device, RouterKey, RuleKey};
 use vrrp_common::classify::Ingress;
 
 use crate::config::setup::Setup;
 use crate::engine::plan::{InstanceId, InstancePlan};
-use crate::io::filter::RuleTable;
+use crate::io::filter::{self, RuleTable};
 use crate::io::xdp::TEST_IFINDEX;
-use crate::io::{files, judge, ports};
+use crate::io::{files, judge};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -67,12 +68,14 @@ fn choose<'a>(setup: &'a Setup, wanted: Option<&'a str>) -> anyhow::Result<&'a s
 /// The rules of all instances that hear frames of an interface: its own, and those of its VLANs (`eth0.10` on `eth0`).
 fn rules(setup: &Setup, interface: &str) -> RuleTable {
     let instances = (0..).map(InstanceId).zip(&setup.plan.instances);
-    let here = instances.filter_map(|(id, plan)| {
+    let mut rules = RuleTable::new(filter::peers(setup));
+    rules.extend(instances.filter_map(|(id, plan)| {
         let vlan = vlan(name(setup, plan), interface)?;
-        let key = RuleKey { ifindex: TEST_IFINDEX, vlan, family: plan.family as u8, vrid: plan.vrid.get() };
-        Some((key, ports::rule(setup, id, setup.instances[id.index()].source)))
-    });
-    here.collect()
+        let source = setup.instances[id.index()].source;
+        let key = filter::key(setup, id, source, IfIndex(TEST_IFINDEX))?;
+        Some((RuleKey { router: RouterKey { vlan, ..key.router }, ..key }, filter::rule(setup, id, 0, source)))
+    }));
+    rules
 }
 
 fn name<'a>(setup: &'a Setup, plan: &InstancePlan) -> &'a str {

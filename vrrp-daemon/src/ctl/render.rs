@@ -4,8 +4,10 @@ use std::fmt::{self, Display, Write};
 
 use vrrp_common::drop::{Disposition, Reason};
 
+use super::timing;
 use crate::engine::snapshot::{Cause, StateName};
-use crate::io::status::{Drops, Instance, Interface, Status, XdpMode, span};
+use crate::io::lateness::{Late, Spread};
+use crate::io::status::{Drops, Group, Instance, Interface, Status, XdpMode, span};
 
 /// Whether there are colours.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +47,7 @@ pub fn status(status: &Status, detail: bool, paint: Paint) -> String {
 }
 
 fn write_status(out: &mut String, status: &Status, detail: bool, paint: Paint) -> fmt::Result {
-    let Status { daemon, interfaces, instances, conflicts: _ } = status;
+    let Status { daemon, interfaces, instances, groups, conflicts: _ } = status;
     write!(out, "vrrpd {}, pid {}, up {}", daemon.version, daemon.pid, span(daemon.seconds))?;
     if let Some(router_id) = &daemon.router_id {
         write!(out, ", router {router_id}")?;
@@ -55,8 +57,10 @@ fn write_status(out: &mut String, status: &Status, detail: bool, paint: Paint) -
         return writeln!(out, "The configuration has no vrrp_instance.");
     }
     write_instances(out, instances, paint)?;
+    write_groups(out, groups, paint)?;
     write_attention(out, status, paint)?;
     write_frames(out, status, paint)?;
+    write_lateness(out, &daemon.late, paint)?;
     if detail || instances.len() == 1 {
         for instance in instances {
             let interface = interfaces.iter().find(|interface| interface.name == instance.interface);
@@ -88,6 +92,25 @@ fn write_instances(out: &mut String, instances: &[Instance], paint: Paint) -> fm
     for (row, instance) in rows.iter().zip(instances) {
         let mut cells = row.clone();
         cells[1] = paint.state(instance.state, 0);
+        write_row(out, &cells, &widths, row)?;
+    }
+    Ok(())
+}
+
+/// Virtual routers that change state together.
+fn write_groups(out: &mut String, groups: &[Group], paint: Paint) -> fmt::Result {
+    if groups.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let headings = ["SYNC GROUP", "STATE", "MEMBERS"];
+    let row = |group: &Group| [group.name.clone(), group.state.label().to_owned(), group.members.join(" ")];
+    let rows: Vec<_> = groups.iter().map(row).collect();
+    let widths = widths(&headings, &rows);
+    write_row(out, &headings.map(|heading| paint.put("2", heading, 0)), &widths, &headings)?;
+    for (row, group) in rows.iter().zip(groups) {
+        let mut cells = row.clone();
+        cells[1] = paint.state(group.state, 0);
         write_row(out, &cells, &widths, row)?;
     }
     Ok(())
@@ -148,6 +171,7 @@ fn why(instance: &Instance) -> String {
         (Cause::NoPrimaryIpAddress, _) => format!("{} has no address to send from", instance.interface),
         (Cause::CheckFailed, _) => "a tracked check has failed".into(),
         (Cause::FaultCleared, _) => "recovered from a fault".into(),
+        (Cause::SyncGroup, _) => "follows another member of its sync group".into(),
         (Cause::OwnerPreempt, _) => "owns the addresses (priority 255)".into(),
     }
 }
@@ -216,6 +240,26 @@ fn write_frames(out: &mut String, status: &Status, paint: Paint) -> fmt::Result 
     rows.iter().try_for_each(|row| write_row(out, row, &widths, row))
 }
 
+/// How late what was due came: microseconds in JSON, rounded here.
+fn write_lateness(out: &mut String, late: &Late, paint: Paint) -> fmt::Result {
+    let rows: Vec<_> = timing::measures(late)
+        .into_iter()
+        .filter(|(_, spread)| spread.count > 0)
+        .map(|(name, Spread { count, p50_us, p99_us, max_us, buckets: _ })| {
+            let [p50, p99, max] = [p50_us, p99_us, max_us].map(|micros| timing::time(*micros));
+            [name.to_owned(), p50, p99, max, count.to_string()]
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let headings = ["LATE", "HALF WITHIN", "99 % WITHIN", "MOST", "OF"];
+    let widths = widths(&headings, &rows);
+    write_row(out, &headings.map(|heading| paint.put("2", heading, 0)), &widths, &headings)?;
+    rows.iter().try_for_each(|row| write_row(out, row, &widths, row))
+}
+
 const fn fate(reason: Reason) -> &'static str {
     match reason.disposition() {
         Disposition::Drop => "refused",
@@ -242,6 +286,7 @@ fn write_detail(out: &mut String, instance: &Instance, interface: Option<&Interf
         line(heading, &format_args!("{}{place}, {held}", address.address))?;
         heading = "";
     }
+    line("lateness", &format_args!("{} for its latest advert", timing::time(instance.latest_us)))?;
     line("counters", &counters(instance))
 }
 

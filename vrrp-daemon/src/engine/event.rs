@@ -1,4 +1,5 @@
 //! The one list of what happens to an instance and is worth telling: the log line, its level and its hooks follow from it.
+//! What happens to a sync group is beside it.
 //!
 //! Lines that operators of keepalived search their logs for are worded as there.
 
@@ -6,6 +7,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use vrrp_common::{Centis, Priority};
+
+use super::snapshot::StateName;
 
 /// Declares [`Event`]: `Name { fields } level "text"` behind the help of each.
 macro_rules! events {
@@ -73,4 +76,20 @@ events! {
         "advert from {source} has interval {theirs} s, ours is {ours} s";
     /// What it means is in the line of the host side, which has the address and the kernel's error.
     AddressFailed { address: u32 } Error "virtual address number {address} could not be set";
+}
+
+/// Something that happened to a sync group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupEvent {
+    /// A member moved, and the others follow it: for the log.
+    Syncs(StateName),
+    /// All have moved: for the group's scripts.
+    Entered(StateName),
+}
+
+impl fmt::Display for GroupEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Syncs(state) | Self::Entered(state)) = self;
+        write!(f, "Syncing instances to {} state", state.label())
+    }
 }

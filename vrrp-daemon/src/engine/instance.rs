@@ -11,7 +11,7 @@ use vrrp_common::{Centis, Claim, Instant, Priority, Version};
 
 use super::event::Event;
 use super::garp::Garp;
-use super::plan::{InstancePlan, Wanted};
+use super::plan::{GroupId, InstancePlan, Wanted};
 use super::snapshot::{Cause, Rival, Snapshot, StateName};
 use super::stats::Stats;
 use super::tracking::{Fault, Standing, Surroundings};
@@ -63,6 +63,8 @@ enum Wait {
     Down,
     /// Nobody: the master left, only the order of election is kept.
     Skew,
+    /// Nobody any more, but the other members of its sync group.
+    Over,
 }
 
 #[derive(Clone, Debug)]
@@ -91,19 +93,47 @@ impl Instance {
         self.source = address;
     }
 
+    pub const fn group(&self) -> Option<GroupId> {
+        self.plan.group
+    }
+
+    pub const fn state(&self) -> StateName {
+        match self.state {
+            State::Init => StateName::Init,
+            State::Fault => StateName::Fault,
+            State::Stopped => StateName::Stop,
+            State::Backup(_) => StateName::Backup,
+            State::Master(_) => StateName::Master,
+        }
+    }
+
+    /// Whether its wait is over, and only its group keeps it from serving.
+    pub const fn is_ready(&self) -> bool {
+        matches!(self.state, State::Backup(Backup { wait: Wait::Over, .. }))
+    }
+
     pub fn standing(&self, surroundings: &Surroundings) -> Standing {
         surroundings.standing(&self.plan, self.source.is_some())
     }
 
     /// When time alone changes something, and what.
     pub fn deadline(&self) -> Option<(Instant, Why)> {
+        let advert = self.advert_due()?;
+        match &self.state {
+            State::Master(master) => match master.garp.due() {
+                Some(at) if at < advert.0 => Some((at, Why::AnnounceDue)),
+                _ => Some(advert),
+            },
+            _ => Some(advert),
+        }
+    }
+
+    /// When the next advert is due: a master's own, or that of a backup that takes over.
+    pub fn advert_due(&self) -> Option<(Instant, Why)> {
         match &self.state {
             State::Init | State::Fault | State::Stopped => None,
-            State::Backup(backup) => Some((self.down_at(backup), Why::MasterDown)),
-            State::Master(master) => match master.garp.due() {
-                Some(at) if at < master.next_advert_at => Some((at, Why::AnnounceDue)),
-                _ => Some((master.next_advert_at, Why::AdvertDue)),
-            },
+            State::Backup(backup) => Some((self.down_at(backup)?, Why::MasterDown)),
+            State::Master(master) => Some((master.next_advert_at, Why::AdvertDue)),
         }
     }
 
@@ -112,10 +142,7 @@ impl Instance {
         match (&self.state, standing) {
             (State::Stopped, _) | (State::Fault, Standing::Faulty(_)) | (_, Standing::Waiting) => {}
             (_, Standing::Faulty(fault)) => self.fail(now, fault, out),
-            (State::Init | State::Fault, Standing::Ready(priority)) => {
-                self.effective = priority;
-                self.start(now, out);
-            }
+            (State::Init | State::Fault, Standing::Ready(priority)) => self.start(now, priority, self.is_owner(), out),
             (State::Backup(_) | State::Master(_), Standing::Ready(priority)) => {
                 if priority != self.effective {
                     // What was good enough to follow may be too weak now: it must be heard again.
@@ -128,13 +155,20 @@ impl Instance {
         }
     }
 
-    /// FSM-I1, FSM-I2. keepalived's `state MASTER` without priority 255 waits like any other.
-    fn start(&mut self, now: Instant, out: &mut Out) {
+    /// Whether it serves at once, if it were for it alone. keepalived's `state MASTER` without priority 255 waits like any
+    /// other.
+    pub fn is_owner(&self) -> bool {
+        self.plan.priority.is_owner() && self.plan.wanted == Wanted::Master
+    }
+
+    /// FSM-I1, FSM-I2.
+    pub fn start(&mut self, now: Instant, priority: Priority, serves: bool, out: &mut Out) {
+        self.effective = priority;
         let (event, cause) = match self.state {
             State::Fault => (Event::BecameBackup, Cause::FaultCleared),
             _ => (Event::Started, Cause::Startup),
         };
-        if self.plan.priority.is_owner() && self.plan.wanted == Wanted::Master {
+        if serves {
             return self.become_master(now, Cause::OwnerPreempt, out);
         }
         self.become_backup(now, self.plan.advert_int, None, cause, out);
@@ -181,6 +215,7 @@ impl Instance {
             && at > backup.heard_at
         {
             backup.heard_at = at;
+            backup.wait = Wait::Down;
             backup.cause = Cause::MasterTimeout;
         }
     }
@@ -243,7 +278,7 @@ impl Instance {
                 if self.answer(now, out)
                     && let State::Master(master) = &mut self.state
                 {
-                    master.next_advert_at = now + self.plan.advert_int.duration();
+                    master.next_advert_at = self.plan.next_advert_at(now);
                 }
                 return;
             }
@@ -293,10 +328,15 @@ impl Instance {
     pub fn expire(&mut self, now: Instant, out: &mut Out) {
         match &mut self.state {
             State::Init | State::Fault | State::Stopped => {}
-            // FSM-B2.
+            // FSM-B2. A member of a group is only ready now: all of them serve, or none.
             State::Backup(backup) => {
                 let cause = backup.cause;
-                self.become_master(now, cause, out);
+                backup.wait = Wait::Over;
+                out.tell(Event::MasterTimedOut, self.effective);
+                match self.plan.group {
+                    None => self.become_master(now, cause, out),
+                    Some(_) => self.hear_all(out),
+                }
             }
             // FSM-A2, on an absolute schedule: lateness does not add up.
             State::Master(master) => {
@@ -304,7 +344,7 @@ impl Instance {
                 if master.next_advert_at <= now {
                     let interval = self.plan.advert_int.duration();
                     let missed = (now.since(master.next_advert_at).as_nanos() / interval.as_nanos()) as u32;
-                    master.next_advert_at = master.next_advert_at + interval * missed + interval;
+                    master.next_advert_at = self.plan.next_advert_at(master.next_advert_at + interval * missed);
                     self.stats.advert_missed += u64::from(missed);
                     self.advertise(Claim::Serving(self.effective), out);
                 }
@@ -325,6 +365,23 @@ impl Instance {
         }
     }
 
+    /// Its group serves, and it with it.
+    pub fn take_over(&mut self, now: Instant, out: &mut Out) {
+        if let State::Backup(backup) = &self.state {
+            let cause = backup.cause;
+            self.become_master(now, cause, out);
+        }
+    }
+
+    /// Its group serves no longer. Of this virtual router no other master was heard, so it says that it leaves.
+    pub fn step_back(&mut self, now: Instant, out: &mut Out) {
+        if matches!(self.state, State::Master(_)) {
+            self.leave(out);
+            self.become_backup(now, self.plan.advert_int, None, Cause::SyncGroup, out);
+            out.tell(Event::BecameBackup, self.effective);
+        }
+    }
+
     /// FSM-A1, FSM-B1.
     pub fn stop(&mut self, now: Instant, out: &mut Out) {
         if matches!(self.state, State::Stopped) {
@@ -338,11 +395,14 @@ impl Instance {
     /// FSM-P2: a master says that it leaves, if it still can.
     fn fail(&mut self, now: Instant, fault: Fault, out: &mut Out) {
         let (event, cause) = match fault {
-            Fault::InterfaceDown => (Event::InterfaceDown, Cause::InterfaceDown),
-            Fault::NoAddress => (Event::NoAddress, Cause::NoPrimaryIpAddress),
-            Fault::CheckFailed => (Event::CheckFailed, Cause::CheckFailed),
+            Fault::InterfaceDown => (Some(Event::InterfaceDown), Cause::InterfaceDown),
+            Fault::NoAddress => (Some(Event::NoAddress), Cause::NoPrimaryIpAddress),
+            Fault::CheckFailed => (Some(Event::CheckFailed), Cause::CheckFailed),
+            Fault::Member => (None, Cause::SyncGroup),
         };
-        out.tell(event, self.effective);
+        if let Some(event) = event {
+            out.tell(event, self.effective);
+        }
         self.leave(out);
         self.enter(now, State::Fault, cause, out);
         out.tell(Event::BecameFault, self.effective);
@@ -363,16 +423,13 @@ impl Instance {
         self.tenure.0 = self.tenure.0.wrapping_add(1);
         out.install(self.tenure);
         let master = Master {
-            next_advert_at: now + self.plan.advert_int.duration(),
+            next_advert_at: self.plan.next_advert_at(now),
             answered_at: Some(now),
             told: None,
             garp: Garp::new(self.plan.addresses),
         };
         self.enter(now, State::Master(master), cause, out);
         self.stats.become_master += 1;
-        if cause != Cause::OwnerPreempt {
-            out.tell(Event::MasterTimedOut, self.effective);
-        }
         out.tell(Event::BecameMaster, self.effective);
         out.tell(Event::InstallsAddresses, self.effective);
     }
@@ -428,28 +485,26 @@ impl Instance {
         }
     }
 
-    fn down_at(&self, backup: &Backup) -> Instant {
+    /// When the wait ends; `None` when it has.
+    fn down_at(&self, backup: &Backup) -> Option<Instant> {
         let (version, adverts) = (self.plan.version, self.plan.down_adverts);
-        backup.heard_at
-            + match backup.wait {
-                Wait::Down => down(version, self.effective, backup.interval, adverts),
-                Wait::Skew => skew(version, self.effective, backup.interval),
-            }
+        let wait = match backup.wait {
+            Wait::Down => down(version, self.effective, backup.interval, adverts),
+            Wait::Skew => skew(version, self.effective, backup.interval),
+            Wait::Over => return None,
+        };
+        Some(backup.heard_at + wait)
     }
 
     pub fn snapshot(&self) -> Snapshot {
-        let (state, master) = match &self.state {
-            State::Init => (StateName::Init, None),
-            State::Fault => (StateName::Fault, None),
-            State::Stopped => (StateName::Stop, None),
-            State::Backup(backup) => (StateName::Backup, backup.master),
-            State::Master(_) => {
-                (StateName::Master, self.source.map(|address| Rival { address, priority: self.effective }))
-            }
+        let master = match &self.state {
+            State::Init | State::Fault | State::Stopped => None,
+            State::Backup(backup) => backup.master,
+            State::Master(_) => self.source.map(|address| Rival { address, priority: self.effective }),
         };
         let Self { plan, effective, since, cause, stats, .. } = self;
         Snapshot {
-            state,
+            state: self.state(),
             since: *since,
             cause: *cause,
             base: plan.priority,

@@ -6,6 +6,7 @@
 pub mod agenda;
 pub mod event;
 mod garp;
+mod group;
 mod instance;
 pub mod plan;
 pub mod snapshot;
@@ -19,10 +20,11 @@ use std::net::IpAddr;
 use vrrp_common::{Centis, Claim, Instant};
 
 use agenda::Agenda;
-use event::Event;
+use event::{Event, GroupEvent};
+use group::Group;
 use instance::Instance;
-use plan::{InstanceId, InterfaceId, Plan, Subject, TrackerId};
-use snapshot::Snapshot;
+use plan::{GroupId, InstanceId, InterfaceId, Plan, Subject, TrackerId};
+use snapshot::{Snapshot, StateName};
 use tracking::{Surroundings, Verdict};
 
 /// What happened. The instant beside it is when it happened, not when it was noticed.
@@ -73,6 +75,8 @@ pub enum Action {
     Absorb { id: InstanceId, on: bool },
     /// Log, count, run notify scripts.
     Tell { id: InstanceId, event: Event, effective: vrrp_common::Priority },
+    /// The same, of a sync group.
+    TellGroup { id: GroupId, event: GroupEvent },
 }
 
 /// Which addresses an announcement is of.
@@ -100,11 +104,19 @@ pub enum Why {
 #[derive(Clone, Debug)]
 pub struct Engine {
     instances: Vec<Instance>,
+    groups: Vec<Group>,
     surroundings: Surroundings,
     agenda: Agenda,
-    /// By interface and by tracker: the instances that depend on it.
-    by_interface: Vec<Vec<InstanceId>>,
-    by_tracker: Vec<Vec<InstanceId>>,
+    /// By interface and by tracker: who depends on it.
+    by_interface: Vec<Vec<Party>>,
+    by_tracker: Vec<Vec<Party>>,
+}
+
+/// Who moves as one: an instance of no group, or a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Party {
+    One(InstanceId),
+    Group(GroupId),
 }
 
 impl Engine {
@@ -118,11 +130,16 @@ impl Engine {
                     Subject::Interface(id) => &mut by_interface[id.index()],
                     Subject::Tracker(id) => &mut by_tracker[id.index()],
                 };
-                watchers.push(InstanceId(index as u32));
+                watchers.push(instance.group.map_or(Party::One(InstanceId(index as u32)), Party::Group));
             }
+        }
+        for watchers in by_interface.iter_mut().chain(&mut by_tracker) {
+            watchers.sort_unstable();
+            watchers.dedup();
         }
         Self {
             instances: plan.instances.iter().map(|plan| Instance::new(plan.clone(), now)).collect(),
+            groups: plan.groups.iter().map(|plan| Group::new(plan.members.clone())).collect(),
             surroundings: Surroundings::new(plan),
             agenda: Agenda::new(plan.instances.len()),
             by_interface,
@@ -133,32 +150,38 @@ impl Engine {
     /// Takes one input and appends what to do to `out`, in the order in which to do it.
     pub fn handle(&mut self, now: Instant, input: Input, out: &mut Vec<Action>) {
         match input {
-            Input::Advert(id, heard) => self.with(id, out, |instance, out| instance.hear(now, heard, out)),
+            Input::Advert(id, heard) => {
+                let before = self.instances[id.index()].state();
+                self.with(id, out, |instance, out| instance.hear(now, heard, out));
+                self.follow(now, id, before, out);
+            }
             Input::Seen(id) => self.with(id, out, |instance, _| instance.seen(now)),
             Input::Deadline => self.expire(now, out),
             Input::Interface { id, up } => {
                 let verdict = if up { Verdict::Passed } else { Verdict::Failed };
                 if std::mem::replace(&mut self.surroundings.interfaces[id.index()], verdict) != verdict {
-                    self.settle(now, Dependents::Interface(id), out);
+                    self.settle_all(now, |engine| &engine.by_interface[id.index()], out);
                 }
             }
             Input::Source { id, address } => {
-                self.instances[id.index()].set_source(address);
-                self.settle(now, Dependents::One(id), out);
+                let instance = &mut self.instances[id.index()];
+                let before = instance.standing(&self.surroundings);
+                instance.set_source(address);
+                // Most often at the start: an interface that is yet to come up brings all its instances at once.
+                if instance.standing(&self.surroundings) != before {
+                    let party = instance.group().map_or(Party::One(id), Party::Group);
+                    self.settle(now, party, out);
+                }
             }
             Input::Check { id, passed } => {
                 if self.surroundings.trackers[id.index()].hear(passed) {
-                    self.settle(now, Dependents::Tracker(id), out);
+                    self.settle_all(now, |engine| &engine.by_tracker[id.index()], out);
                 }
             }
             Input::Address { id, tenure, address, installed } => {
                 self.with(id, out, |instance, out| instance.address_settled(now, tenure, address, installed, out));
             }
-            Input::Shutdown => {
-                for index in 0..self.instances.len() {
-                    self.with(InstanceId(index as u32), out, |instance, out| instance.stop(now, out));
-                }
-            }
+            Input::Shutdown => self.stop(now, out),
         }
     }
 
@@ -170,9 +193,20 @@ impl Engine {
 
     /// Appends the backups whose wait ends by `until`: those of whom it matters when their master was last seen.
     pub fn waiting(&self, until: Instant, ids: &mut Vec<InstanceId>) {
-        self.agenda.by(until, |id| {
-            if let Some((_, Why::MasterDown)) = self.instances[id.index()].deadline() {
+        self.adverts_due(until, |id, _, why| {
+            if why == Why::MasterDown {
                 ids.push(id);
+            }
+        });
+    }
+
+    /// Hands the adverts that are due by `until` to `each`, in no order: whose, since when, and why.
+    pub fn adverts_due(&self, until: Instant, mut each: impl FnMut(InstanceId, Instant, Why)) {
+        self.agenda.by(until, |id| {
+            if let Some((at, why)) = self.instances[id.index()].advert_due()
+                && at <= until
+            {
+                each(id, at, why);
             }
         });
     }
@@ -187,46 +221,44 @@ impl Engine {
         self.instances[id.index()].snapshot()
     }
 
-    /// Fires what is due. Each instance moves its deadline past `now`, so this ends.
+    /// The state that the members of a group are in.
+    pub fn group_state(&self, id: GroupId) -> StateName {
+        self.groups[id.index()].state(&self.instances)
+    }
+
+    /// Fires what is due. Each instance moves its deadline past `now` or has none, so this ends.
     fn expire(&mut self, now: Instant, out: &mut Vec<Action>) {
         while let Some((due, id)) = self.agenda.first()
             && due <= now
         {
+            let before = self.instances[id.index()].state();
             self.with(id, out, |instance, out| instance.expire(now, out));
+            self.follow(now, id, before, out);
         }
     }
 
-    /// Lets instances see their surroundings after a change.
-    fn settle(&mut self, now: Instant, dependents: Dependents, out: &mut Vec<Action>) {
-        let ids = match dependents {
-            Dependents::Interface(id) => self.by_interface[id.index()].as_slice(),
-            Dependents::Tracker(id) => self.by_tracker[id.index()].as_slice(),
-            Dependents::One(ref id) => std::slice::from_ref(id),
-        };
-        for &id in ids {
-            let instance = &mut self.instances[id.index()];
-            let standing = instance.standing(&self.surroundings);
-            act(instance, id, out, |instance, out| instance.settle(now, standing, out));
-            self.agenda.set(id, instance.deadline().map(|(due, _)| due));
+    /// Lets those who depend on something see that it changed.
+    fn settle_all(&mut self, now: Instant, dependents: impl Fn(&Self) -> &[Party], out: &mut Vec<Action>) {
+        for index in 0..dependents(self).len() {
+            self.settle(now, dependents(self)[index], out);
+        }
+    }
+
+    fn settle(&mut self, now: Instant, party: Party, out: &mut Vec<Action>) {
+        match party {
+            Party::One(id) => {
+                let standing = self.instances[id.index()].standing(&self.surroundings);
+                self.with(id, out, |instance, out| instance.settle(now, standing, out));
+            }
+            Party::Group(id) => self.settle_group(now, id, out),
         }
     }
 
     fn with(&mut self, id: InstanceId, out: &mut Vec<Action>, work: impl FnOnce(&mut Instance, &mut Out)) {
         let instance = &mut self.instances[id.index()];
-        act(instance, id, out, work);
+        work(instance, &mut Out { id, actions: out });
         self.agenda.set(id, instance.deadline().map(|(due, _)| due));
     }
-}
-
-fn act(instance: &mut Instance, id: InstanceId, out: &mut Vec<Action>, work: impl FnOnce(&mut Instance, &mut Out)) {
-    work(instance, &mut Out { id, actions: out });
-}
-
-/// Who has to look at a change.
-enum Dependents {
-    Interface(InterfaceId),
-    Tracker(TrackerId),
-    One(InstanceId),
 }
 
 /// The actions of one instance, so that it need not know its own id.

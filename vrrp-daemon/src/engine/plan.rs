@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vrrp_common::{Centis, Family, Priority, Version, Vrid};
+use vrrp_common::{Centis, Family, Instant, Priority, Version, Vrid};
 
 /// Declares an index into one of the tables of a [`Plan`].
 macro_rules! index {
@@ -26,6 +26,8 @@ index! {
     InterfaceId;
     /// Index into [`Plan::trackers`].
     TrackerId;
+    /// Index into [`Plan::groups`].
+    GroupId;
 }
 
 /// Everything the engine needs to know of a configuration.
@@ -35,6 +37,15 @@ pub struct Plan {
     pub interfaces: u32,
     pub trackers: Vec<TrackerPlan>,
     pub instances: Vec<InstancePlan>,
+    /// keepalived `vrrp_sync_group`, by [`GroupId`].
+    pub groups: Vec<GroupPlan>,
+}
+
+/// Instances that change state together. What the group tracks, each of its members watches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupPlan {
+    /// One or more, each of this group alone.
+    pub members: Vec<InstanceId>,
 }
 
 /// One virtual router of one address family.
@@ -51,6 +62,10 @@ pub struct InstancePlan {
     pub wanted: Wanted,
     /// `advert_int`.
     pub advert_int: Centis,
+    /// With many instances of one interval: when in the interval its adverts leave, as the remainder of the monotonic
+    /// clock. Those of one phase leave in one batch, and batches are spread over the interval. `None`: one interval after
+    /// the last advert, which is never before the instance became master.
+    pub phase: Option<Duration>,
     /// `down_timer_adverts`: missed adverts until the master counts as dead, 1 to 100; 3 in the RFC.
     pub down_adverts: u8,
     /// `false`: keepalived's `nopreempt`.
@@ -60,6 +75,39 @@ pub struct InstancePlan {
     pub garp: GarpPlan,
     /// What makes it fault, or changes its priority. Its own interface is one of these, unless `dont_track_primary`.
     pub watches: Vec<Watch>,
+    /// The sync group it is a member of.
+    pub group: Option<GroupId>,
+}
+
+impl InstancePlan {
+    /// What keepalived makes of one that says nothing else. It has no addresses and watches nothing.
+    pub fn new(interface: InterfaceId, vrid: Vrid, version: Version) -> Self {
+        Self {
+            interface,
+            family: Family::V4,
+            vrid,
+            version,
+            priority: Priority::DEFAULT,
+            wanted: Wanted::Backup,
+            advert_int: Centis::SECOND,
+            phase: None,
+            down_adverts: 3,
+            preempt: true,
+            addresses: 0,
+            garp: GarpPlan::default(),
+            watches: Vec::new(),
+            group: None,
+        }
+    }
+
+    /// When the advert after one that leaves at `now` is due: within one interval, and on the grid of its phase if it
+    /// has one.
+    pub fn next_advert_at(&self, now: Instant) -> Instant {
+        let interval = self.advert_int.duration();
+        let Some(phase) = self.phase else { return now + interval };
+        let into = (now.as_nanos() + (interval - phase).as_nanos() as u64) % interval.as_nanos() as u64;
+        now + (interval - Duration::from_nanos(into))
+    }
 }
 
 /// keepalived `state`.

@@ -51,6 +51,8 @@ pub enum Cause {
     /// What was at fault is well again.
     FaultCleared,
     OwnerPreempt,
+    /// Another member of its sync group moved.
+    SyncGroup,
 }
 
 /// The master that a backup hears.

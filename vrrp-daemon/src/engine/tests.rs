@@ -4,6 +4,7 @@
 //! but in the simulator.
 
 mod announcements;
+mod groups;
 mod hearing;
 mod lifecycle;
 mod standing;
@@ -11,7 +12,7 @@ mod timers;
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use vrrp_common::{Centis, Claim, Family, Instant, Priority, Version, Vrid};
+use vrrp_common::{Centis, Claim, Instant, Priority, Version, Vrid};
 
 use super::event::{Event, Level};
 use super::plan::{
@@ -46,18 +47,9 @@ fn centis(centis: u16) -> Centis {
 /// Priority 100, one second, two addresses, one interface to watch; v3.
 fn instance() -> InstancePlan {
     InstancePlan {
-        interface: INTERFACE,
-        family: Family::V4,
-        vrid: Vrid::new(51).expect("a VRID"),
-        version: Version::V3,
-        priority: priority(100),
-        wanted: Wanted::Backup,
-        advert_int: Centis::SECOND,
-        down_adverts: 3,
-        preempt: true,
         addresses: 2,
-        garp: GarpPlan::default(),
         watches: vec![Watch { subject: Subject::Interface(INTERFACE), weight: Weight::default() }],
+        ..InstancePlan::new(INTERFACE, Vrid::new(51).expect("a VRID"), Version::V3)
     }
 }
 
@@ -66,7 +58,7 @@ fn watch(value: i16, reverse: bool) -> Watch {
 }
 
 fn plan(trackers: Vec<TrackerPlan>, instance: InstancePlan) -> Plan {
-    Plan { interfaces: 1, trackers, instances: vec![instance] }
+    Plan { interfaces: 1, trackers, instances: vec![instance], groups: Vec::new() }
 }
 
 fn advert(source: IpAddr, octet: u8, interval: u16) -> Input {

@@ -68,6 +68,8 @@ pub enum Fault {
     InterfaceDown,
     NoAddress,
     CheckFailed,
+    /// Another member of its sync group is at fault.
+    Member,
 }
 
 /// The present state of everything that instances depend on.

@@ -17,6 +17,8 @@ const SYS_ADMIN: u64 = 1 << 21;
 pub const NET_ADMIN: Capability = Capability { name: "CAP_NET_ADMIN", bits: 1 << 12 };
 /// Raw and packet sockets.
 pub const NET_RAW: Capability = Capability { name: "CAP_NET_RAW", bits: 1 << 13 };
+/// Real-time priority, negative nice values.
+pub const SYS_NICE: Capability = Capability { name: "CAP_SYS_NICE", bits: 1 << 23 };
 pub const PERFMON: Capability = Capability { name: "CAP_PERFMON", bits: 1 << 38 | SYS_ADMIN };
 /// Loading programs and maps.
 pub const BPF: Capability = Capability { name: "CAP_BPF", bits: 1 << 39 | SYS_ADMIN };

@@ -18,14 +18,72 @@ pub fn now() -> Instant {
     Instant::from_nanos(clock_gettime(Clock::CLOCK_MONOTONIC).map(nanos).unwrap_or_default())
 }
 
-/// CLOCK_REALTIME minus CLOCK_MONOTONIC, nanoseconds: what turns a socket's time stamp into an [`Instant`].
-pub fn realtime_offset() -> i128 {
-    let real = clock_gettime(Clock::CLOCK_REALTIME).map(nanos).unwrap_or_default();
-    i128::from(real) - i128::from(now().as_nanos())
+/// CLOCK_REALTIME minus CLOCK_MONOTONIC, nanoseconds.
+fn realtime_offset() -> i128 {
+    // Between two readings a thread may lose its processor: the closest pair is right.
+    let looks = (0..3).map(|_| {
+        let before = now().as_nanos();
+        let real = clock_gettime(Clock::CLOCK_REALTIME).map(nanos).unwrap_or_default();
+        let after = now().as_nanos();
+        (after - before, i128::from(real) - i128::from(before + (after - before) / 2))
+    });
+    looks.min().map(|(_, offset)| offset).unwrap_or_default()
 }
 
 pub fn nanos(time: TimeSpec) -> u64 {
     Duration::from(time).as_nanos() as u64
+}
+
+/// Turns the stamps of received packets, which the kernel takes from the wall clock, into instants, across a step of that.
+pub struct Stamps {
+    /// [`realtime_offset`] in this turn and the one before.
+    offset: i128,
+    before: i128,
+}
+
+/// By how much the offset may seem to have changed without a step, nanoseconds.
+const WAVER: u64 = 1_000_000;
+
+impl Stamps {
+    pub fn begin() -> Self {
+        let offset = realtime_offset();
+        Self { offset, before: offset }
+    }
+
+    /// A turn begins: what was received before the last one is read.
+    pub fn turn(&mut self) {
+        self.before = std::mem::replace(&mut self.offset, realtime_offset());
+    }
+
+    /// For packets that were just read.
+    pub fn reading(&self) -> Reading {
+        Reading { before: self.before, after: realtime_offset(), now: now() }
+    }
+}
+
+/// The clocks around some packets: before any of them was received, and after all of them were.
+pub struct Reading {
+    before: i128,
+    after: i128,
+    now: Instant,
+}
+
+impl Reading {
+    /// When a packet with this stamp, CLOCK_REALTIME nanoseconds, arrived; now, if it has none.
+    ///
+    /// It was stamped before the step or after it. The later of the two is meant, unless that is yet to come: the other is
+    /// the step away, and taking the earlier one could make a master dead that is not.
+    pub fn arrival(&self, stamp: Option<u64>) -> Instant {
+        let Some(stamp) = stamp else { return self.now };
+        let by = |offset: i128| Instant::from_nanos((i128::from(stamp) - offset).max(0) as u64);
+        let past = [by(self.before), by(self.after)].into_iter().filter(|&arrival| arrival <= self.now);
+        past.max().unwrap_or(self.now)
+    }
+
+    /// Whether the wall clock was set while these packets came.
+    pub const fn is_stepping(&self) -> bool {
+        self.before.abs_diff(self.after) > WAVER as u128
+    }
 }
 
 /// One deadline at a time, exact to what the kernel's high resolution timers give.
@@ -77,6 +135,55 @@ impl Deadline {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SECOND: i128 = 1_000_000_000;
+
+    /// Clocks that were `step` seconds apart when packets were read, at the hundredth second.
+    fn reading(step: i128) -> Reading {
+        let before = 1_700_000_000 * SECOND;
+        Reading { before, after: before + step * SECOND, now: Instant::from_nanos(100 * SECOND as u64) }
+    }
+
+    /// When a packet of the `at`th second is taken to have arrived, stamped before or after the step.
+    fn arrival(reading: &Reading, offset: i128, at: i128) -> i128 {
+        reading.arrival(Some((offset + at * SECOND) as u64)).as_nanos() as i128 / SECOND
+    }
+
+    #[test]
+    fn a_step_of_the_wall_clock_misdates_nothing() {
+        // An hour either way: more than anything has waited.
+        for step in [3600, -3600] {
+            let reading = reading(step);
+            assert!(reading.is_stepping());
+            for at in [90, 99, 100] {
+                assert_eq!(arrival(&reading, reading.before, at), at, "stamped before a step of {step} s");
+                assert_eq!(arrival(&reading, reading.after, at), at, "stamped after a step of {step} s");
+            }
+        }
+    }
+
+    /// Less than packets may have waited: what cannot be told apart is taken for younger, by the step at most.
+    #[test]
+    fn a_small_step_never_makes_a_packet_older() {
+        for step in [-3, 3] {
+            let reading = reading(step);
+            for (offset, at) in [90, 96, 98, 100].into_iter().flat_map(|at| [(reading.before, at), (reading.after, at)])
+            {
+                let taken = arrival(&reading, offset, at);
+                assert!((at..=(at + 3).min(100)).contains(&taken), "{at} is taken for {taken}, step {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_step_stamps_are_exact_and_never_in_the_future() {
+        let reading = reading(0);
+        assert!(!reading.is_stepping());
+        assert_eq!(arrival(&reading, reading.after, 7), 7);
+        assert_eq!(arrival(&reading, reading.after, 101), 100);
+        assert_eq!(reading.arrival(None).as_nanos() as i128, 100 * SECOND);
+        assert!(realtime_offset().abs_diff(realtime_offset()) < u128::from(WAVER), "the clocks run together");
+    }
 
     #[tokio::test]
     async fn wakes_not_before_its_time_and_again_when_moved() {

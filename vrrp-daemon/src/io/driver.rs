@@ -7,20 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use vrrp_common::{Instant, Priority, Version};
+use vrrp_common::{Instant, Version};
 
 use super::clock::{self, Deadline};
 use super::control::Request;
 use super::hands::Hands;
 use super::netlink::Report;
 use super::netlink::links::Link;
+use super::notify::Told;
 use super::observe::{Held, observe};
 use super::ports::{Ports, Unchanged};
 use super::readiness::Readiness;
-use super::rx;
-use super::xdp::{RING_RECORDS, Ring};
+use super::xdp::{RING_RECORDS, Ring, Xdp};
 use crate::config::setup::Setup;
-use crate::engine::event::Event;
 use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};
 use crate::engine::snapshot::StateName;
 use crate::engine::{Action, Engine, Input};
@@ -29,6 +28,8 @@ use crate::engine::{Action, Engine, Input};
 pub const INBOX: usize = 1024;
 /// Messages taken in one turn.
 const TURN: usize = 4096;
+/// What room for is kept from turn to turn: one in which all instances change their state needs many times more.
+const KEPT: usize = 1024;
 /// Packets of the raw sockets in one turn that make a flood,
 const CROWD: usize = 64;
 /// and how long they then wait for the next: one wake-up for many, and time for others.
@@ -88,32 +89,25 @@ pub struct Driver<T> {
     linger_until: Instant,
 }
 
-impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
+impl<T: FnMut(Told)> Driver<T> {
     /// Must be called inside the runtime that will run it.
     pub fn new(
         setup: Arc<Setup>,
-        mut ports: Ports,
+        ports: Ports,
         hands: Hands<T>,
         inbox: mpsc::Receiver<Message>,
     ) -> std::io::Result<Self> {
-        let ring = match ports.take_ring() {
-            Some(ring) => {
-                let ready = Readiness::of(&ring)?;
-                Some((ring, ready))
-            }
-            None => None,
-        };
         let engine = Engine::new(&setup.plan, clock::now());
         let (heard, actions) = Default::default();
         let deadline = Deadline::new()?;
         let instances = setup.instances.len();
-        let held = Held::new(instances);
+        let held = Held::new(&setup);
         Ok(Self {
             setup,
             engine,
             ports,
             hands,
-            ring,
+            ring: None,
             held,
             deadline,
             inbox,
@@ -137,6 +131,18 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         Ok(())
     }
 
+    /// Takes up the XDP program, or why there is none.
+    pub fn load(&mut self, xdp: Result<Xdp, String>) -> std::io::Result<()> {
+        self.ports.load(xdp);
+        if let Some(ring) = self.ports.take_ring() {
+            let ready = Readiness::of(&ring)?;
+            self.ring = Some((ring, ready));
+        }
+        let ids = (0..self.setup.interfaces.len() as u32).map(InterfaceId);
+        ids.filter_map(|id| self.ports.program_link(id)).for_each(|link| self.hands.keep(link));
+        Ok(())
+    }
+
     /// Why an interface in use has no XDP program, if one has none.
     pub fn without_xdp(&self) -> Option<&str> {
         self.ports.without_xdp()
@@ -147,10 +153,16 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         self.turn()?;
         loop {
             let due = self.next_due();
-            self.rest(due);
+            let sleeps = self.rest(due);
             self.deadline.set(due)?;
             let message = tokio::select! {
-                result = self.deadline.reached() => { result?; None }
+                result = self.deadline.reached() => {
+                    result?;
+                    if let Some(due) = due.filter(|_| sleeps) {
+                        self.hands.lateness.woke(due, clock::now());
+                    }
+                    None
+                }
                 result = readable(&self.ring) => { result?; None }
                 result = self.ports.sockets.readable(), if !self.crowded => { result?; None }
                 message = self.inbox.recv() => Some(message),
@@ -169,17 +181,19 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
     }
 
     /// Sleeps for an instant when there was no time to for long: a thread with real-time priority that does not is ended
-    /// by the kernel (`privilege.rs`), and on a machine that cannot keep up there is always something due.
-    fn rest(&mut self, due: Option<Instant>) {
+    /// by the kernel (`privilege.rs`), and on a machine that cannot keep up there is always something due. Whether there is
+    /// time to sleep until then.
+    fn rest(&mut self, due: Option<Instant>) -> bool {
         let now = clock::now();
         let busy = due.is_some_and(|due| due <= now);
         if busy && now.since(self.rested_at) < UNBROKEN {
-            return;
+            return false;
         }
         if busy {
             std::thread::sleep(Duration::from_micros(1));
         }
         self.rested_at = now;
+        !busy
     }
 
     /// Whether the stop is done.
@@ -217,8 +231,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
             self.more = taken == RING_RECORDS;
         }
         let heard = &mut self.heard;
-        let packets = self.ports.drain_sockets(|at, input| heard.push(Heard { at, input, advert: None }))?;
-        self.more |= packets >= rx::PACKETS;
+        let packets = self.ports.drain_sockets(now, |at, input| heard.push(Heard { at, input, advert: None }))?;
         self.crowded = packets > CROWD;
         let mut heard = std::mem::take(&mut self.heard);
         for Heard { at, input, advert } in heard.drain(..) {
@@ -229,9 +242,14 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         }
         self.heard = heard;
         self.see_waiting(now);
+        let lateness = &mut self.hands.lateness;
+        self.engine.adverts_due(now, |id, at, why| lateness.is_due(id, at, why));
         self.decide(now, Input::Deadline, None);
         self.hands.perform(&mut self.actions, &self.ports)?;
+        self.hands.lateness.end_turn();
         self.hands.announce(&self.ports);
+        self.actions.shrink_to(KEPT);
+        self.heard.shrink_to(KEPT);
         Ok(())
     }
 
@@ -317,7 +335,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Driver<T> {
         // Whoever asked may have gone.
         match request {
             Request::Status { reply } => {
-                let _ = reply.send(observe(&self.setup, &self.engine, &self.ports, &self.held));
+                let _ = reply.send(observe(&self.setup, &self.engine, &self.ports, &self.held, &self.hands.lateness));
             }
             Request::Reload { reply } => {
                 let _ = reply.send(Err("this version does not reload; restart it to apply a new configuration".into()));

@@ -43,8 +43,10 @@ pub fn disable_unusable(setup: &mut Setup) {
             instance.watches.retain(|watch| watch.subject != subject);
         }
     }
-    for instance in &mut setup.instances {
-        let Notify { master, backup, fault, stop, any } = &mut instance.notify;
+    let instances =
+        setup.instances.iter_mut().filter_map(|instance| Some((&instance.name, instance.notify.as_deref_mut()?)));
+    let groups = setup.groups.iter_mut().filter_map(|group| Some((&group.name, group.notify.as_deref_mut()?)));
+    for (name, Notify { master, backup, fault, stop, any }) in instances.chain(groups) {
         for (script, keyword) in [
             (master, "notify_master"),
             (backup, "notify_backup"),
@@ -53,7 +55,7 @@ pub fn disable_unusable(setup: &mut Setup) {
             (any, "notify"),
         ] {
             if let Some(Err(unusable)) = script.as_ref().map(Command::inspect) {
-                warn!("({}) Disabling {keyword} script since not found/accessible: {unusable}", instance.name);
+                warn!("({name}) Disabling {keyword} script since not found/accessible: {unusable}");
                 *script = None;
             }
         }

@@ -23,9 +23,15 @@ const FILE_MAX: u64 = 16 << 20;
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Reads the configuration at `path`. `id` is what `@id` lines compare with, the host's name by default.
+///
+/// It takes many times the memory of what comes of it. So a thread of its own reads, which the allocator gives a heap of
+/// its own; who keeps what came of it for long copies it to theirs.
 pub fn check(path: &Path, id: Option<&str>) -> Checked {
-    let reading = Reading { source: &Disk, id, instance: None };
-    config::check(&reading, &System, &path.to_string_lossy())
+    let read = || {
+        let reading = Reading { source: &Disk, id, instance: None };
+        config::check(&reading, &System, &path.to_string_lossy())
+    };
+    std::thread::scope(|scope| scope.spawn(read).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// The files of this machine.
@@ -93,6 +99,10 @@ impl Host for System {
 
     fn has_interface(&self, name: &str) -> bool {
         nix::net::if_::if_nametoindex(name).is_ok()
+    }
+
+    fn has_cpu(&self, number: u16) -> bool {
+        Path::new(&format!("/sys/devices/system/cpu/cpu{number}")).is_dir()
     }
 
     fn program(&self, program: &str, run_as: RunAs) -> Program {

@@ -50,7 +50,7 @@ struct Drops<'a> {
 impl<'a> Drops<'a> {
     fn of(setup: &'a Setup) -> Self {
         let mut drops = Self::default();
-        for address in setup.instances.iter().filter(|instance| !instance.accept).flat_map(|i| &i.addresses) {
+        for address in setup.instances.iter().filter(|instance| instance.no_accept).flat_map(|i| &i.addresses) {
             match address.address {
                 IpAddr::V6(v6) if v6.is_unicast_link_local() => {
                     drops.link_local.insert((&setup.interfaces[address.interface.index()], v6));

@@ -1,7 +1,7 @@
 //! The guard: a process beside the daemon that removes its traces when it dies, however it dies.
 //!
 //! It reads from a pipe which addresses the daemon holds, and what else it changed. When the pipe ends, what is left of
-//! that goes, the addresses first.
+//! that goes, the addresses first. It is a fork and not a program of its own: what it never needs is never loaded for it.
 //!
 //! It also holds the XDP programs on their devices until then: taking one off may keep the kernel's network lock for long,
 //! with some drivers for seconds, and the addresses would wait for it.
@@ -10,22 +10,21 @@ pub mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::{self, BufRead, BufReader, Write as _};
+use std::fs;
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write as _};
 use std::net::IpAddr;
 use std::os::fd::{FromRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use nix::fcntl::FcntlArg;
+use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, Pid, dup2_stdin, dup2_stdout, fork, setpgid};
 use vrrp_common::IfIndex;
 
 use super::xdp::link;
 use trace::Trace;
-
-/// The hidden first argument that makes `vrrpd` a guard.
-pub const ARGUMENT: &str = "--guard";
 
 /// The least number of the pipe's descriptor. Of a dead process the kernel releases the files in descending order, and
 /// takes tens of milliseconds for those with sockets and programs: longer than a backup waits at 10 ms.
@@ -33,26 +32,37 @@ const LAST: i32 = 1000;
 
 /// The daemon's end.
 pub struct Guard {
-    process: Child,
-    pipe: Option<ChildStdin>,
+    process: Pid,
+    pipe: Option<PipeWriter>,
     /// Lines to write.
     untold: String,
 }
 
 impl Guard {
-    /// Starts the guard.
+    /// Starts the guard. To be called before any thread is started.
     pub fn start() -> anyhow::Result<Self> {
-        let mut process = Command::new("/proc/self/exe")
-            .arg0("vrrpd-guard")
-            .arg(ARGUMENT)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            // A process group of its own: what is sent to the daemon's group, Ctrl-C above all, is not for it.
-            .process_group(0)
-            .spawn()
-            .context("cannot start the guard process")?;
-        let pipe = process.stdin.take().map(released_first);
-        Ok(Self { process, pipe, untold: String::new() })
+        let threads = fs::read_dir("/proc/self/task").context("cannot see this process in /proc")?.count();
+        ensure!(threads == 1, "the guard process must be started before {} threads are", threads - 1);
+        // While nobody shares the table of descriptors, too: else enlarging it costs a pause of the kernel's, some 10 ms.
+        let (pipe, end) = std::io::pipe().context("cannot open a pipe")?;
+        let end = released_first(end, LAST);
+        // SAFETY: this thread is the only one, as was seen above: there is no lock that the child could find held.
+        match unsafe { fork() }.context("cannot start the guard process")? {
+            ForkResult::Parent { child } => Ok(Self { process: child, pipe: Some(end), untold: String::new() }),
+            ForkResult::Child => {
+                drop(end);
+                std::process::exit(live(pipe));
+            }
+        }
+    }
+
+    /// Says that the daemon may have so many open files: the pipe is the last of them then, too.
+    pub fn outnumber(&mut self, files: u64) {
+        let last = i32::try_from(files).unwrap_or(i32::MAX).saturating_sub(1);
+        // Not without need: now that there are threads, it costs the kernel's pause.
+        if last > LAST {
+            self.pipe = self.pipe.take().map(|pipe| released_first(pipe, last));
+        }
     }
 
     /// Tells that an address is about to be set.
@@ -99,10 +109,10 @@ impl Guard {
 }
 
 /// The same pipe by a descriptor of a high number; by its own where so many are not allowed.
-fn released_first(pipe: ChildStdin) -> ChildStdin {
-    match nix::fcntl::fcntl(&pipe, FcntlArg::F_DUPFD_CLOEXEC(LAST)) {
+fn released_first(pipe: PipeWriter, last: i32) -> PipeWriter {
+    match nix::fcntl::fcntl(&pipe, FcntlArg::F_DUPFD_CLOEXEC(last)) {
         // SAFETY: the descriptor was made a line above, and nobody else knows of it.
-        Ok(raw) => ChildStdin::from(unsafe { OwnedFd::from_raw_fd(raw) }),
+        Ok(raw) => PipeWriter::from(unsafe { OwnedFd::from_raw_fd(raw) }),
         Err(_) => pipe,
     }
 }
@@ -111,31 +121,39 @@ impl Drop for Guard {
     /// Ends the pipe, and with it the guard, and waits until it has tidied up.
     fn drop(&mut self) {
         self.pipe = None;
-        if let Err(error) = self.process.wait() {
+        if let Err(error) = waitpid(self.process, None) {
             tracing::warn!(%error, "cannot wait for the guard process");
         }
     }
 }
 
-/// The guard's own life: until the pipe ends.
-pub fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
+/// The guard's own life: until the pipe ends. Returns its exit status.
+fn live(pipe: PipeReader) -> i32 {
+    match run(pipe) {
+        Ok(()) => 0,
         Err(error) => {
             eprintln!("vrrpd: the guard could not tidy up: {error:#}");
-            ExitCode::FAILURE
+            1
         }
     }
 }
 
-fn run() -> anyhow::Result<()> {
+fn run(pipe: PipeReader) -> anyhow::Result<()> {
     for ignored in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
         // SAFETY: ignoring a signal installs no handler.
         unsafe { signal(ignored, SigHandler::SigIgn) }.context("cannot ignore signals")?;
     }
+    // A process group of its own: what is sent to the daemon's group, Ctrl-C above all, is not for it.
+    setpgid(Pid::from_raw(0), Pid::from_raw(0)).context("cannot leave the daemon's process group")?;
+    // And a name of its own: who kills the daemon by name does not mean its guard.
+    prctl::set_name(c"vrrp-guard").context("cannot take a name")?;
+    // Whoever reads what the daemon writes to a pipe does not wait for the guard as well.
+    let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null").context("/dev/null")?;
+    dup2_stdin(&null).and_then(|()| dup2_stdout(&null)).context("/dev/null")?;
+    drop(null);
     let mut programs = BTreeMap::new();
     // Without CAP_SYS_ADMIN they cannot be held, and leave first.
-    let held = read(BufReader::new(io::stdin().lock()), |id, keep| {
+    let held = read(BufReader::new(pipe), |id, keep| {
         programs.remove(&id);
         programs.extend(keep.then(|| link::open(id).ok()).flatten().map(|program| (id, program)));
     });

@@ -9,17 +9,18 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use vrrp_common::wire::arp::gratuitous;
-use vrrp_common::wire::ip::vrrp_group;
 use vrrp_common::wire::ndisc::unsolicited;
-use vrrp_common::{Claim, IfIndex, Priority};
+use vrrp_common::{Claim, Family};
 
 use super::announce::Announcements;
+use super::clock;
+use super::lateness::Lateness;
 use super::netlink::Command;
+use super::notify::Told;
 use super::ports::Ports;
-use super::socket::{self, Content, Refused, device, host, send_many};
-use super::tx::{Advert, Destination, Packets, Parts};
-use crate::config::setup::Setup;
-use crate::engine::event::Event;
+use super::socket::{self, Content, Refused, device, send_many};
+use super::tx::{Advert, Packets, Parts};
+use crate::config::setup::{Destination, Setup};
 use crate::engine::plan::InstanceId;
 use crate::engine::{Action, Tenure};
 
@@ -50,11 +51,12 @@ pub struct Hands<T> {
     routed: [Option<OwnedFd>; 2],
     commands: mpsc::Sender<Command>,
     tell: T,
+    pub lateness: Lateness,
     /// Sends that the kernel refused since the start.
     pub refused: u64,
 }
 
-impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
+impl<T: FnMut(Told)> Hands<T> {
     /// `tell` hears of every event.
     pub fn new(setup: Arc<Setup>, commands: mpsc::Sender<Command>, tell: T) -> io::Result<Self> {
         let instances = setup.instances.len();
@@ -67,25 +69,26 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
             announcements: Announcements::new(instances),
             packets: socket::packet(Content::Packets)?,
             frames: socket::packet(Content::Frames)?,
-            routed: [None, None],
+            routed: [routed(&setup, Family::V4)?, routed(&setup, Family::V6)?],
             commands,
             tell,
+            lateness: Lateness::new(instances),
             refused: 0,
             setup,
         })
     }
 
-    /// Does all of `actions`; the adverts first, since others wait for them.
+    /// Does all of `actions`; the adverts first, since others wait for them, and what is told last, since nobody does.
     pub fn perform(&mut self, actions: &mut Vec<Action>, ports: &Ports) -> anyhow::Result<()> {
         for action in &*actions {
             if let Action::Advertise { id, claim } = *action {
                 self.advertise(id, claim, ports);
             }
         }
-        self.send_adverts(ports);
-        for action in actions.drain(..) {
-            match action {
-                Action::Advertise { .. } => {}
+        self.send_adverts();
+        for action in &*actions {
+            match *action {
+                Action::Advertise { .. } | Action::Tell { .. } | Action::TellGroup { .. } => {}
                 Action::Install { id, tenure } => self.wish(id, Some(tenure))?,
                 Action::Release { id } => {
                     self.announcements.forget(id);
@@ -97,7 +100,13 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
                 }
                 // The driver has seen to it: it knows the advert.
                 Action::Absorb { .. } => {}
-                Action::Tell { id, event, effective } => (self.tell)(id, event, effective),
+            }
+        }
+        for action in actions.drain(..) {
+            match action {
+                Action::Tell { id, event, effective } => (self.tell)(Told::Instance(id, event, effective)),
+                Action::TellGroup { id, event } => (self.tell)(Told::Group(id, event)),
+                _ => {}
             }
         }
         Ok(())
@@ -107,7 +116,7 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
     fn advertise(&mut self, id: InstanceId, claim: Claim, ports: &Ports) {
         // Two in one turn, a last one and a priority 0 say: the second must not overwrite the first.
         if self.is_due[id.index()] {
-            self.send_adverts(ports);
+            self.send_adverts();
         }
         if !self.adverts[id.index()].stands(claim, ports.changes) && !self.build(id, claim, ports) {
             return;
@@ -124,33 +133,21 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
         let known = advert.source().filter(|_| claim == Claim::Leaving);
         let (Some(source), Some(link)) = (ports.source(id).or(known), ports.link(plan.interface)) else { return false };
         let instance = &self.setup.instances[id.index()];
-        let parts = Parts {
-            plan,
-            source,
-            destination: Destination::Group(link.index, vrrp_group(plan.family).ip(plan.family)),
-            source_mac: instance.source_mac,
-            ttl: 255,
-            addresses: &ports.advertised[id.index()],
-            auth_pass: instance.auth_pass,
-            checksum_form: instance.checksum_form,
-        };
+        let addresses = &ports.advertised[id.index()];
+        let parts = Parts { plan, instance, source, index: link.index, addresses };
         advert.build(claim, ports.changes, &parts);
         true
     }
 
-    fn send_adverts(&mut self, ports: &Ports) {
+    fn send_adverts(&mut self) {
         let (mut by_link, mut framed, mut routed): (Vec<_>, Vec<_>, [Vec<_>; 2]) = Default::default();
         for id in &self.due {
-            let index = || {
-                let interface = self.setup.plan.instances[id.index()].interface;
-                ports.link(interface).map_or(IfIndex(0), |link| link.index)
-            };
             match self.adverts[id.index()].packets() {
-                Packets::ToGroup(packet, to) => by_link.push((&packet[..], *to)),
-                Packets::Framed(frame, by) => framed.push((&frame[..], *by)),
+                Packets::ToGroup(packet, to) => by_link.push((&packet[..], to)),
+                Packets::Framed(frame, by) => framed.push((&frame[..], by)),
                 Packets::ToPeers(packets) => {
-                    for (packet, peer) in packets {
-                        routed[usize::from(peer.is_ipv6())].push((&packet[..], host(*peer, index())));
+                    for (packet, to) in packets {
+                        routed[usize::from(to.is_ipv6())].push((&packet[..], to));
                     }
                 }
             }
@@ -158,6 +155,9 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
         let mut refused = vec![send_many(&self.packets, &by_link), send_many(&self.frames, &framed)];
         for (socket, packets) in self.routed.iter().zip(&routed) {
             refused.extend(socket.as_ref().map(|socket| send_many(socket, packets)));
+        }
+        if refused.iter().all(|refused| refused.packets == 0) {
+            self.lateness.sent(self.due.iter().copied(), clock::now());
         }
         for Refused { packets, error } in refused {
             self.refused += packets;
@@ -247,8 +247,16 @@ impl<T: FnMut(InstanceId, Event, Priority)> Hands<T> {
     }
 }
 
+/// The socket for unicast peers of a family, where there are any.
+fn routed(setup: &Setup, family: Family) -> io::Result<Option<OwnedFd>> {
+    let mut instances = setup.plan.instances.iter().zip(&setup.instances);
+    let has_peers = instances
+        .any(|(plan, instance)| plan.family == family && matches!(instance.destination, Destination::Peers(_)));
+    has_peers.then(|| socket::routed(family)).transpose()
+}
+
 /// The frame that tells a link where an address is now: a gratuitous ARP, or an unsolicited neighbour advertisement.
-fn announcement(address: IpAddr, mac: [u8; 6]) -> Vec<u8> {
+pub fn announcement(address: IpAddr, mac: [u8; 6]) -> Vec<u8> {
     match address {
         IpAddr::V4(address) => gratuitous(mac, address.octets()).to_vec(),
         IpAddr::V6(address) => unsolicited(mac, address.octets()).to_vec(),

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
-use vrrp_common::abi::{CounterRow, Device, MESSAGE_BUDGET, Rule, RuleKey};
+use vrrp_common::abi::{CounterRow, Device, MESSAGE_BUDGET, RouterKey, Rule, RuleKey};
 use vrrp_common::classify::{Ingress, Judgement, Packet, judge};
 use vrrp_common::drop::{Disposition, Reason};
 use vrrp_common::wire::Frame;
@@ -18,7 +18,7 @@ use vrrp_common::wire::advert::{HEADER, Header};
 use vrrp_common::wire::ethernet::Link;
 
 use super::filter::RuleTable;
-use super::xdp::{TEST_IFINDEX, TEST_LENGTHS, Xdp};
+use super::xdp::{Sizes, TEST_IFINDEX, TEST_LENGTHS, Xdp};
 use capture::{Captured, LinkType};
 
 /// XDP_DROP.
@@ -144,11 +144,15 @@ impl Kernel {
     const ROW: u32 = 0;
 
     fn load(rules: &RuleTable, ingress: Ingress) -> Result<Self> {
-        let mut xdp = Xdp::load(1, rules.len() as u32, 1)?;
+        let sizes = Sizes { rules: rules.len() as u32, peers: rules.peers().count() as u32, ..Sizes::default() };
+        let mut xdp = Xdp::load(sizes)?;
         xdp.set_device(TEST_IFINDEX, &Device { row: Self::ROW, ..ingress.device })?;
-        for (key, rule) in rules.iter().filter(|(key, _)| key.ifindex == ingress.ifindex) {
-            let key = RuleKey { ifindex: TEST_IFINDEX, ..key };
+        for (key, rule) in rules.iter().filter(|(key, _)| key.router.ifindex == ingress.ifindex) {
+            let key = RuleKey { router: RouterKey { ifindex: TEST_IFINDEX, ..key.router }, ..key };
             xdp.set_rule(key, &Rule { row: Self::ROW, ..*rule })?;
+        }
+        for (key, peer) in rules.peers() {
+            xdp.set_peer(key, peer)?;
         }
         let counted = xdp.counters(Self::ROW)?;
         Ok(Self { xdp, counted })

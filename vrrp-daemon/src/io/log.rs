@@ -1,8 +1,9 @@
 //! Logging that never waits: lines go to stderr through a bounded queue, and what does not fit is counted.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
@@ -10,10 +11,12 @@ use std::time::SystemTime;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use tracing::{Event, Level, Subscriber, error, info, warn};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 use vrrp_common::Priority;
 
 use super::utc;
@@ -43,22 +46,22 @@ impl Log {
 /// Sets up logging for the process. `detail` counts `-D`: none tells INFO, one DEBUG, two TRACE. Once in a process.
 pub fn start(detail: u8) -> anyhow::Result<Log> {
     let level = match detail {
-        0 => "info",
-        1 => "debug",
-        _ => "trace",
+        0 => Level::INFO,
+        1 => Level::DEBUG,
+        _ => Level::TRACE,
     };
     let (filter, complaint) = filter(level, std::env::var(LEVEL_VARIABLE).ok().as_deref());
     // The writer's thread takes no signals: one for the process would find it the only thread that does not wait for
     // them, and end the daemon in the middle of its stop.
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-    let (writer, log) = queue(std::io::stderr(), QUEUE);
+    // Written when nothing more waits: of thousands of lines at once, many with one call.
+    let (writer, log) = queue(BufWriter::new(std::io::stderr()), QUEUE);
     before.thread_set_mask()?;
     let lines = Lines { journal: stderr_is_journal() };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(false)
-        .event_format(lines)
-        .with_writer(writer)
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).event_format(lines).with_writer(writer);
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
         .try_init()
         .map_err(|error| anyhow::anyhow!("logging cannot be set up: {error}"))?;
     if let Some(complaint) = complaint {
@@ -68,11 +71,12 @@ pub fn start(detail: u8) -> anyhow::Result<Log> {
 }
 
 /// The filter, and what is wrong with the one asked for.
-fn filter(level: &str, wanted: Option<&str>) -> (EnvFilter, Option<String>) {
-    match wanted.filter(|wanted| !wanted.is_empty()).map(EnvFilter::try_new) {
+fn filter(level: Level, wanted: Option<&str>) -> (Targets, Option<String>) {
+    let by_level = Targets::new().with_default(level);
+    match wanted.filter(|wanted| !wanted.is_empty()).map(Targets::from_str) {
         Some(Ok(filter)) => (filter, None),
-        Some(Err(error)) => (EnvFilter::new(level), Some(error.to_string())),
-        None => (EnvFilter::new(level), None),
+        Some(Err(error)) => (by_level, Some(error.to_string())),
+        None => (by_level, None),
     }
 }
 
@@ -133,6 +137,11 @@ pub fn event(name: &str, event: &event::Event, effective: Priority) {
         event::Level::Warn => warn!(priority, "({name}) {event}"),
         event::Level::Info => info!(priority, "({name}) {event}"),
     }
+}
+
+/// What happens to a sync group, in keepalived's words.
+pub fn group(name: &str, event: &event::GroupEvent) {
+    info!("VRRP_Group({name}) {event}");
 }
 
 /// Whether systemd reads our stderr, which then needs no time of ours. JOURNAL_STREAM alone does not tell: it is inherited
@@ -233,9 +242,9 @@ mod tests {
 
     #[test]
     fn an_unreadable_filter_is_said_and_ignored() {
-        assert!(filter("info", Some("debug")).1.is_none());
-        assert!(filter("info", Some("")).1.is_none());
-        assert!(filter("info", Some("vrrp=nonsense=1")).1.is_some());
+        assert!(filter(Level::INFO, Some("debug")).1.is_none());
+        assert!(filter(Level::INFO, Some("")).1.is_none());
+        assert!(filter(Level::INFO, Some("vrrp=nonsense=1")).1.is_some());
     }
 
     /// Writes nothing until it is let go.

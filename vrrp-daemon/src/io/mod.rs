@@ -12,6 +12,7 @@ pub mod firewall;
 pub mod guard;
 pub mod hands;
 pub mod judge;
+pub mod lateness;
 pub mod log;
 pub mod netlink;
 pub mod notify;

@@ -14,8 +14,8 @@ use vrrp_common::Priority;
 
 use super::log;
 use crate::config::setup::{Command, Notify, Setup};
-use crate::engine::event::Event;
-use crate::engine::plan::InstanceId;
+use crate::engine::event::{Event, GroupEvent};
+use crate::engine::plan::{GroupId, InstanceId};
 use crate::engine::snapshot::StateName;
 use crate::track::run::{Bond, Outcome};
 
@@ -28,15 +28,44 @@ const RUNNING: usize = 256;
 /// How long running scripts have when the daemon stops; keepalived's second.
 const TIME_AT_STOP: Duration = Duration::from_secs(1);
 
-/// An instance changed its state.
+/// Something to tell of.
+#[derive(Clone, Copy, Debug)]
+pub enum Told {
+    /// With the effective priority.
+    Instance(InstanceId, Event, Priority),
+    Group(GroupId, GroupEvent),
+}
+
+/// An instance or a group changed its state.
 #[derive(Clone, Debug)]
 pub struct Notice {
-    /// The configuration that `instance` is an index of; it may be another after a reload.
+    /// The configuration that `who` is an index of; it may be another after a reload.
     pub setup: Arc<Setup>,
-    pub instance: InstanceId,
+    pub who: Who,
     pub state: StateName,
-    /// The effective one.
-    pub priority: Priority,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Who {
+    /// With the effective priority.
+    Instance(InstanceId, Priority),
+    Group(GroupId),
+}
+
+impl Notice {
+    /// keepalived's first, second and fourth argument, and the scripts.
+    fn subject(&self) -> (&'static str, &str, u8, Option<&Notify>) {
+        match self.who {
+            Who::Instance(id, priority) => {
+                let instance = &self.setup.instances[id.index()];
+                ("INSTANCE", &instance.name, priority.get(), instance.notify.as_deref())
+            }
+            Who::Group(id) => {
+                let group = &self.setup.groups[id.index()];
+                ("GROUP", &group.name, 0, group.notify.as_deref())
+            }
+        }
+    }
 }
 
 /// The state that an event is the entry of, if scripts are to hear of it.
@@ -76,15 +105,23 @@ impl Notifier {
 
     /// Logs an event, and has the scripts run of the state that it is the entry of. Never waits: what does not fit into
     /// the queue is counted and gone.
-    pub fn tell(&self, instance: InstanceId, event: Event, effective: Priority) {
-        let setting = &self.setup.instances[instance.index()];
-        log::event(&setting.name, &event, effective);
-        let Some(state) = entered(&event) else { return };
-        // Most instances have no script: nothing to queue.
-        if setting.notify == Notify::default() {
+    pub fn tell(&self, told: Told) {
+        let (who, state) = match told {
+            Told::Instance(id, event, effective) => {
+                log::event(&self.setup.instances[id.index()].name, &event, effective);
+                (Who::Instance(id, effective), entered(&event))
+            }
+            Told::Group(id, event @ GroupEvent::Syncs(_)) => {
+                return log::group(&self.setup.groups[id.index()].name, &event);
+            }
+            Told::Group(id, GroupEvent::Entered(state)) => (Who::Group(id), Some(state)),
+        };
+        let Some(state) = state else { return };
+        let notice = Notice { setup: self.setup.clone(), who, state };
+        // Most have no script: nothing to queue.
+        if notice.subject().3.is_none() {
             return;
         }
-        let notice = Notice { setup: self.setup.clone(), instance, state, priority: effective };
         if self.queue.try_send(notice).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -112,13 +149,12 @@ pub async fn run(mut notices: Receiver<Notice>, stop: impl Future<Output = ()>) 
             }
             notice = notices.recv() => notice,
         };
-        let Some(Notice { setup, instance, state, priority }) = notice else { break };
-        let instance = &setup.instances[instance.index()];
-        for (command, more) in scripts(&instance.notify, &instance.name, state, priority) {
+        let Some(notice) = notice else { break };
+        for (command, more) in scripts(&notice) {
             while running.len() >= RUNNING {
                 running.join_next().await;
             }
-            start(&mut running, command, &more, &instance.name, state);
+            start(&mut running, command, &more, &notice);
         }
         while running.try_join_next().is_some() {}
     }
@@ -126,28 +162,24 @@ pub async fn run(mut notices: Receiver<Notice>, stop: impl Future<Output = ()>) 
 }
 
 /// What to run, in order, and what to append.
-fn scripts<'a>(
-    notify: &'a Notify,
-    name: &str,
-    state: StateName,
-    priority: Priority,
-) -> impl Iterator<Item = (&'a Command, Vec<String>)> {
-    let Notify { master, backup, fault, stop, any } = notify;
-    let specific = match state {
+fn scripts(notice: &Notice) -> Vec<(&Command, Vec<String>)> {
+    let (kind, name, priority, notify) = notice.subject();
+    let Some(Notify { master, backup, fault, stop, any }) = notify else { return Vec::new() };
+    let specific = match notice.state {
         StateName::Master => master,
         StateName::Backup => backup,
         StateName::Fault => fault,
         StateName::Stop => stop,
         StateName::Init => &None,
     };
-    let told = ["INSTANCE", name, state.label(), &priority.to_string()].map(String::from);
+    let told = [kind, name, notice.state.label(), &priority.to_string()].map(String::from);
     let specific = specific.iter().map(|command| (command, Vec::new()));
-    specific.chain(any.iter().map(move |command| (command, told.to_vec())))
+    specific.chain(any.iter().map(|command| (command, told.to_vec()))).collect()
 }
 
-fn start(running: &mut JoinSet<()>, command: &Command, more: &[String], name: &str, state: StateName) {
+fn start(running: &mut JoinSet<()>, command: &Command, more: &[String], notice: &Notice) {
     let script = command.argv.first().cloned().unwrap_or_default();
-    let (name, state) = (name.to_owned(), state.label());
+    let (name, state) = (notice.subject().1.to_owned(), notice.state.label());
     let more: Vec<&str> = more.iter().map(String::as_str).collect();
     match command.start(&more, Bond::OutlivesUs) {
         Ok(mut run) => drop(running.spawn(async move {
@@ -165,28 +197,23 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::config::setup::Instance;
+    use crate::config::setup::{Group, Instance};
     use crate::testing::{Dir, shell, wait_until_gone};
 
     fn setup(notify: Notify) -> Arc<Setup> {
-        let instance = Instance {
-            name: "VI_1".into(),
-            addresses: Vec::new(),
-            source_mac: None,
-            source: None,
-            auth_pass: None,
-            accept: true,
-            promote_secondaries: false,
-            checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
-            notify,
-        };
-        Arc::new(Setup { instances: vec![instance], ..Setup::default() })
+        let instance = Instance { name: "VI_1".into(), notify: Some(Box::new(notify.clone())), ..Default::default() };
+        let group = Group { name: "G1".into(), notify: Some(Box::new(notify)) };
+        Arc::new(Setup { instances: vec![instance], groups: vec![group], ..Setup::default() })
     }
 
-    /// Tells one event, and stops.
-    async fn run_one(notify: Notify, event: Event) {
+    fn told(event: Event) -> Told {
+        Told::Instance(InstanceId(0), event, Priority::new(110).unwrap())
+    }
+
+    /// Tells of one thing, and stops.
+    async fn run_one(notify: Notify, told: Told) {
         let (notifier, notices) = queue(setup(notify));
-        notifier.tell(InstanceId(0), event, Priority::new(110).unwrap());
+        notifier.tell(told);
         run(notices, std::future::ready(())).await;
     }
 
@@ -209,10 +236,12 @@ mod tests {
             (Event::BecameFault, "FAULT"),
             (Event::Stopped, "STOP"),
         ] {
-            run_one(notify.clone(), event).await;
+            run_one(notify.clone(), told(event)).await;
             assert_eq!(dir.read(&label.to_lowercase()), "configured argument\0");
             assert_eq!(dir.read("any"), format!("configured argument\0INSTANCE\0VI_1\0{label}\x00110\0"));
         }
+        run_one(notify, Told::Group(GroupId(0), GroupEvent::Entered(StateName::Fault))).await;
+        assert_eq!(dir.read("any"), "configured argument\0GROUP\0G1\0FAULT\x000\0");
     }
 
     #[test]
@@ -220,9 +249,9 @@ mod tests {
         let dir = Dir::new();
         let notify = Notify { master: Some(shell(&dir, "1")), any: Some(shell(&dir, "2")), ..Notify::default() };
         let order = |state| {
-            scripts(&notify, "VI_1", state, Priority::DEFAULT)
-                .map(|(c, more)| (c.argv[2].clone(), more.len()))
-                .collect()
+            let who = Who::Instance(InstanceId(0), Priority::DEFAULT);
+            let notice = Notice { setup: setup(notify.clone()), who, state };
+            scripts(&notice).into_iter().map(|(c, more)| (c.argv[2].clone(), more.len())).collect()
         };
         let both: Vec<_> = order(StateName::Master);
         assert_eq!(both, [("1".into(), 0), ("2".into(), 4)]);
@@ -236,8 +265,9 @@ mod tests {
         let notify = Notify { any: Some(shell(&dir, "")), ..Notify::default() };
         let (notifier, notices) = bounded(setup(notify), 2);
         for _ in 0..5 {
-            notifier.tell(InstanceId(0), Event::BecameMaster, Priority::DEFAULT);
-            notifier.tell(InstanceId(0), Event::MasterTimedOut, Priority::DEFAULT);
+            notifier.tell(told(Event::BecameMaster));
+            notifier.tell(told(Event::MasterTimedOut));
+            notifier.tell(Told::Group(GroupId(0), GroupEvent::Syncs(StateName::Master)));
         }
         assert_eq!(notifier.lost().load(Ordering::Relaxed), 3);
         drop(notices);
@@ -248,7 +278,7 @@ mod tests {
         let dir = Dir::new();
         let text = "trap '' TERM; echo $$ > $0/pid.new; mv $0/pid.new $0/pid; while :; do sleep 1; done";
         let start = Instant::now();
-        run_one(Notify { any: Some(shell(&dir, text)), ..Notify::default() }, Event::Stopped).await;
+        run_one(Notify { any: Some(shell(&dir, text)), ..Notify::default() }, told(Event::Stopped)).await;
         assert!((1000..3000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
         let pid = dir.read("pid");
         assert!(!pid.is_empty());

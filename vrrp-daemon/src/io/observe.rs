@@ -1,43 +1,61 @@
 //! What the protocol thread knows, copied for whoever asks: no text is made here.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use vrrp_common::abi::CounterRow;
 use vrrp_common::drop::Reason;
 
 use super::clock;
+use super::lateness::Lateness;
 use super::netlink::Report;
 use super::ports::{Path, Ports};
 use super::status::{Observed, ObservedInstance, ObservedInterface, ObservedXdp};
 use super::xdp::Attached;
 use crate::config::setup::Setup;
 use crate::engine::Engine;
-use crate::engine::plan::{InstanceId, InterfaceId};
+use crate::engine::plan::{GroupId, InstanceId, InterfaceId};
 use crate::engine::snapshot::StateName;
 
-/// By instance: the numbers of the addresses that are set.
+/// Which addresses are set.
 #[derive(Debug)]
-pub struct Held(Vec<BTreeSet<u32>>);
+pub struct Held {
+    /// By instance: where its addresses begin in `set`; and the end of all.
+    starts: Vec<usize>,
+    set: Vec<bool>,
+}
 
 impl Held {
-    pub fn new(instances: usize) -> Self {
-        Self(vec![BTreeSet::new(); instances])
+    pub fn new(setup: &Setup) -> Self {
+        let (mut starts, mut end) = (vec![0], 0);
+        for instance in &setup.instances {
+            end += instance.addresses.len();
+            starts.push(end);
+        }
+        Self { starts, set: vec![false; end] }
     }
 
     /// Follows what the network's thread says.
     pub fn hear(&mut self, report: &Report, engine: &Engine) {
         match *report {
-            Report::Address { id, address, installed: true, .. } => drop(self.0[id.index()].insert(address)),
-            Report::Address { id, address, installed: false, .. } => drop(self.0[id.index()].remove(&address)),
+            Report::Address { id, address, installed, .. } => self.of(id)[address as usize] = installed,
             // What was done for one that is not master is that all were removed.
-            Report::Settled { id } if engine.snapshot(id).state != StateName::Master => self.0[id.index()].clear(),
+            Report::Settled { id } if engine.snapshot(id).state != StateName::Master => self.of(id).fill(false),
             Report::Settled { .. } | Report::Link { .. } => {}
         }
     }
+
+    fn of(&mut self, id: InstanceId) -> &mut [bool] {
+        &mut self.set[self.starts[id.index()]..self.starts[id.index() + 1]]
+    }
+
+    /// The numbers of those of an instance.
+    fn numbers(&self, id: InstanceId) -> Vec<u32> {
+        let set = &self.set[self.starts[id.index()]..self.starts[id.index() + 1]];
+        (0..).zip(set).filter(|&(_, &set)| set).map(|(number, _)| number).collect()
+    }
 }
 
-pub fn observe(setup: &Arc<Setup>, engine: &Engine, ports: &Ports, held: &Held) -> Observed {
+pub fn observe(setup: &Arc<Setup>, engine: &Engine, ports: &Ports, held: &Held, lateness: &Lateness) -> Observed {
     let interfaces = (0..setup.interfaces.len() as u32).map(InterfaceId).map(|id| {
         let link = ports.link(id);
         ObservedInterface {
@@ -55,14 +73,15 @@ pub fn observe(setup: &Arc<Setup>, engine: &Engine, ports: &Ports, held: &Held) 
         let (mut snapshot, counters) = (engine.snapshot(id), ports.instance_counters(id));
         // The engine does not hear of those that the kernel absorbed; they were received all the same.
         snapshot.stats.advert_rcvd += counters[Reason::OkAbsorbed as usize];
-        let held = held.0[id.index()].iter().copied().collect();
-        ObservedInstance { snapshot, held, drops: drops(&counters) }
+        ObservedInstance { snapshot, held: held.numbers(id), drops: drops(&counters), latest: lateness.worst(id) }
     });
     Observed {
         setup: Arc::clone(setup),
         now: clock::now(),
+        lateness: lateness.measured(),
         interfaces: interfaces.collect(),
         instances: instances.collect(),
+        groups: (0..setup.groups.len() as u32).map(|id| engine.group_state(GroupId(id))).collect(),
     }
 }
 

@@ -7,22 +7,21 @@ use std::sync::Arc;
 
 use nix::net::if_::if_indextoname;
 use vrrp_common::abi::{
-    AUTH_NONE, AUTH_PASS, CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, RULE_ANY_FIRST_ADDRESS,
-    RULE_VLAN_AMBIGUOUS, RecordHead, Rule, RuleKey,
+    CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, RULE_VLAN_AMBIGUOUS, RecordHead, RuleKey,
 };
-use vrrp_common::classify::{Ingress, Packet, judge};
+use vrrp_common::classify::{Ingress, judge};
 use vrrp_common::drop::{Disposition, REASON_SLOTS, Reason};
 use vrrp_common::stance::{Bucket, Heed, Stance};
 use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, HEADER, MESSAGE_MAX};
 use vrrp_common::{Address, Family, IfIndex, Instant};
 
-use super::filter::RuleTable;
+use super::filter::{self, RuleTable};
 use super::netlink::links::Link;
 use super::rx::Sockets;
 use super::socket;
 use super::xdp::{self, Attached, Xdp};
-use crate::config::setup::{Instance, Setup, XdpMode};
-use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId};
+use crate::config::setup::{Destination, Instance, Setup, XdpMode};
+use crate::engine::plan::{InstanceId, InterfaceId};
 use crate::engine::{Heard, Input};
 
 /// How adverts reach us on one interface.
@@ -58,8 +57,9 @@ pub struct Ports {
     /// Links of programs that were taken off their devices, until somebody takes note.
     pub detached: Vec<u32>,
     rules: RuleTable,
-    /// By instance: what it sends from.
+    /// By instance: what it sends from, and the key of its rule while it has one.
     sources: Vec<Option<IpAddr>>,
+    keys: Vec<Option<RuleKey>>,
     by_index: BTreeMap<IfIndex, InterfaceId>,
     /// By an interface: those that stand on it.
     above: BTreeMap<IfIndex, BTreeSet<InterfaceId>>,
@@ -87,8 +87,8 @@ pub fn rows(setup: &Setup) -> u32 {
 }
 
 impl Ports {
-    /// `xdp` is the loaded program, or why there is none.
-    pub fn new(setup: Arc<Setup>, xdp: Result<Xdp, String>) -> std::io::Result<Self> {
+    /// Without a program, until it is loaded.
+    pub fn new(setup: Arc<Setup>) -> std::io::Result<Self> {
         let mut ports: Vec<Port> = Vec::new();
         ports.resize_with(setup.interfaces.len(), || Port {
             link: None,
@@ -102,10 +102,11 @@ impl Ports {
             ports,
             sockets: Sockets::new()?,
             changes: 0,
-            xdp,
+            xdp: Err("the XDP program is being loaded".into()),
             detached: Vec::new(),
-            rules: RuleTable::default(),
+            rules: RuleTable::new(filter::peers(&setup)),
             sources: vec![None; setup.instances.len()],
+            keys: vec![None; setup.instances.len()],
             by_index: BTreeMap::new(),
             above: BTreeMap::new(),
             advertised: setup.instances.iter().map(advertised).collect(),
@@ -161,6 +162,22 @@ impl Ports {
         sum
     }
 
+    /// Takes up the program, or why there is none. Until then the raw sockets hear everything, and after it what is still
+    /// in them.
+    pub fn load(&mut self, xdp: Result<Xdp, String>) {
+        self.xdp = xdp;
+        if let Ok(xdp) = &mut self.xdp {
+            filter::peers(&self.setup).for_each(|(key, peer)| note(xdp.set_peer(key, &peer)));
+        }
+        for id in (0..self.ports.len() as u32).map(InterfaceId) {
+            let Some(link) = self.link(id) else { continue };
+            self.attach(id, link.index);
+            // In this order: on a device that has its entry, what has no rule may be dropped.
+            self.set_rules(id);
+            self.set_device(id, &link);
+        }
+    }
+
     /// Takes in what an interface is now; appends what the engine must know, sources before the interface itself.
     pub fn link_is(&mut self, id: InterfaceId, link: Option<Link>, inputs: &mut Vec<Input>) {
         let is_used = !self.ports[id.index()].instances.is_empty();
@@ -172,10 +189,8 @@ impl Ports {
             if let Some(index) = new {
                 self.by_index.insert(index, id);
                 self.open(id, index);
+                self.attach(id, index);
             }
-        }
-        if let Some(link) = link.filter(|_| is_used) {
-            self.set_device(id, &link);
         }
         for instance in self.ports[id.index()].instances.clone() {
             let own = link.and_then(|link| match self.setup.plan.instances[instance.index()].family {
@@ -187,6 +202,9 @@ impl Ports {
             inputs.push(Input::Source { id: instance, address: source });
         }
         self.set_rules(id);
+        if let Some(link) = link.filter(|_| is_used) {
+            self.set_device(id, &link);
+        }
         if is_used {
             self.stands_on(id, before.and_then(|link| link.lower), link.and_then(|link| link.lower));
         }
@@ -212,19 +230,23 @@ impl Ports {
     }
 
     fn open(&mut self, id: InterfaceId, index: IfIndex) {
-        let name = &self.setup.interfaces[id.index()];
-        let used = !self.ports[id.index()].instances.is_empty();
-        if !used {
+        if self.ports[id.index()].instances.is_empty() {
             return;
         }
-        match socket::vrrp_ipv4(name, index) {
-            Ok(socket) => {
-                if let Err(error) = self.sockets.insert(id, socket) {
-                    tracing::error!("cannot watch the VRRP socket of {name}: {error}");
-                }
+        let name = &self.setup.interfaces[id.index()];
+        for (family, groups) in self.groups(id) {
+            let opened = socket::vrrp(family, name, index, &groups);
+            if let Err(error) = opened.and_then(|socket| self.sockets.insert(id, family, socket)) {
+                tracing::error!("cannot open a VRRP socket of {family:?} on {name}: {error}");
             }
-            Err(error) => tracing::error!("cannot open a VRRP socket on {name}: {error}"),
         }
+    }
+
+    fn attach(&mut self, id: InterfaceId, index: IfIndex) {
+        if self.ports[id.index()].instances.is_empty() {
+            return;
+        }
+        let name = &self.setup.interfaces[id.index()];
         let path = match &mut self.xdp {
             Ok(xdp) => match xdp.attach(index.0, mode(self.setup.daemon.xdp.mode)) {
                 Ok(attached) => Path::Xdp(attached),
@@ -241,17 +263,25 @@ impl Ports {
         self.ports[id.index()].path = path;
     }
 
+    /// The families in use on an interface, each with the groups that its adverts go to; none where they are unicast.
+    fn groups(&self, id: InterfaceId) -> BTreeMap<Family, BTreeSet<IpAddr>> {
+        let mut groups: BTreeMap<Family, BTreeSet<IpAddr>> = BTreeMap::new();
+        for instance in &self.ports[id.index()].instances {
+            let groups = groups.entry(self.setup.plan.instances[instance.index()].family).or_default();
+            if let Destination::Group(group) = self.setup.instances[instance.index()].destination {
+                groups.insert(group);
+            }
+        }
+        groups
+    }
+
     fn close(&mut self, id: InterfaceId, index: Option<IfIndex>) {
         self.sockets.remove(id);
         self.ports[id.index()].path = Path::Socket("the interface does not exist".into());
         let Some(index) = index else { return };
         self.by_index.remove(&index);
         for instance in self.ports[id.index()].instances.clone() {
-            let key = key(&self.setup.plan.instances[instance.index()], index);
-            self.rules.remove(key);
-            if let Ok(xdp) = &mut self.xdp {
-                note(xdp.remove_rule(key));
-            }
+            self.set_key(instance, None);
         }
         if let Ok(xdp) = &mut self.xdp {
             note(xdp.remove_device(index.0));
@@ -286,11 +316,16 @@ impl Ports {
     /// Writes the rules of an interface's instances, here and in the kernel.
     fn set_rules(&mut self, id: InterfaceId) {
         let Some(Link { index, .. }) = self.ports[id.index()].link else { return };
-        for instance in self.ports[id.index()].instances.clone() {
-            let plan = &self.setup.plan.instances[instance.index()];
-            let key = key(plan, index);
-            let mut rule = rule(&self.setup, instance, self.sources[instance.index()]);
-            if self.is_ambiguous(plan, index) {
+        let instances = self.ports[id.index()].instances.clone();
+        // All keys first: two may have changed places.
+        for &instance in &instances {
+            self.set_key(instance, filter::key(&self.setup, instance, self.sources[instance.index()], index));
+        }
+        for instance in instances {
+            let Some(key) = self.keys[instance.index()] else { continue };
+            let source = self.sources[instance.index()];
+            let mut rule = filter::rule(&self.setup, instance, instance_row(&self.setup, instance), source);
+            if self.is_ambiguous(key) {
                 rule.flags |= RULE_VLAN_AMBIGUOUS;
             }
             if let Ok(xdp) = &mut self.xdp {
@@ -302,28 +337,37 @@ impl Ports {
         }
     }
 
-    /// Whether the same VRID is configured on an interface that stands on this one: the parent's program may see that
-    /// one's adverts with their VLAN tag stripped.
-    fn is_ambiguous(&self, plan: &InstancePlan, index: IfIndex) -> bool {
-        let above = self.above.get(&index).into_iter().flatten();
-        let mut others = above.flat_map(|id| &self.ports[id.index()].instances);
-        others.any(|other| {
-            let other = &self.setup.plan.instances[other.index()];
-            (other.vrid, other.family) == (plan.vrid, plan.family)
-        })
+    /// An instance's rule has another key from now on, or is no more.
+    fn set_key(&mut self, instance: InstanceId, key: Option<RuleKey>) {
+        let before = std::mem::replace(&mut self.keys[instance.index()], key);
+        let Some(before) = before.filter(|_| before != key) else { return };
+        self.rules.remove(before);
+        if let Ok(xdp) = &mut self.xdp {
+            note(xdp.remove_rule(before));
+        }
     }
 
-    /// Hands every advert that the raw sockets have to `each`; returns how many packets they had.
-    pub fn drain_sockets(&mut self, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
+    /// Whether an interface that stands on this one has an instance of the same: the parent's program may see that one's
+    /// adverts with their VLAN tag stripped.
+    fn is_ambiguous(&self, key: RuleKey) -> bool {
+        let index = IfIndex(key.router.ifindex);
+        let above = self.above.get(&index).into_iter().flatten();
+        let mut others = above.flat_map(|id| &self.ports[id.index()].instances);
+        others.any(|&other| filter::key(&self.setup, other, self.sources[other.index()], index) == Some(key))
+    }
+
+    /// Hands every advert that the raw sockets received before `now` to `each`; returns how many packets they had.
+    pub fn drain_sockets(&mut self, now: Instant, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
         let Self { setup, ports, sockets, rules, stances, buckets, counters, advertised, .. } = self;
         let mut message = [0; MESSAGE_MAX];
-        sockets.drain(|id, arrival, packet| {
+        sockets.drain(now, |id, received| {
             let port = &ports[id.index()];
+            let arrival = received.arrival;
             let Some(link) = port.link else { return };
             let device = Device { row: device_row(id), flags: 0 };
             let ingress = Ingress { ifindex: link.index.0, device };
-            let Some(found) = Packet::without_link(packet) else { return };
-            let found = judge(packet, found, ingress, rules, &mut message);
+            let Some(packet) = received.packet() else { return };
+            let found = judge(received.octets, packet, ingress, rules, &mut message);
             let message = &message[..found.length.min(MESSAGE_MAX)];
             let slot = found.slot as usize;
             let mut reason = found.reason;
@@ -385,7 +429,7 @@ impl Ports {
 }
 
 /// The octets of the addresses that an instance's adverts name, as many as the count octet can.
-fn advertised(instance: &Instance) -> Vec<u8> {
+pub fn advertised(instance: &Instance) -> Vec<u8> {
     let advertised = instance.addresses.iter().filter(|address| address.advertised);
     let octets = advertised.take(ADDRESSES_MAX).map(|address| match address.address {
         IpAddr::V4(address) => address.octets().to_vec(),
@@ -394,32 +438,8 @@ fn advertised(instance: &Instance) -> Vec<u8> {
     octets.flatten().collect()
 }
 
-fn key(plan: &InstancePlan, index: IfIndex) -> RuleKey {
-    RuleKey { ifindex: index.0, vlan: 0, family: plan.family as u8, vrid: plan.vrid.get() }
-}
-
-/// What an instance's adverts must be like.
-pub fn rule(setup: &Setup, id: InstanceId, source: Option<IpAddr>) -> Rule {
-    let plan = &setup.plan.instances[id.index()];
-    let instance = &setup.instances[id.index()];
-    let first = instance.addresses.iter().find(|address| address.advertised);
-    let flags = match first.map(|first| first.address) {
-        Some(IpAddr::V6(first)) if !first.is_unicast_link_local() => RULE_ANY_FIRST_ADDRESS,
-        _ => 0,
-    };
-    Rule {
-        slot: id.0,
-        row: instance_row(setup, id),
-        source: source.map(Address::from).unwrap_or_default(),
-        auth_pass: instance.auth_pass.unwrap_or_default(),
-        interval: plan.advert_int.get(),
-        version: plan.version as u8,
-        auth_type: if instance.auth_pass.is_some() { AUTH_PASS } else { AUTH_NONE },
-        flags,
-    }
-}
-
-fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Address, message: &[u8]) -> Option<Input> {
+/// What a message that was judged valid says to the engine; by instance, what is `advertised`.
+pub fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Address, message: &[u8]) -> Option<Input> {
     let plan = setup.plan.instances.get(id.index())?;
     let advert = Advert::parse(message, plan.family)?;
     // A rule removed while the kernel was reading it may have named another slot.

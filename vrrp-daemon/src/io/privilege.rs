@@ -1,18 +1,33 @@
-//! What the protocol thread asks of the kernel so that it runs when it is due: SCHED_FIFO, and memory that stays.
+//! What the protocol's threads ask of the kernel so that they run when they are due: SCHED_FIFO, a nice value, CPUs of
+//! their own, and memory that stays.
+//!
+//! The network's thread has all of it as well, one step below: the addresses of a takeover are waited for like its adverts.
+//! Scripts, control socket and log have none of it, and may not get in the way.
 
+use std::io;
 use std::time::Duration;
 
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::Pid;
 
 use super::capabilities;
-use crate::config::setup::Setup;
+use crate::config::setup::{Scheduling, Setup};
 
-/// Adverts at least this often make real-time priority and locked memory the default.
+/// Adverts at least this often make real-time priority and locked memory the default, from the start: when lateness shows,
+/// as keepalived's `max_auto_priority` waits for, a down interval of such adverts is over.
 const BRISK: Duration = Duration::from_millis(100);
 /// SCHED_FIFO priority when the configuration names none: above ordinary work, below the kernel's own threads.
 const PRIORITY: u8 = 50;
 /// Real-time work without a pause after which the kernel ends the daemon, rather than let it hold a processor for ever.
 const RUNAWAY: Duration = Duration::from_secs(1);
+
+/// Open files beside those of interfaces: scripts that run, connections, the program's maps, the guard's pipe.
+const FILES: u64 = 512;
+/// Of an interface: its socket, and the link of the program on it.
+const FILES_OF_INTERFACE: u64 = 2;
+/// Octets from which on memory comes from the kernel, and is given back to it, piece by piece.
+const LARGE: i32 = 128 << 10;
 
 /// In one line what the daemon cannot do without and does not have.
 pub fn check() -> Result<(), String> {
@@ -23,33 +38,67 @@ pub fn check() -> Result<(), String> {
     }
 }
 
+/// Has the allocator keep little of what is free. By itself it learns from the largest piece that was ever freed, which
+/// is the kernel's BTF, how much to keep; and what it keeps is locked.
+pub fn keep_little() {
+    // SAFETY: it changes no memory that we can see.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+    }
+}
+
+/// Has the allocator give back what is free.
+pub fn return_memory() {
+    // SAFETY: it touches free memory alone.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Allows as many open files as so many interfaces may need, and returns that number. What the kernel refuses is logged;
+/// the first interfaces work all the same.
+pub fn allow_files(interfaces: usize) -> u64 {
+    let needed = FILES + FILES_OF_INTERFACE * interfaces as u64;
+    // An error says that there is no limit to be known.
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((needed, needed));
+    if soft < needed && setrlimit(Resource::RLIMIT_NOFILE, needed, hard.max(needed)).is_err() {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+        tracing::warn!(
+            "only {hard} open files are allowed, and {needed} may be needed; raise LimitNOFILE or `ulimit -n`"
+        );
+    }
+    needed
+}
+
 /// What this configuration asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Urgency {
-    pub priority: Option<u8>,
-    pub lock_memory: bool,
+    /// Of SCHED_FIFO.
+    priority: Option<u8>,
+    rt_time: Duration,
+    nice: Option<i8>,
+    cpus: Option<CpuSet>,
+    lock_memory: bool,
 }
 
 impl Urgency {
     pub fn of(setup: &Setup) -> Self {
+        let Scheduling { rt_priority, rt_time, nice, cpus, no_swap } = &setup.daemon.scheduling;
         let brisk = setup.plan.instances.iter().any(|instance| instance.advert_int.duration() <= BRISK);
         Self {
-            priority: setup.daemon.rt_priority.or(brisk.then_some(PRIORITY)),
-            lock_memory: setup.daemon.no_swap || brisk,
+            priority: rt_priority.or(brisk.then_some(PRIORITY)),
+            rt_time: rt_time.unwrap_or(RUNAWAY),
+            nice: *nice,
+            cpus: (!cpus.is_empty()).then(|| set(cpus)),
+            lock_memory: *no_swap || brisk,
         }
     }
 
     /// For the whole process, before its threads start. What the kernel refuses is logged; the protocol runs all the same.
     pub fn prepare(&mut self) {
-        if self.lock_memory {
-            // Only what is in use: pages never touched cost nothing.
-            // SAFETY: it changes no memory that we can see.
-            if unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) } != 0 {
-                let error = std::io::Error::last_os_error();
-                tracing::warn!(%error, "cannot lock memory; a page fault may delay an advert (CAP_IPC_LOCK)");
-            }
-        }
-        let micros = RUNAWAY.as_micros() as u64;
+        let micros = self.rt_time.as_micros() as u64;
         if self.priority.is_some()
             && let Err(error) = setrlimit(Resource::RLIMIT_RTTIME, micros, micros)
         {
@@ -58,23 +107,75 @@ impl Urgency {
         }
     }
 
-    /// Gives the calling thread its priority, or one so much `below` it.
+    /// For the whole process, when it has what it needs. What the kernel refuses is logged.
+    pub fn lock(&self) {
+        // Only what is in use: pages never touched cost nothing.
+        let flags = libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT;
+        // SAFETY: it changes no memory that we can see.
+        if self.lock_memory && unsafe { libc::mlockall(flags) } != 0 {
+            let error = io::Error::last_os_error();
+            tracing::warn!(%error, "cannot lock memory; a page fault may delay an advert (CAP_IPC_LOCK)");
+        }
+    }
+
+    /// Gives the calling thread what was asked for, its priority one so much `below`. What the kernel refuses is logged.
     pub fn apply(self, below: u8) {
-        let Some(priority) = self.priority else { return };
-        let priority = priority.saturating_sub(below).max(1);
-        let parameters = libc::sched_param { sched_priority: i32::from(priority) };
-        // SAFETY: the kernel only reads the parameters; 0 is the calling thread.
-        let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &parameters) };
         let thread = std::thread::current();
         let name = thread.name().unwrap_or_default();
-        match result {
-            0 => tracing::info!("thread {name} runs with real-time priority {priority}"),
-            _ => {
-                let error = std::io::Error::last_os_error();
-                tracing::warn!(
-                    "no real-time priority for thread {name}: {error}; a busy machine may delay it (CAP_SYS_NICE)"
-                );
-            }
+        if let Some(cpus) = self.cpus
+            && let Err(error) = sched_setaffinity(Pid::from_raw(0), &cpus)
+        {
+            tracing::warn!("vrrp_cpu_affinity does not hold for thread {name}: {error}");
         }
+        if let Some(nice) = self.nice
+            && let Err(error) = be_nice(nice)
+        {
+            tracing::warn!("vrrp_priority does not hold for thread {name}: {error} (CAP_SYS_NICE)");
+        }
+        let Some(priority) = self.priority else { return };
+        let priority = priority.saturating_sub(below).max(1);
+        match be_real_time(priority) {
+            Ok(()) => tracing::info!("thread {name} runs with real-time priority {priority}"),
+            Err(error) => tracing::warn!(
+                "no real-time priority for thread {name}: {error}; a busy machine may delay it ({})",
+                lacking()
+            ),
+        }
+    }
+}
+
+fn set(cpus: &[u16]) -> CpuSet {
+    let mut set = CpuSet::new();
+    for &cpu in cpus {
+        // Within the mask: the keyword's range is the mask's.
+        let _ = set.set(usize::from(cpu));
+    }
+    set
+}
+
+/// What stands against real-time priority.
+fn lacking() -> &'static str {
+    match capabilities::missing(&[capabilities::SYS_NICE]) {
+        Ok(missing) if missing.is_empty() => "its cgroup has no real-time budget: cpu.rt_runtime_us",
+        _ => "CAP_SYS_NICE",
+    }
+}
+
+/// Of the calling thread.
+fn be_nice(nice: i8) -> io::Result<()> {
+    // SAFETY: plain numbers; 0 is the calling thread, on Linux.
+    match unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice.into()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The calling thread; what it starts is ordinary again.
+fn be_real_time(priority: u8) -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: i32::from(priority) };
+    // SAFETY: the kernel only reads the parameters; 0 is the calling thread.
+    match unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &parameters) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }

@@ -11,26 +11,26 @@ use anyhow::Context;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::mpsc;
-use vrrp_common::Priority;
 
 use super::control::Socket;
 use super::driver::{self, Driver, Message};
 use super::errands::{self, Errands};
 use super::files;
+use super::filter;
 use super::firewall;
 use super::guard::Guard;
 use super::hands::Hands;
 use super::log::{self, Loss};
 use super::netlink::links::Link;
 use super::netlink::{self, Command, Netlink, vmac};
+use super::notify::Told;
 use super::pidfile::PidFile;
 use super::ports::{self, Ports};
 use super::privilege::{self, Urgency};
 use super::status::Process;
-use super::xdp::Xdp;
+use super::xdp::{Sizes, Xdp};
 use crate::config::setup::{Setup, XdpMode};
-use crate::engine::event::Event;
-use crate::engine::plan::{InstanceId, Subject};
+use crate::engine::plan::Subject;
 
 /// Why the daemon did not run, or no longer does; the exit codes are keepalived's.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ pub struct Places {
 }
 
 /// Runs until a signal says otherwise.
-pub fn run(mut setup: Setup, places: &Places) -> Result<(), Failure> {
+pub fn run(mut setup: Setup, mut guard: Guard, places: &Places) -> Result<(), Failure> {
     if setup.instances.is_empty() {
         let text = "the configuration has no virtual router that could run; `vrrpd -t` says why";
         return Err(Failure::Configuration(text.into()));
@@ -95,13 +95,14 @@ pub fn run(mut setup: Setup, places: &Places) -> Result<(), Failure> {
     let socket = Socket::bind(&places.run_dir)?;
     let _pid_file = places.pid_file.as_deref().map(PidFile::create).transpose()?;
     errands::disable_unusable(&mut setup);
+    guard.outnumber(privilege::allow_files(setup.interfaces.len()));
     let setup = Arc::new(setup);
     let (inbox, messages) = mpsc::channel(driver::INBOX);
     let reports = inbox.clone();
     let report = async move |report| drop(reports.send(Message::Network(report)).await);
     let mut urgency = Urgency::of(&setup);
     urgency.prepare();
-    let (network, links) = netlink::start(Arc::clone(&setup), Guard::start()?, urgency, report)?;
+    let (network, links) = netlink::start(Arc::clone(&setup), guard, urgency, report)?;
     check_interfaces(&setup, &links)?;
     check_vmacs(&setup, &links)?;
     firewall::check(&setup).map_err(|error| Failure::Configuration(format!("{error:#}")))?;
@@ -109,7 +110,7 @@ pub fn run(mut setup: Setup, places: &Places) -> Result<(), Failure> {
     network.commands.try_send(Command::Tidy)?;
     let errands = start_errands(&setup, places, socket, &inbox)?;
     let notify = errands.notify();
-    let tell = move |id, event, priority| notify.tell(id, event, priority);
+    let tell = move |told| notify.tell(told);
     let protocol = start_protocol(&setup, urgency, links, &network, messages, tell)?;
     tracing::info!("Startup complete");
     let outcome = wait_for_signals(&signals, &inbox, places).and_then(|()| join(protocol));
@@ -184,8 +185,13 @@ fn load_xdp(setup: &Setup) -> Result<Xdp, String> {
     if setup.daemon.xdp.mode == XdpMode::Off {
         return Err("xdp_mode is off".into());
     }
-    let (rules, devices) = (setup.instances.len() as u32, setup.interfaces.len() as u32);
-    Xdp::load(ports::rows(setup), rules, devices).map_err(|error| format!("{error:#}"))
+    let sizes = Sizes {
+        rows: ports::rows(setup),
+        rules: setup.instances.len() as u32,
+        peers: filter::peers(setup).count() as u32,
+        devices: setup.interfaces.len() as u32,
+    };
+    Xdp::load(sizes).map_err(|error| format!("{error:#}"))
 }
 
 type Protocol = JoinHandle<anyhow::Result<()>>;
@@ -197,23 +203,22 @@ fn start_protocol(
     links: Vec<Option<Link>>,
     network: &Netlink,
     messages: mpsc::Receiver<Message>,
-    tell: impl FnMut(InstanceId, Event, Priority) + Send + 'static,
+    tell: impl FnMut(Told) + Send + 'static,
 ) -> Result<Protocol, Failure> {
-    let xdp = load_xdp(setup);
-    if let Err(why) = &xdp {
-        tracing::info!("no XDP program: {why}; adverts are judged on raw sockets");
-        demand(setup, why)?;
-    }
-    let (setup, commands) = (Arc::clone(setup), network.commands.clone());
+    let (shared, commands) = (Arc::clone(setup), network.commands.clone());
+    let (load, loaded) = std::sync::mpsc::sync_channel(1);
     let (ready, started) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("protocol".into()).spawn(move || {
+        let setup = shared;
         let result = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(Failure::from);
         let outcome = result.and_then(|runtime| {
             let _inside = runtime.enter();
             let hands = Hands::new(Arc::clone(&setup), commands, tell)?;
-            let ports = Ports::new(Arc::clone(&setup), xdp)?;
+            let ports = Ports::new(Arc::clone(&setup))?;
             let mut driver = Driver::new(Arc::clone(&setup), ports, hands, messages)?;
+            // The sockets hear, and backups wait, while the program is still being loaded.
             driver.begin(links)?;
+            driver.load(loaded.recv().context("the main thread died")?)?;
             if let Some(why) = driver.without_xdp() {
                 demand(&setup, why)?;
             }
@@ -232,6 +237,15 @@ fn start_protocol(
             }
         }
     })?;
+    let xdp = load_xdp(setup);
+    if let Err(why) = &xdp {
+        tracing::info!("no XDP program: {why}; adverts are judged on raw sockets");
+        demand(setup, why)?;
+    }
+    privilege::return_memory();
+    urgency.lock();
+    // If nobody takes it, the thread has said why.
+    let _ = load.send(xdp);
     started.recv().context("the protocol thread died")??;
     Ok(thread)
 }

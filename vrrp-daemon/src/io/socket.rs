@@ -1,40 +1,79 @@
-//! The sockets of the protocol: one raw socket per interface to hear adverts, and packet sockets to send, one for all.
+//! The sockets of the protocol: one raw socket per interface and family to hear adverts, and packet sockets to send, one for all.
 //!
 //! The raw socket holds the group membership and receives what no XDP program took before. Adverts and announcements leave
 //! by packet sockets: they skip the routing that a raw socket pays for with each packet, and one system call sends by
 //! many interfaces.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::mem;
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};
-use vrrp_common::wire::ip::{PROTOCOL_VRRP, VRRP_GROUP4};
+use vrrp_common::wire::ip::PROTOCOL_VRRP;
 use vrrp_common::{Family, IfIndex};
 
 /// Kernel buffer for received adverts: a few thousand, enough for a starved daemon to hear what came meanwhile.
-const RECEIVE_BUFFER: usize = 2 << 20;
+pub const RECEIVE_BUFFER: usize = 2 << 20;
 /// Packets per `sendmmsg`.
 const BATCH: usize = 64;
 
-/// A raw socket for VRRP over IPv4 on one interface; it sees no other interface's adverts and none of our own.
+/// A raw socket that hears VRRP of one family on one interface: what goes to these groups, and to the host itself. It
+/// sees no other interface's adverts and none of our own.
 ///
-/// Errors: EPERM without CAP_NET_RAW.
-pub fn vrrp_ipv4(name: &str, index: IfIndex) -> io::Result<Socket> {
-    let socket = Socket::new_raw(Domain::IPV4, Type::RAW, Some(Protocol::from(i32::from(PROTOCOL_VRRP))))?;
+/// What comes over IPv4 has its header; over IPv6 it is told in ancillary data.
+///
+/// Errors: EPERM without CAP_NET_RAW; EAFNOSUPPORT for IPv6 where the kernel has none.
+pub fn vrrp(family: Family, name: &str, index: IfIndex, groups: &BTreeSet<IpAddr>) -> io::Result<Socket> {
+    let protocol = Some(Protocol::from(i32::from(PROTOCOL_VRRP)));
+    let socket = Socket::new_raw(domain(family), Type::RAW, protocol)?;
     socket.set_nonblocking(true)?;
     socket.bind_device(Some(name.as_bytes()))?;
-    socket.set_multicast_all_v4(false)?;
-    let group = Ipv4Addr::from(VRRP_GROUP4);
-    socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(index.0))?;
+    match family {
+        Family::V4 => socket.set_multicast_all_v4(false)?,
+        Family::V6 => {
+            socket.set_multicast_all_v6(false)?;
+            tell_headers6(&socket)?;
+        }
+    }
+    for group in groups {
+        match group {
+            IpAddr::V4(group) => socket.join_multicast_v4_n(group, &InterfaceIndexOrAddress::Index(index.0))?,
+            IpAddr::V6(group) => socket.join_multicast_v6(group, index.0)?,
+        }
+    }
     setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
     // Beyond the administrator's limit if we may, else up to it.
     if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     }
     Ok(socket)
+}
+
+/// Has an IPv6 socket tell of each message what its headers said: destination, hop limit, and extension headers.
+fn tell_headers6(socket: &Socket) -> io::Result<()> {
+    setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+    setsockopt(socket, sockopt::Ipv6RecvHopLimit, &true)?;
+    for option in [libc::IPV6_RECVHOPOPTS, libc::IPV6_RECVDSTOPTS, libc::IPV6_RECVRTHDR] {
+        let on: libc::c_int = 1;
+        // SAFETY: the value is an int that lives until the call returns, and its length is given.
+        let result = unsafe {
+            let value = std::ptr::from_ref(&on).cast();
+            libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_IPV6, option, value, size_of_val(&on) as u32)
+        };
+        Errno::result(result)?;
+    }
+    Ok(())
+}
+
+const fn domain(family: Family) -> Domain {
+    match family {
+        Family::V4 => Domain::IPV4,
+        Family::V6 => Domain::IPV6,
+    }
 }
 
 /// A packet socket that only sends: whole frames, or packets in front of which the kernel puts the link's header.
@@ -81,12 +120,8 @@ pub fn neighbour(index: IfIndex, ethertype: u16, mac: [u8; 6]) -> LinkAddress {
 ///
 /// Errors: EPERM without CAP_NET_RAW; EAFNOSUPPORT for IPv6 where the kernel has none.
 pub fn routed(family: Family) -> io::Result<OwnedFd> {
-    let domain = match family {
-        Family::V4 => Domain::IPV4,
-        Family::V6 => Domain::IPV6,
-    };
     // This protocol means that the packet has its header, and nothing is received.
-    let socket = Socket::new_raw(domain, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
+    let socket = Socket::new_raw(domain(family), Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
@@ -116,6 +151,12 @@ impl KernelAddress for LinkAddress {
 impl KernelAddress for SockAddr {
     fn place(&self) -> (*const libc::c_void, libc::socklen_t) {
         (self.as_ptr().cast(), self.len())
+    }
+}
+
+impl<A: KernelAddress> KernelAddress for &A {
+    fn place(&self) -> (*const libc::c_void, libc::socklen_t) {
+        (*self).place()
     }
 }
 

@@ -7,12 +7,13 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use vrrp_common::drop::Reason;
 use vrrp_common::{Family, IfIndex, Instant};
 
+use super::lateness::{Late, Measured};
 use super::log::Loss;
 use super::sysctl;
 use super::utc::rfc3339;
@@ -31,7 +32,11 @@ pub struct Status {
     pub interfaces: Vec<Interface>,
     /// In configured order.
     pub instances: Vec<Instance>,
+    /// keepalived `vrrp_sync_group`, in configured order.
+    #[serde(default)]
+    pub groups: Vec<Group>,
     /// What keeps virtual MAC addresses from working, in words.
+    #[serde(default)]
     pub conflicts: Vec<String>,
 }
 
@@ -52,6 +57,8 @@ pub struct Daemon {
     pub log_lines_lost: u64,
     /// Changes of state since the start whose notify scripts were not run because too many were waiting.
     pub notices_lost: u64,
+    /// How late the protocol's thread, its adverts and its takeovers were.
+    pub late: Late,
 }
 
 /// An interface of the configuration.
@@ -110,8 +117,20 @@ pub struct Instance {
     pub addresses: Vec<Address>,
     /// Counted since the start.
     pub stats: Stats,
+    /// How late its latest advert was, microseconds.
+    pub latest_us: u64,
     /// Frames for this instance, since the start, by what was found of them.
     pub drops: Drops,
+}
+
+/// Virtual routers that change state together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    pub name: String,
+    /// That of all members.
+    pub state: StateName,
+    /// Names of virtual routers.
+    pub members: Vec<String>,
 }
 
 /// Who serves.
@@ -141,10 +160,13 @@ pub struct Observed {
     pub setup: Arc<Setup>,
     /// When this was observed.
     pub now: Instant,
+    pub lateness: Measured,
     /// By `InterfaceId`.
     pub interfaces: Vec<ObservedInterface>,
     /// By `InstanceId`.
     pub instances: Vec<ObservedInstance>,
+    /// By `GroupId`.
+    pub groups: Vec<StateName>,
 }
 
 #[derive(Clone, Debug)]
@@ -171,6 +193,8 @@ pub struct ObservedInstance {
     pub held: Vec<u32>,
     /// Those that are not zero.
     pub drops: Vec<(Reason, u64)>,
+    /// How late its latest advert was.
+    pub latest: Duration,
 }
 
 /// What is known of the process without asking the protocol thread.
@@ -187,22 +211,23 @@ pub struct Process {
 impl Status {
     /// Puts names and times to what was observed; `clock` is the time of day at `observed.now`.
     pub fn new(process: &Process, observed: &Observed, clock: SystemTime) -> Self {
-        let Observed { setup, now, interfaces, instances } = observed;
+        let Observed { setup, now, lateness, interfaces, instances, groups } = observed;
         let made: BTreeSet<_> = setup.vmacs.iter().map(|vmac| vmac.interface.index()).collect();
         let interfaces = setup.interfaces.iter().zip(interfaces).enumerate().filter(|(id, _)| !made.contains(id));
         Self {
-            daemon: daemon(process, setup, clock),
+            daemon: daemon(process, setup, lateness, clock),
             interfaces: interfaces.map(|(_, (name, seen))| interface(name, seen)).collect(),
             instances: (0..setup.instances.len().min(setup.plan.instances.len()))
                 .zip(instances)
                 .map(|(index, seen)| instance(setup, index, seen, *now, clock))
                 .collect(),
+            groups: (0..setup.groups.len()).zip(groups).map(|(index, &state)| group(setup, index, state)).collect(),
             conflicts: sysctl::conflicts(setup),
         }
     }
 }
 
-fn daemon(process: &Process, setup: &Setup, clock: SystemTime) -> Daemon {
+fn daemon(process: &Process, setup: &Setup, lateness: &Measured, clock: SystemTime) -> Daemon {
     Daemon {
         version: process.version.into(),
         pid: std::process::id(),
@@ -212,6 +237,7 @@ fn daemon(process: &Process, setup: &Setup, clock: SystemTime) -> Daemon {
         router_id: setup.daemon.router_id.clone(),
         log_lines_lost: process.log.as_ref().map_or(0, Loss::lines),
         notices_lost: process.notices_lost.load(Ordering::Relaxed),
+        late: lateness.into(),
     }
 }
 
@@ -237,7 +263,7 @@ fn instance(setup: &Setup, index: usize, seen: &ObservedInstance, now: Instant, 
     let addresses = setting.addresses.iter().enumerate().map(|(number, virtual_address)| Address {
         address: format!("{}/{}", virtual_address.address, virtual_address.prefix),
         interface: setup.interfaces[virtual_address.interface.index()].clone(),
-        held: seen.held.contains(&(number as u32)),
+        held: seen.held.binary_search(&(number as u32)).is_ok(),
     });
     Instance {
         name: setting.name.clone(),
@@ -257,8 +283,14 @@ fn instance(setup: &Setup, index: usize, seen: &ObservedInstance, now: Instant, 
         why: cause,
         addresses: addresses.collect(),
         stats,
+        latest_us: seen.latest.as_micros() as u64,
         drops: drops(&seen.drops),
     }
+}
+
+fn group(setup: &Setup, index: usize, state: StateName) -> Group {
+    let members = setup.plan.groups[index].members.iter().map(|id| setup.instances[id.index()].name.clone());
+    Group { name: setup.groups[index].name.clone(), state, members: members.collect() }
 }
 
 fn drops(counts: &[(Reason, u64)]) -> Drops {
@@ -280,26 +312,17 @@ pub fn span(seconds: u64) -> String {
 mod tests {
     use super::*;
     use crate::config::setup::{self, VirtualAddress};
-    use crate::engine::plan::{GarpPlan, InstancePlan, InterfaceId, Wanted};
+    use crate::engine::plan::{GroupPlan, InstanceId, InstancePlan, InterfaceId};
     use crate::engine::snapshot::Rival;
-    use vrrp_common::{Centis, Priority, Version, Vrid};
+    use vrrp_common::{Priority, Version, Vrid};
 
     fn setup() -> Setup {
         let mut setup = Setup { interfaces: vec!["eth0".into()], ..Setup::default() };
         setup.daemon.router_id = Some("lvs-a".into());
         setup.plan.instances.push(InstancePlan {
-            interface: InterfaceId(0),
             family: Family::V6,
-            vrid: Vrid::new(51).unwrap(),
-            version: Version::V3,
-            priority: Priority::DEFAULT,
-            wanted: Wanted::Backup,
-            advert_int: Centis::SECOND,
-            down_adverts: 3,
-            preempt: true,
             addresses: 2,
-            garp: GarpPlan::default(),
-            watches: Vec::new(),
+            ..InstancePlan::new(InterfaceId(0), Vrid::new(51).unwrap(), Version::V3)
         });
         let address = |address: &str| VirtualAddress {
             address: address.parse().unwrap(),
@@ -310,16 +333,12 @@ mod tests {
             scope: 0,
             advertised: true,
         };
+        setup.plan.groups.push(GroupPlan { members: vec![InstanceId(0)] });
+        setup.groups.push(setup::Group { name: "G1".into(), notify: Default::default() });
         setup.instances.push(setup::Instance {
             name: "VI_6".into(),
             addresses: vec![address("fe80::1"), address("2001:db8::1")],
-            source_mac: None,
-            source: None,
-            auth_pass: None,
-            accept: true,
-            promote_secondaries: false,
-            checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
-            notify: Default::default(),
+            ..Default::default()
         });
         setup
     }
@@ -338,30 +357,38 @@ mod tests {
         let observed = Observed {
             setup: Arc::new(setup()),
             now: Instant::from_nanos(100_000_000_000),
+            lateness: Measured::default(),
             interfaces: vec![ObservedInterface {
                 index: Some(IfIndex(7)),
                 up: true,
                 xdp: ObservedXdp::Off { why: "xdp_mode off".into() },
                 drops: vec![(Reason::VridUnknown, 2), (Reason::Checksum, 0)],
             }],
-            instances: vec![ObservedInstance { snapshot, held: vec![1], drops: Vec::new() }],
+            instances: vec![ObservedInstance {
+                snapshot,
+                held: vec![1],
+                drops: Vec::new(),
+                latest: Duration::from_micros(1500),
+            }],
+            groups: vec![StateName::Backup],
         };
-        let clock = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        let clock = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let process = Process {
             version: "0.1.0",
-            started_at: clock - std::time::Duration::from_secs(100),
+            started_at: clock - Duration::from_secs(100),
             config: "/etc/keepalived/keepalived.conf".into(),
             log: None,
             notices_lost: Arc::new(AtomicU64::new(3)),
         };
         let mut json = serde_json::to_value(Status::new(&process, &observed, clock)).unwrap();
         json["daemon"]["pid"] = 1.into();
+        json["daemon"]["late"] = ().into();
         json["instances"][0]["stats"] = ().into();
         let expected = r#"{
             "daemon": {
                 "version": "0.1.0", "pid": 1, "since": "1970-01-12T13:45:00.000Z", "seconds": 100,
                 "config": "/etc/keepalived/keepalived.conf", "router_id": "lvs-a",
-                "log_lines_lost": 0, "notices_lost": 3
+                "log_lines_lost": 0, "notices_lost": 3, "late": null
             },
             "interfaces": [{
                 "name": "eth0", "ifindex": 7, "up": true, "xdp": "off", "xdp_off_why": "xdp_mode off",
@@ -376,8 +403,9 @@ mod tests {
                     {"address": "fe80::1/64", "interface": "eth0", "held": false},
                     {"address": "2001:db8::1/64", "interface": "eth0", "held": true}
                 ],
-                "stats": null, "drops": {}
+                "stats": null, "latest_us": 1500, "drops": {}
             }],
+            "groups": [{"name": "G1", "state": "BACKUP", "members": ["VI_6"]}],
             "conflicts": []
         }"#;
         assert_eq!(json, serde_json::from_str::<serde_json::Value>(expected).unwrap());

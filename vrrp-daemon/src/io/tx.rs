@@ -5,15 +5,16 @@
 
 use std::net::IpAddr;
 
+use socket2::SockAddr;
 use vrrp_common::wire::advert::{MESSAGE_MAX, Outgoing};
-use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use vrrp_common::wire::ip::{PROTOCOL_VRRP, multicast_mac};
 use vrrp_common::wire::ip4::ipv4_header;
 use vrrp_common::wire::ip6::ipv6_header;
 use vrrp_common::{Address, Claim, IfIndex};
 
-use super::socket::{LinkAddress, device, neighbour};
+use super::socket::{LinkAddress, device, host, neighbour};
+use crate::config::setup::{Destination, Instance, Peer};
 use crate::engine::plan::InstancePlan;
 
 /// The advert of one instance.
@@ -33,31 +34,19 @@ pub enum Packets {
     ToGroup(Packet, LinkAddress),
     /// The same with the link's header in front, for another source than the link's own address.
     Framed(Packet, LinkAddress),
-    ToPeers(Box<[(Packet, IpAddr)]>),
+    ToPeers(Box<[(Packet, SockAddr)]>),
 }
 
-/// Where adverts go.
-#[derive(Clone, Copy, Debug)]
-pub enum Destination<'a> {
-    /// On the link of this index.
-    Group(IfIndex, IpAddr),
-    Peers(&'a [IpAddr]),
-}
-
-/// What an advert is made of, beside the plan.
+/// What an advert is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
     pub plan: &'a InstancePlan,
+    pub instance: &'a Instance,
     pub source: IpAddr,
-    pub destination: Destination<'a>,
-    /// The virtual MAC address, if it is sent from that.
-    pub source_mac: Option<[u8; 6]>,
-    /// TTL or hop limit.
-    pub ttl: u8,
+    /// Of the link that it leaves by, unless it is routed.
+    pub index: IfIndex,
     /// The octets of the advertised addresses.
     pub addresses: &'a [u8],
-    pub auth_pass: Option<[u8; 8]>,
-    pub checksum_form: ChecksumForm,
 }
 
 impl Advert {
@@ -73,23 +62,26 @@ impl Advert {
 
     pub fn build(&mut self, claim: Claim, changes: u32, parts: &Parts) {
         (self.source, self.stands) = (Some(parts.source), Some((claim, changes)));
-        self.packets = match parts.destination {
-            Destination::Group(index, group) => {
+        self.packets = match &parts.instance.destination {
+            Destination::Group(group) => {
                 let ethertype = match group {
                     IpAddr::V4(_) => ETHERTYPE_IPV4,
                     IpAddr::V6(_) => ETHERTYPE_IPV6,
                 };
-                let (packet, mac) = (packet(claim, group, parts), multicast_mac(group.into(), parts.plan.family));
-                match parts.source_mac {
-                    None => Packets::ToGroup(packet, neighbour(index, ethertype, mac)),
+                let mac = multicast_mac((*group).into(), parts.plan.family);
+                let packet = packet(claim, *group, u8::MAX, parts);
+                match parts.instance.source_mac {
+                    None => Packets::ToGroup(packet, neighbour(parts.index, ethertype, mac)),
                     Some(own) => {
                         let frame = [&mac[..], &own, &ethertype.to_be_bytes(), &packet].concat();
-                        Packets::Framed(frame.into(), device(index))
+                        Packets::Framed(frame.into(), device(parts.index))
                     }
                 }
             }
-            Destination::Peers(peers) => {
-                Packets::ToPeers(peers.iter().map(|&peer| (packet(claim, peer, parts), peer)).collect())
+            Destination::Peers(unicast) => {
+                let to =
+                    |peer: &Peer| (packet(claim, peer.address, unicast.ttl, parts), host(peer.address, parts.index));
+                Packets::ToPeers(unicast.peers.iter().map(to).collect())
             }
         };
     }
@@ -105,8 +97,8 @@ impl Advert {
 }
 
 /// The packet to one destination; none between two families, which no configuration that was resolved asks for.
-fn packet(claim: Claim, destination: IpAddr, parts: &Parts) -> Packet {
-    let Parts { plan, source, destination: _, source_mac: _, ttl, addresses, auth_pass, checksum_form } = *parts;
+fn packet(claim: Claim, destination: IpAddr, ttl: u8, parts: &Parts) -> Packet {
+    let Parts { plan, instance, source, index: _, addresses } = *parts;
     let outgoing = Outgoing {
         version: plan.version,
         family: plan.family,
@@ -114,8 +106,8 @@ fn packet(claim: Claim, destination: IpAddr, parts: &Parts) -> Packet {
         claim,
         interval: plan.advert_int,
         addresses,
-        auth_pass,
-        checksum_form,
+        auth_pass: instance.auth_pass,
+        checksum_form: instance.checksum_form,
         source: Address::from(source),
         destination: Address::from(destination),
     };

@@ -19,10 +19,10 @@ use aya::programs::{self, ProgramInfo};
 use aya::util::{KernelVersion, nr_cpus};
 use aya::{Ebpf, EbpfError, EbpfLoader, TestRun, TestRunOptions, include_bytes_aligned};
 use aya_log::EbpfLogger;
-use vrrp_common::Instant;
-use vrrp_common::abi::{CounterRow, Device, RecordHead, Rule, RuleKey};
+use vrrp_common::abi::{CounterRow, Device, Peer, PeerKey, RecordHead, RouterKey, Rule, RuleKey};
 use vrrp_common::drop::REASON_SLOTS;
 use vrrp_common::stance::Stance;
+use vrrp_common::{Address, Instant};
 
 pub use attach::{Attached, Mode, Refused};
 use seen::LastSeen;
@@ -54,7 +54,9 @@ pub const TEST_LENGTHS: std::ops::RangeInclusive<usize> = 14..=60_000;
 pub struct Xdp {
     ebpf: Ebpf,
     devices: HashMap<MapData, u32, [u8; size_of::<Device>()]>,
-    rules: HashMap<MapData, [u8; size_of::<RuleKey>()], [u8; size_of::<Rule>()]>,
+    rules: HashMap<MapData, [u8; size_of::<RouterKey>()], [u8; size_of::<Rule>()]>,
+    addressed: HashMap<MapData, [u8; size_of::<RuleKey>()], [u8; size_of::<Rule>()]>,
+    peers: HashMap<MapData, [u8; size_of::<PeerKey>()], [u8; size_of::<Peer>()]>,
     counters: PerCpuArray<MapData, CounterRow>,
     stances: Array<MapData, [u8; size_of::<Stance>()]>,
     last_seen: LastSeen,
@@ -62,26 +64,39 @@ pub struct Xdp {
     attached: BTreeMap<u32, attach::Attachment>,
 }
 
+/// How many entries the maps have; none has less than one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Of counters.
+    pub rows: u32,
+    pub rules: u32,
+    /// Of all rules.
+    pub peers: u32,
+    pub devices: u32,
+}
+
 impl Xdp {
-    /// Loads the program, its maps sized for so many counter rows, rules and devices. On a host that cannot run it
-    /// the error is [`Unavailable`].
-    pub fn load(rows: u32, rules: u32, devices: u32) -> Result<Self> {
+    /// Loads the program. On a host that cannot run it the error is [`Unavailable`].
+    pub fn load(sizes: Sizes) -> Result<Self> {
         if KernelVersion::current().is_ok_and(|kernel| kernel < KERNEL_FLOOR) {
             return Err(Unavailable(format!("the XDP program needs Linux {KERNEL_FLOOR} or later")).into());
         }
         match env::var_os("VRRP_BPF_OBJECT") {
             Some(path) => {
                 let object = fs::read(&path).with_context(|| format!("VRRP_BPF_OBJECT: {}", path.display()))?;
-                Self::load_object(&object, rows, rules, devices)
+                Self::load_object(&object, sizes)
             }
-            None => Self::load_object(OBJECT, rows, rules, devices),
+            None => Self::load_object(OBJECT, sizes),
         }
     }
 
-    fn load_object(object: &[u8], rows: u32, rules: u32, devices: u32) -> Result<Self> {
+    fn load_object(object: &[u8], sizes: Sizes) -> Result<Self> {
+        let Sizes { rows, rules, peers, devices } = sizes;
         let mut ebpf = EbpfLoader::new()
             .map_max_entries("DEVICES", devices.max(1))
             .map_max_entries("RULES", rules.max(1))
+            .map_max_entries("ADDRESSED", rules.max(1))
+            .map_max_entries("PEERS", peers.max(1))
             .map_max_entries("COUNTERS", rows.max(1))
             .map_max_entries("STANCES", rules.max(1))
             .map_max_entries("BUCKETS", rules.max(1))
@@ -94,6 +109,8 @@ impl Xdp {
         Ok(Self {
             devices: map("DEVICES")?.try_into()?,
             rules: map("RULES")?.try_into()?,
+            addressed: map("ADDRESSED")?.try_into()?,
+            peers: map("PEERS")?.try_into()?,
             counters: map("COUNTERS")?.try_into()?,
             stances: map("STANCES")?.try_into()?,
             last_seen: LastSeen::map(data(&map("LAST_SEEN")?)?.fd(), rules.max(1))?,
@@ -113,12 +130,25 @@ impl Xdp {
     }
 
     pub fn set_rule(&mut self, key: RuleKey, rule: &Rule) -> Result<()> {
-        let (key, rule): ([u8; _], [u8; _]) = (bytemuck::cast(key), bytemuck::cast(*rule));
-        self.rules.insert(key, rule, 0).context("XDP map of rules")
+        let rule: [u8; _] = bytemuck::cast(*rule);
+        let set = match key.destination == Address::NONE {
+            true => self.rules.insert(bytemuck::cast::<_, [u8; _]>(key.router), rule, 0),
+            false => self.addressed.insert(bytemuck::cast::<_, [u8; _]>(key), rule, 0),
+        };
+        set.context("XDP map of rules")
     }
 
     pub fn remove_rule(&mut self, key: RuleKey) -> Result<()> {
-        absent_is_fine(self.rules.remove(&bytemuck::cast::<_, [u8; _]>(key))).context("XDP map of rules")
+        let removed = match key.destination == Address::NONE {
+            true => self.rules.remove(&bytemuck::cast::<_, [u8; _]>(key.router)),
+            false => self.addressed.remove(&bytemuck::cast::<_, [u8; _]>(key)),
+        };
+        absent_is_fine(removed).context("XDP map of rules")
+    }
+
+    pub fn set_peer(&mut self, key: PeerKey, peer: &Peer) -> Result<()> {
+        let (key, peer): ([u8; _], [u8; _]) = (bytemuck::cast(key), bytemuck::cast(*peer));
+        self.peers.insert(key, peer, 0).context("XDP map of peers")
     }
 
     /// A row of counters, summed over all CPUs.
@@ -290,8 +320,6 @@ pub fn parse_record(record: &[u8]) -> Option<(RecordHead, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use vrrp_common::Address;
-
     use super::*;
 
     #[test]

@@ -85,12 +85,12 @@ impl Entry {
 /// Blocks inside blocks that are read; keepalived's language needs four.
 const DEPTH: usize = 16;
 
-/// Reads lines to a tree.
-pub fn read(lines: &[Text], grammar: &Grammar, found: &mut Diagnostics) -> Vec<Entry> {
+/// Reads lines to a tree; a line is forgotten when it is read.
+pub fn read(lines: Vec<Text>, grammar: &Grammar, found: &mut Diagnostics) -> Vec<Entry> {
     let mut reading = Reading { open: vec![Vec::new()], skipped: 0, found };
     for line in lines {
         let mut words: Vec<Word> = Vec::new();
-        for token in lexer::tokens(line, grammar.is_command, reading.found) {
+        for token in lexer::tokens(&line, grammar.is_command, reading.found) {
             match token {
                 Token::Word(word) => words.push(word),
                 Token::Open(span) => {
@@ -224,7 +224,7 @@ mod tests {
         let mut found = Diagnostics::default();
         let line = |(index, line)| Text::written(FileId(0), index as u32 + 1, line);
         let lines: Vec<Text> = text.lines().enumerate().map(line).collect();
-        let tree = read(&lines, &Grammar { roots: &["root"], is_command: &|_| false }, &mut found);
+        let tree = read(lines, &Grammar { roots: &["root"], is_command: &|_| false }, &mut found);
         let place = |d: &super::super::diagnostic::Diagnostic| {
             let at = d.at.unwrap();
             format!("{}:{} {}", at.line, at.column, d.message)

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use vrrp_common::Version;
-use vrrp_common::wire::advert::ADDRESSES_MAX;
+use vrrp_common::wire::advert::{ADDRESSES_MAX, HEADER};
+use vrrp_common::wire::ip6::IPV6_HEADER;
+use vrrp_common::{Family, Version};
 
 use super::Resolver;
 use super::instance::LEFT_OUT;
@@ -15,6 +16,11 @@ use crate::engine::plan::InterfaceId;
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::{At, Items};
 use crate::syntax::source::Span;
+
+/// IPv6 addresses that an advert carries: as many as fit an Ethernet frame's 1500 octets.
+const ADDRESSES6_MAX: usize = (1500 - IPV6_HEADER - HEADER) / 16;
+/// Addresses of one virtual router, advertised or not. keepalived has no bound of its own.
+const ADDRESSES: usize = 1000;
 
 /// The addresses that a virtual router holds.
 pub struct Addresses {
@@ -34,27 +40,43 @@ impl Resolver<'_> {
         excluded: Items<Address>,
         home: &Home,
         at: Span,
-        version: Version,
+        (version, family): (Version, Family),
     ) -> Option<Addresses> {
-        let mut out = Addresses { list: Vec::new(), watched: BTreeSet::new(), known: BTreeSet::new() };
         let name = home.name;
+        let mut out = Addresses { list: Vec::new(), watched: BTreeSet::new(), known: BTreeSet::new() };
+        if let Some(beyond) = advertised.items.iter().chain(&excluded.items).nth(ADDRESSES) {
+            let message = format!("({name}) has more than {ADDRESSES} addresses");
+            let diagnostic = self.found.error(Class::Limit, beyond.at, message).done(LEFT_OUT);
+            diagnostic.hint("put them into several vrrp_instances");
+            return None;
+        }
         let mut refused = false;
-        let first_is_ipv6 = advertised.items.first().is_some_and(|first| first.value.address.is_ipv6());
+        let (other, most) = match family {
+            Family::V4 => ("IPv4", ADDRESSES_MAX),
+            Family::V6 => ("IPv6", ADDRESSES6_MAX),
+        };
         let mut count = 0;
         for item in advertised.items {
-            if item.value.address.is_ipv6() && !first_is_ipv6 {
-                let message = format!("({name}) `{}` beside IPv4 addresses in one advert", item.value.address);
+            let address = item.value.address;
+            if Family::of(address) != family {
+                let message = format!("({name}) `{address}` beside {other} addresses in one advert");
                 let diagnostic = self.found.error(Class::Conflict, item.at, message).done("the address is skipped");
-                diagnostic.hint("put it into a vrrp_instance of its own");
+                diagnostic.hint("put it into `virtual_ipaddress_excluded`, or into a vrrp_instance of its own");
                 continue;
             }
-            if count == ADDRESSES_MAX {
-                let message = format!("({name}) an advert carries {ADDRESSES_MAX} addresses");
+            if count == 0 && matches!(address, IpAddr::V6(first) if !first.is_unicast_link_local()) {
+                let message = format!("({name}) the first IPv6 address is not link-local (RFC 9568 section 5.2.9)");
+                let diagnostic = self.found.warning(Class::Conflict, item.at, message);
+                diagnostic.done("adverts are sent as configured; other routers than keepalived may refuse them");
+                diagnostic.hint("put an address of fe80::/10 first");
+            }
+            if count == most {
+                let message = format!("({name}) an advert carries {most} addresses");
                 let done = "this one and those after it are held and not advertised";
                 self.found.warning(Class::Limit, item.at, message).done(done);
             }
             count += 1;
-            refused |= !self.address(item, count <= ADDRESSES_MAX, &mut out, home);
+            refused |= !self.address(item, count <= most, &mut out, home);
         }
         for item in excluded.items {
             refused |= !self.address(item, false, &mut out, home);
@@ -84,15 +106,19 @@ impl Resolver<'_> {
             self.found.error(Class::Unsupported, at, message).done(LEFT_OUT);
             return false;
         }
-        if address.is_ipv6() {
-            let message = format!("({name}) IPv6 virtual addresses are not done here yet: `{address}`");
-            self.found.error(Class::Unsupported, at, message).done(LEFT_OUT);
-            return false;
-        }
+        let label = label.filter(|label| {
+            if address.is_ipv6() {
+                let message =
+                    format!("({name}) label `{label}` of `{address}`: the kernel labels IPv4 addresses alone");
+                self.found.warning(Class::Conflict, at, message).done("the address has no label");
+            }
+            address.is_ipv4()
+        });
         let below = match dev {
             Some(dev) => self.interface(&dev.0, at),
-            None => home.interface,
+            None => Some(home.interface),
         };
+        let Some(below) = below else { return false };
         let Some(interface) = self.address_interface(address, use_vmac, below, home, at) else { return false };
         if !out.known.insert((address, interface)) {
             let message = format!("({name}) `{address}` is there a second time");
@@ -103,7 +129,7 @@ impl Resolver<'_> {
         if below != home.interface && !no_track {
             out.watched.insert(below);
         }
-        let broadcast = broadcast.map(IpAddr::V4);
+        let label = label.map(String::into_boxed_str);
         out.list.push(VirtualAddress { address, prefix, interface, broadcast, label, scope, advertised });
         true
     }

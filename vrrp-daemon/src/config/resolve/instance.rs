@@ -1,43 +1,46 @@
 //! Virtual routers: defaults, and what contradicts itself.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
-
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::{Centis, Family, Priority, Version, Vrid};
 
+use super::destination::Written;
+use super::sync_group::{Group, Groups};
+use super::watch::Watcher;
 use super::{DEFAULT_INTERFACE, Resolver};
 use crate::config::global::{GarpDelay, GarpRepeat};
 use crate::config::instance::{AuthType, Authentication, Instance, Preempt, State};
-use crate::config::setup::{self, Notify};
-use crate::engine::plan::{GarpPlan, InstancePlan, InterfaceId, Subject, Wanted, Watch, Weight};
+use crate::config::setup::{self, Destination, Notify};
+use crate::engine::plan::{GarpPlan, InstancePlan, Wanted};
 use crate::syntax::diagnostic::Class;
-use crate::syntax::schema::{At, Items, Met, Named, Outcome, Switch};
+use crate::syntax::schema::{At, Met, Named, Outcome, Switch};
 use crate::syntax::source::Span;
-use crate::syntax::value::{Seconds, shown};
-use crate::track::Use;
+use crate::syntax::value::{Seconds, Whole, shown};
 
 impl Resolver<'_> {
     /// Adds a virtual router to the setup, or reports why not.
-    pub(super) fn instance(&mut self, instance: Named<Instance>, groups: &BTreeMap<String, String>, all_refused: bool) {
+    pub(super) fn instance(&mut self, instance: Named<Instance>, groups: &Groups, all_refused: bool) {
         let Named { name, at, block } = instance;
         if !self.names.insert(name.clone()) {
             let message = format!("vrrp_instance `{name}` is defined a second time");
             self.found.error(Class::Duplicate, at, message).done("the first one counts");
             return;
         }
-        let grouped = groups.contains_key(&name);
-        if let Some((plan, router)) = self.router(name, at, block)
-            && !grouped
+        let group = groups.of(&name);
+        if let Some((plan, router)) = self.router(name, at, block, group)
             && !all_refused
         {
-            self.routers.insert((plan.interface, plan.vrid.get()), router.name.clone());
             self.setup.plan.instances.push(plan);
             self.setup.instances.push(router);
         }
     }
 
-    fn router(&mut self, name: String, at: Span, block: Instance) -> Option<(InstancePlan, setup::Instance)> {
+    fn router(
+        &mut self,
+        name: String,
+        at: Span,
+        block: Instance,
+        group: Option<&Group>,
+    ) -> Option<(InstancePlan, setup::Instance)> {
         let Instance {
             state,
             interface,
@@ -54,7 +57,12 @@ impl Resolver<'_> {
             preempt,
             accept,
             mcast_src_ip,
+            mcast_dst_ip,
             unicast_src_ip,
+            unicast_peer,
+            unicast_ttl,
+            check_unicast_src,
+            unicast_fault_no_peer,
             garp_master_delay,
             garp_master_repeat,
             down_timer_adverts,
@@ -86,30 +94,45 @@ impl Resolver<'_> {
                 self.found.notice(Class::Incomplete, at, message);
                 self.interface(&default, at)
             }
+        }?;
+        let family = virtual_ipaddress.items.first().map_or(Family::V4, |first| Family::of(first.value.address));
+        let version = self.version(version, family, &name);
+        let written = Written {
+            mcast_src_ip,
+            mcast_dst_ip,
+            unicast_src_ip,
+            unicast_peer,
+            unicast_ttl,
+            check_unicast_src,
+            unicast_fault_no_peer,
         };
-        if let Some(other) = vrid.and_then(|vrid| self.routers.get(&(interface, vrid.get())).cloned()) {
+        let (destination, source) = self.destination(written, family, &name)?;
+        let heard_at = match destination {
+            Destination::Group(group) => Some(group),
+            Destination::Peers(_) => source,
+        };
+        let key = vrid.map(|vrid| (interface, family, vrid, heard_at));
+        if let Some(other) = key.and_then(|key| self.routers.get(&key).cloned()) {
             let message = format!("({name}) has the interface and the virtual_router_id of `{other}`");
             self.found.error(Class::Duplicate, virtual_router_id.map_or(at, |vrid| vrid.at), message).done(LEFT_OUT);
             complete = false;
         }
-
-        let default_version = self.defaults.version.map(|version| version.value);
-        let version = version
-            .map(|version| version.value)
-            .or(default_version)
-            .map_or(Version::V2, |version| Version::new(version.get() as u8).unwrap_or(Version::V2));
-        let home = self.home(&name, interface, Family::V4, vrid?, use_vmac, use_vmac_addr)?;
+        let home = self.home(&name, interface, family, vrid?, use_vmac, use_vmac_addr)?;
         let source_mac = home.source_mac(vmac_xmit_base, self.found);
-        let addresses = self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, &home, at, version)?;
+        let addresses = self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, &home, at, (version, family))?;
         let (wanted, priority) = self.start(state, priority.map(|priority| priority.value.get()), &name, at);
         let advert_int = self.advert_int(advert_int, version, &name);
         let auth_pass = self.auth_pass(authentication, version, &name).ok();
         let checksum_form = self.checksum_form(v3_checksum_as_v2, at);
-        let watches = {
-            let own = dont_track_primary.0.is_none();
-            let devs = &addresses.watched;
-            self.watches(interface, own, devs, track_interface, track_script, priority, &name)
+        let watcher = Watcher {
+            name: &name,
+            interface,
+            ignores_interface: dont_track_primary.0.is_some(),
+            devs: &addresses.watched,
+            priority,
+            group,
         };
+        let watches = self.watches(&watcher, track_interface, track_script)?;
         let notify = Notify {
             master: self.notification(notify_master, &format!("({name}) notify_master")),
             backup: self.notification(notify_backup, &format!("({name}) notify_backup")),
@@ -119,39 +142,53 @@ impl Resolver<'_> {
         };
         let down_timer_adverts = match down_timer_adverts {
             Some(adverts) => adverts,
-            None => self.default(self.defaults.down_timer_adverts, at).unwrap_or(crate::syntax::value::Whole(3)),
+            None => self.default(self.defaults.down_timer_adverts, at).unwrap_or(Whole(3)),
         };
-        if let (Some(source), true) = (unicast_src_ip, foreign.iter().all(|met| met.foreign.name != "unicast_peer")) {
-            let message = format!("({name}) `unicast_src_ip` without unicast peers");
-            let diagnostic = self.found.warning(Class::Conflict, source.at, message);
-            diagnostic.done("adverts go to the multicast group, from this address").hint("write `mcast_src_ip`");
-        }
         let plan = InstancePlan {
             interface,
-            family: Family::V4,
+            family,
             vrid: home.vrid,
             version,
             priority,
             wanted,
             advert_int,
+            phase: None,
             down_adverts: down_timer_adverts.get() as u8,
             preempt: self.preempt(preempt, priority, wanted, &name),
             addresses: addresses.list.len() as u32,
             garp: self.garp(garp_master_delay, garp_master_repeat, &name, at),
             watches,
+            group: None,
         };
         let router = setup::Instance {
             name,
             addresses: addresses.list,
             source_mac,
-            source: mcast_src_ip.or(unicast_src_ip).map(|source| IpAddr::V4(source.value)),
+            source,
+            destination,
             auth_pass: auth_pass?,
-            accept: accept.0.unwrap_or(true) || priority.is_owner(),
+            no_accept: accept.0 == Some(false) && !priority.is_owner(),
             promote_secondaries: promote_secondaries.0.is_some(),
             checksum_form,
-            notify,
+            notify: notify.if_any(),
         };
+        if complete && let Some(key) = key {
+            self.routers.insert(key, router.name.clone());
+        }
         complete.then_some((plan, router))
+    }
+
+    /// IPv6 has version 3 alone.
+    fn version(&mut self, given: Option<At<Whole<2, 3>>>, family: Family, name: &str) -> Version {
+        if family == Family::V6 {
+            if let Some(At { at, .. }) = given.filter(|given| given.value.get() == 2) {
+                let message = format!("({name}) version 2 has no IPv6");
+                self.found.warning(Class::Conflict, at, message).done("version 3 is used");
+            }
+            return Version::V3;
+        }
+        let given = given.or(self.defaults.version);
+        given.and_then(|version| Version::new(version.value.get() as u8)).unwrap_or(Version::V2)
     }
 
     /// Reports keywords that the virtual router cannot do without.
@@ -289,73 +326,6 @@ impl Resolver<'_> {
             repeat: repeat.map_or(base.repeat, |repeat| repeat.get().max(1) as u32),
             delay: delay.or(default_delay).map_or(base.delay, |delay| delay.duration()),
         }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "each is a keyword of its own")]
-    fn watches(
-        &mut self,
-        own: InterfaceId,
-        own_watched: bool,
-        devs: &BTreeSet<InterfaceId>,
-        interfaces: Items<Use>,
-        scripts: Items<Use>,
-        priority: Priority,
-        name: &str,
-    ) -> Vec<Watch> {
-        let mut watches = Vec::new();
-        let (mut watched, mut checked) = (BTreeSet::new(), BTreeSet::new());
-        if own_watched {
-            watches.push(Watch { subject: Subject::Interface(own), weight: Weight::default() });
-        }
-        for used in interfaces.items {
-            let id = self.interface(&used.value.name, used.at);
-            // A virtual MAC interface has the link state of the one below, and is down in backups.
-            let id = self.below(id);
-            if id == own {
-                let message = format!("({name}) its own interface `{}` is tracked anyway", used.value.name);
-                self.found.warning(Class::Duplicate, used.at, message).done("the line is skipped");
-                continue;
-            }
-            let weight = used.value.weight.map(Weight::from).unwrap_or_default();
-            if self.may_watch((&mut watched, id), weight, priority, (name, &used)) {
-                watches.push(Watch { subject: Subject::Interface(id), weight });
-            }
-        }
-        for used in scripts.items {
-            if let Some((id, weight)) = self.use_of(&used, "track_script", name)
-                && self.may_watch((&mut checked, id), weight, priority, (name, &used))
-            {
-                watches.push(Watch { subject: Subject::Tracker(id), weight });
-            }
-        }
-        for &dev in devs {
-            if dev != own && watched.insert(dev) {
-                watches.push(Watch { subject: Subject::Interface(dev), weight: Weight::default() });
-            }
-        }
-        watches
-    }
-
-    /// Whether something is to be watched, and from now on is; if not, reports why.
-    fn may_watch<T: Ord>(
-        &mut self,
-        (watched, id): (&mut BTreeSet<T>, T),
-        weight: Weight,
-        priority: Priority,
-        (name, used): (&str, &At<Use>),
-    ) -> bool {
-        let tracked = &used.value.name;
-        if watched.contains(&id) {
-            let message = format!("({name}) `{tracked}` is tracked a second time");
-            self.found.warning(Class::Duplicate, used.at, message).done("the first line counts");
-            return false;
-        }
-        if weight.value != 0 && priority.is_owner() {
-            let message = format!("({name}) `{tracked}` has a weight, and priority 255 never changes");
-            self.found.warning(Class::Conflict, used.at, message).done("it is not tracked");
-            return false;
-        }
-        watched.insert(id)
     }
 }
 

@@ -3,18 +3,25 @@
 
 mod address;
 mod command;
+mod destination;
 mod instance;
+mod phase;
+mod scheduling;
+mod sync_group;
 mod tracker;
 mod vmac;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use vrrp_common::{Family, Vrid};
 
 use super::global::{GlobalDefs, XdpDeliver, XdpMode, XdpUnknownVrid};
 use super::host::Host;
-use super::instance::{Instance, SyncGroup};
+use super::instance::Instance;
 use super::root::Config;
-use super::setup::{self, Daemon, Firewall, Setup, Xdp};
+use super::setup::{self, Daemon, Firewall, Scheduling, Setup, Xdp};
 use crate::engine::plan::InterfaceId;
 use crate::syntax::command::UserName;
 use crate::syntax::diagnostic::{Class, Diagnostics};
@@ -22,8 +29,8 @@ use crate::syntax::schema::{At, Met, Named, Outcome, Switch};
 use crate::syntax::source::Span;
 use crate::syntax::value::{InterfaceName, Whole};
 
-/// VRRP's group over IPv4 (RFC 9568 section 5.1.1.2).
-const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+/// Interfaces of a configuration. keepalived has no bound of its own.
+const INTERFACES: usize = 4096;
 /// The interface of a virtual router that names none, as in keepalived.
 const DEFAULT_INTERFACE: &str = "eth0";
 
@@ -32,7 +39,7 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
     let Config { global, trackers, sync_groups, instances, foreign } = config;
     let mut refused = refuses_all(&foreign, found);
     load_balancing(&foreign, &global, &instances, found);
-    let (daemon, defaults) = global_defs(global, &mut refused, found);
+    let (daemon, defaults) = global_defs(global, host, &mut refused, found);
     let mut resolver = Resolver {
         host,
         found,
@@ -54,7 +61,9 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
     }
     resolver.unused_trackers();
     resolver.unused_vmacs();
+    resolver.join(groups);
     resolver.setup.plan.interfaces = resolver.setup.interfaces.len() as u32;
+    phase::spread(&mut resolver.setup.plan.instances);
     resolver.setup
 }
 
@@ -69,14 +78,18 @@ struct Resolver<'a> {
     tracker_names: BTreeMap<(&'static str, String), usize>,
     /// Names of virtual routers so far.
     names: BTreeSet<String>,
-    /// Who has an interface and VRID so far.
-    routers: BTreeMap<(InterfaceId, u8), String>,
+    /// Who has an interface, family, VRID and way of adverts so far.
+    routers: BTreeMap<Key, String>,
     /// Who has a virtual MAC address on an interface so far, and the interface made for it.
     vmacs: BTreeMap<(InterfaceId, [u8; 6]), (String, InterfaceId)>,
     /// Of interfaces so made: what they stand on.
     parents: BTreeMap<InterfaceId, InterfaceId>,
     warned_of_security: bool,
 }
+
+/// What no two virtual routers can have in common: interface, family, VRID, and the group or the address of ours that
+/// adverts come to.
+type Key = (InterfaceId, Family, Vrid, Option<IpAddr>);
 
 /// What `global_defs` says for virtual routers and scripts that do not say.
 struct Defaults {
@@ -86,6 +99,9 @@ struct Defaults {
     min_garp: Switch,
     down_timer_adverts: Option<At<Whole<1, 100>>>,
     v3_checksum_as_v2: Switch,
+    mcast_group4: Option<Ipv4Addr>,
+    mcast_group6: Option<Ipv6Addr>,
+    check_unicast_src: Switch,
     interface: Option<InterfaceName>,
     vmac_prefix: Option<String>,
     vmac_addr_prefix: Option<String>,
@@ -93,7 +109,7 @@ struct Defaults {
     script_security: bool,
 }
 
-fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) -> (Daemon, Defaults) {
+fn global_defs(global: GlobalDefs, host: &dyn Host, refused: &mut bool, found: &mut Diagnostics) -> (Daemon, Defaults) {
     let GlobalDefs {
         router_id,
         vrrp_version,
@@ -105,7 +121,12 @@ fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) 
         down_timer_adverts,
         v3_checksum_as_v2,
         mcast_group4,
+        mcast_group6,
+        check_unicast_src,
         rt_priority,
+        rlimit_rttime,
+        nice,
+        cpu_affinity,
         no_swap,
         default_interface,
         dynamic_interfaces,
@@ -120,11 +141,8 @@ fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) 
         foreign,
     } = global;
     *refused |= refuses_all(&foreign, found);
-    if let Some(group) = mcast_group4.filter(|group| group.value != GROUP) {
-        let message = format!("adverts can only be sent to {GROUP}");
-        found.error(Class::Unsupported, group.at, message).done("no virtual router is set up");
-        *refused = true;
-    }
+    let mcast_group4 = group(mcast_group4, Ipv4Addr::is_multicast, found);
+    let mcast_group6 = group(mcast_group6, Ipv6Addr::is_multicast, found);
     let xdp = Xdp {
         mode: match xdp_mode {
             None | Some(XdpMode::Auto) => setup::XdpMode::Auto,
@@ -143,8 +161,13 @@ fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) 
     };
     let daemon = Daemon {
         router_id: router_id.0,
-        rt_priority: rt_priority.0.map(|priority| priority.get() as u8),
-        no_swap: no_swap.0.is_some(),
+        scheduling: Scheduling {
+            rt_priority: rt_priority.0.map(|priority| priority.get() as u8),
+            rt_time: rlimit_rttime.map(|limit| scheduling::rt_time(limit, found)),
+            nice: nice.0.map(|nice| nice.get() as i8),
+            cpus: cpu_affinity.0.map(|cpus| scheduling::cpus(cpus, host, found)).unwrap_or_default(),
+            no_swap: no_swap.0.is_some(),
+        },
         dynamic_interfaces: dynamic_interfaces.0.is_some(),
         firewall,
         xdp,
@@ -156,6 +179,9 @@ fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) 
         min_garp,
         down_timer_adverts,
         v3_checksum_as_v2,
+        mcast_group4,
+        mcast_group6,
+        check_unicast_src,
         interface: default_interface.0,
         vmac_prefix: vmac_prefix.0.map(|prefix| prefix.0),
         vmac_addr_prefix: vmac_addr_prefix.0.map(|prefix| prefix.0),
@@ -163,6 +189,20 @@ fn global_defs(global: GlobalDefs, refused: &mut bool, found: &mut Diagnostics) 
         script_security: enable_script_security.is_on(),
     };
     (daemon, defaults)
+}
+
+/// A group to send to, unless it is none.
+fn group<A: Copy + std::fmt::Display>(
+    given: Option<At<A>>,
+    is_multicast: fn(&A) -> bool,
+    found: &mut Diagnostics,
+) -> Option<A> {
+    let At { value, at } = given?;
+    if is_multicast(&value) {
+        return Some(value);
+    }
+    found.error(Class::Value, at, format!("{value} is no multicast group")).done("VRRP's own group is used");
+    None
 }
 
 /// Reports keywords that nothing can be set up with.
@@ -188,22 +228,18 @@ fn load_balancing(root: &[Met], global: &GlobalDefs, instances: &[Named<Instance
 }
 
 impl Resolver<'_> {
-    /// The members of groups, with the groups' names.
-    fn sync_groups(&mut self, groups: Vec<Named<SyncGroup>>) -> BTreeMap<String, String> {
-        let mut members = BTreeMap::new();
-        for Named { name, at, block: SyncGroup { group, foreign: _ } } in groups {
-            let message = format!("({name}) `vrrp_sync_group` is known to keepalived and not done here");
-            let done = "its members are left out: alone, they would be master in different places";
-            self.found.error(Class::Unsupported, at, message).done(done);
-            members.extend(group.items.into_iter().map(|member| (member.value.0, name.clone())));
-        }
-        members
-    }
-
-    /// The id of an interface. One that does not exist now is reported at its first mention.
-    fn interface(&mut self, name: &str, at: Span) -> InterfaceId {
+    /// The id of an interface. One that does not exist now is reported at its first mention. `None`: there are too many,
+    /// and the virtual router is left out, reported.
+    fn interface(&mut self, name: &str, at: Span) -> Option<InterfaceId> {
         if let Some(&id) = self.interfaces.get(name) {
-            return id;
+            return Some(id);
+        }
+        // Those that the daemon makes do not count: each has a virtual router of its own.
+        if self.setup.interfaces.len() - self.parents.len() >= INTERFACES {
+            let message = format!("interface `{name}` is one more than the {INTERFACES} that a configuration may have");
+            let diagnostic = self.found.error(Class::Limit, at, message).done(instance::LEFT_OUT);
+            diagnostic.hint("run it in a second vrrpd, with a configuration and a --run-dir of its own");
+            return None;
         }
         if !self.setup.daemon.dynamic_interfaces && !self.host.has_interface(name) {
             let message = format!("interface `{name}` does not exist");
@@ -211,7 +247,7 @@ impl Resolver<'_> {
             diagnostic.done("the daemon does not start without it");
             diagnostic.hint("`dynamic_interfaces` in global_defs says that interfaces may come later");
         }
-        self.enter(name.to_owned())
+        Some(self.enter(name.to_owned()))
     }
 
     /// The id of an interface of this name, whether it exists or not.

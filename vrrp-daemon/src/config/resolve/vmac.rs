@@ -65,10 +65,7 @@ impl Resolver<'_> {
         home: &Home,
         at: Span,
     ) -> Option<InterfaceId> {
-        let family = match address {
-            IpAddr::V4(_) => Family::V4,
-            IpAddr::V6(_) => Family::V6,
-        };
+        let family = Family::of(address);
         let is_elsewhere = below != home.interface || family != home.family;
         let use_vmac = use_vmac.or_else(|| (home.others && is_elsewhere).then(UseVmac::default));
         // One that is named by `dev` itself is what it stands on already.
@@ -126,7 +123,7 @@ impl Resolver<'_> {
 
     /// Whether a name is that of the interface below, of another one so made, or of one with virtual routers on it.
     fn is_taken(&self, name: &str, parent: InterfaceId) -> bool {
-        let taken = |id| id == parent || self.below(id) != id || self.routers.keys().any(|(used, _)| *used == id);
+        let taken = |id| id == parent || self.below(id) != id || self.routers.keys().any(|(used, ..)| *used == id);
         self.interfaces.get(name).is_some_and(|&id| taken(id))
     }
 

@@ -24,6 +24,7 @@ fn instance(name: &str, state: StateName, why: Cause) -> Instance {
             held: state == StateName::Master,
         }],
         stats: Stats::default(),
+        latest_us: 0,
         drops: Drops::new(),
     }
 }
@@ -49,6 +50,7 @@ fn sample() -> Status {
         router_id: Some("lvs-a".into()),
         log_lines_lost: 0,
         notices_lost: 0,
+        late: Late::default(),
     };
     let master = Instance { effective_priority: 150, ..instance("VI_1", StateName::Master, Cause::MasterTimeout) };
     let heard = Master { address: "192.0.2.2".parse().unwrap(), priority: 200, ourselves: false };
@@ -68,6 +70,7 @@ fn sample() -> Status {
         daemon,
         interfaces: vec![interface("eth0"), down],
         instances: vec![master, backup, fault],
+        groups: Vec::new(),
         conflicts: vec!["eth0 answers ARP for virtual addresses with its own MAC address (arp_ignore 0)".into()],
     }
 }
@@ -77,6 +80,8 @@ fn many_instances() {
     let mut sample = sample();
     sample.instances[0].drops = [("ttl_not_255".into(), 12), ("ok_passed".into(), 7)].into();
     sample.interfaces[0].drops = [("vrid_unknown".into(), 3456)].into();
+    sample.daemon.late.advert = Spread { count: 7380, p50_us: 64, p99_us: 128, max_us: 1499, buckets: Vec::new() };
+    sample.daemon.late.wakeup = Spread { count: 9000, p50_us: 32, p99_us: 64, max_us: 64, buckets: Vec::new() };
     let expected = "\
 vrrpd 0.1.0, pid 812, up 3 d 4 h, router lvs-a, /etc/keepalived/keepalived.conf
 
@@ -91,8 +96,33 @@ Attention
   eth0 answers ARP for virtual addresses with its own MAC address (arp_ignore 0)
 
 FRAMES  COUNT  WERE     BECAUSE       WHICH MEANS
-VI_1    12     refused  ttl_not_255   TTL or hop limit is not 255, so the sender is not on this link (RFC 9568 section 5.1.1.3).
+VI_1    12     refused  ttl_not_255   TTL or hop limit is not 255 (RFC 9568 section 5.1.1.3), or not what the unicast peer's must be: the sender is elsewhere.
 eth0    3456   refused  vrid_unknown  No virtual router of this VRID is configured on this interface.
+
+LATE      HALF WITHIN  99 % WITHIN  MOST    OF
+adverts   64 µs        128 µs       1.5 ms  7380
+wake-ups  32 µs        64 µs        64 µs   9000
+";
+    assert_eq!(status(&sample, false, Paint::when(false)), expected);
+}
+
+#[test]
+fn groups() {
+    let mut sample = sample();
+    sample.conflicts.clear();
+    sample.interfaces.truncate(1);
+    sample.instances = ["VI_1", "VI_2"].map(|name| instance(name, StateName::Fault, Cause::SyncGroup)).into();
+    let members = ["VI_1", "VI_2"].map(String::from).into();
+    sample.groups.push(Group { name: "inside-and-out".into(), state: StateName::Fault, members });
+    let expected = "\
+vrrpd 0.1.0, pid 812, up 3 d 4 h, router lvs-a, /etc/keepalived/keepalived.conf
+
+INSTANCE  STATE  FOR        PRIORITY  MASTER   WHERE         WHY
+VI_1      FAULT  2 h 3 min  100       unknown  eth0 vrid 51  follows another member of its sync group
+VI_2      FAULT  2 h 3 min  100       unknown  eth0 vrid 51  follows another member of its sync group
+
+SYNC GROUP      STATE  MEMBERS
+inside-and-out  FAULT  VI_1 VI_2
 ";
     assert_eq!(status(&sample, false, Paint::when(false)), expected);
 }
@@ -105,6 +135,7 @@ fn one_instance_is_shown_in_detail() {
     sample.conflicts.clear();
     let instance = &mut sample.instances[0];
     instance.addresses.push(Address { address: "192.0.2.9/24".into(), interface: "vrrp.51".into(), held: false });
+    instance.latest_us = 1499;
     instance.stats = Stats { advert_sent: 7380, become_master: 1, ..Stats::default() };
     sample.daemon.log_lines_lost = 4;
     let expected = "\
@@ -126,6 +157,7 @@ VI_1
   interface  eth0, index 2, up, XDP native
   addresses  192.0.2.1/24, held
              192.0.2.9/24 on vrrp.51, not held
+  lateness   1.5 ms for its latest advert
   counters   advert_sent 7380, become_master 1
 ";
     assert_eq!(status(&sample, false, Paint::when(false)), expected);

@@ -147,12 +147,39 @@ fn missed_intervals_are_skipped_and_counted() {
     assert_eq!(bench.on(10_105 * MS, Input::Deadline), "");
 }
 
+/// With a phase adverts leave on the grid of the clock, the first of a tenure within one interval, late or not.
+#[test]
+fn a_phase_is_kept() {
+    let phase = Some(std::time::Duration::from_micros(2500));
+    let quick = InstancePlan { advert_int: centis(1), phase, addresses: 0, ..instance() };
+    #[rustfmt::skip]
+    let rows = [
+        // becomes master at: next advert, in microseconds after 10 s
+        (2_499, 2_500), (2_500, 12_500), (2_501, 12_500), (12_499, 12_500), (0, 2_500),
+    ];
+    for (at, due) in rows {
+        let mut bench = Bench::up(9 * S, quick.clone());
+        bench.on(10 * S + at * 1000, Input::Deadline);
+        assert_eq!(bench.due(), 10 * S + due * 1000, "master at {at}");
+    }
+    let mut bench = Bench::up(9 * S, quick);
+    bench.on(10 * S, Input::Deadline);
+    for (at, due) in [(2_500, 12_500), (12_900, 22_500), (52_499, 52_500), (52_500, 62_500)] {
+        assert_eq!(bench.on(10 * S + at * 1000, Input::Deadline), "advert 100");
+        assert_eq!(bench.due(), 10 * S + due * 1000, "sent at {at}");
+    }
+    assert_eq!(bench.snapshot().stats.advert_missed, 2);
+    // FSM-A3: the answer to one that leaves is an advert like any other.
+    assert_eq!(bench.hears(10 * S + 63 * MS, BELOW, 0, 1), "advert 100");
+    assert_eq!(bench.due(), 10 * S + 72_500_000);
+}
+
 /// Many instances: due ones in the order of their instants, equal ones in the order of the plan.
 #[test]
 fn instances_come_in_the_order_of_their_deadlines() {
     let octets = [100, 200, 150, 200];
     let instances = octets.map(|octet| InstancePlan { priority: priority(octet), ..instance() }).to_vec();
-    let mut engine = Engine::new(&Plan { interfaces: 1, trackers: Vec::new(), instances }, Instant::from_nanos(0));
+    let mut engine = Engine::new(&Plan { interfaces: 1, instances, ..Plan::default() }, Instant::from_nanos(0));
     let mut actions = Vec::new();
     let start = Instant::from_nanos(10 * S);
     for id in 0..4 {

@@ -88,8 +88,10 @@ fn daemon(dir: &Dir, test: impl FnOnce(PathBuf) + Send + 'static) {
                         let _ = reply.send(Observed {
                             setup: Default::default(),
                             now,
+                            lateness: Default::default(),
                             interfaces: vec![],
                             instances: vec![],
+                            groups: vec![],
                         });
                     }
                     Request::Reload { reply } => drop(reply.send(Err("line 1: no".into()))),

@@ -8,7 +8,8 @@ use vrrp_common::Priority;
 use super::*;
 use crate::config::setup::{Instance, Script, Tracker};
 use crate::engine::event::Event;
-use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId, TrackerPlan, Wanted, Watch, Weight};
+use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId, TrackerPlan, Watch, Weight};
+use crate::io::notify::Told;
 use crate::testing::{Dir, lives, shell};
 
 fn setup(script: Command, notify: Notify) -> Setup {
@@ -20,32 +21,12 @@ fn setup(script: Command, notify: Notify) -> Setup {
     let script = Script { command: script, interval: second, timeout: second };
     setup.trackers.push(Tracker { name: "chk".into(), kind: TrackerKind::Script(script) });
     setup.plan.instances.push(InstancePlan {
-        interface: InterfaceId(0),
-        family: vrrp_common::Family::V4,
-        vrid: vrrp_common::Vrid::new(51).unwrap(),
-        version: vrrp_common::Version::V3,
-        priority: Priority::DEFAULT,
-        wanted: Wanted::Backup,
-        advert_int: vrrp_common::Centis::SECOND,
-        down_adverts: 3,
-        preempt: true,
-        addresses: 0,
-        garp: Default::default(),
         watches: [Subject::Interface(InterfaceId(0)), Subject::Tracker(TrackerId(0))]
             .map(|subject| Watch { subject, weight: Weight::default() })
             .into(),
+        ..InstancePlan::new(InterfaceId(0), vrrp_common::Vrid::new(51).unwrap(), vrrp_common::Version::V3)
     });
-    setup.instances.push(Instance {
-        name: "VI_1".into(),
-        addresses: Vec::new(),
-        source_mac: None,
-        source: None,
-        auth_pass: None,
-        accept: true,
-        promote_secondaries: false,
-        checksum_form: vrrp_common::wire::checksum::ChecksumForm::PseudoHeader,
-        notify,
-    });
+    setup.instances.push(Instance { name: "VI_1".into(), notify: Some(Box::new(notify)), ..Default::default() });
     setup
 }
 
@@ -80,7 +61,7 @@ fn checks_report_and_stop_ends_everything() {
         assert!(start.elapsed() < Duration::from_secs(10));
         std::thread::sleep(Duration::from_millis(5));
     }
-    errands.notify().tell(InstanceId(0), Event::Stopped, Priority::DEFAULT);
+    errands.notify().tell(Told::Instance(InstanceId(0), Event::Stopped, Priority::DEFAULT));
     let start = Instant::now();
     errands.stop();
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
@@ -97,8 +78,9 @@ fn what_cannot_run_is_taken_out_and_its_instance_goes_on() {
     let notify = Notify { master: Some(missing.clone()), any: Some(shell(&dir, "")), ..Notify::default() };
     let mut setup = setup(missing, notify);
     disable_unusable(&mut setup);
-    assert_eq!(setup.instances[0].notify.master, None);
-    assert!(setup.instances[0].notify.any.is_some());
+    let notify = setup.instances[0].notify.as_deref().unwrap();
+    assert_eq!(notify.master, None);
+    assert!(notify.any.is_some());
     let [Watch { subject: Subject::Interface(_), .. }] = setup.plan.instances[0].watches[..] else {
         panic!("{:?}", setup.plan.instances[0].watches)
     };

@@ -11,7 +11,7 @@ use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock
 use pcap_file::{DataLink, Endianness, TsResolution};
 use serde_json::{Value, json};
 use vrrp_common::Address;
-use vrrp_common::abi::{AUTH_NONE, Device};
+use vrrp_common::abi::{AUTH_NONE, Device, RouterKey};
 use vrrp_common::wire::checksum::Sum;
 use vrrp_common::wire::ethernet::VRRP_GROUP4_MAC;
 use vrrp_common::wire::ip::VRRP_GROUP4;
@@ -33,7 +33,10 @@ fn rules() -> RuleTable {
         auth_type: AUTH_NONE,
         flags: 0,
     };
-    RuleTable::from_iter([(RuleKey { ifindex: 7, vlan: 0, family: 4, vrid: 51 }, rule)])
+    RuleTable::from_iter([(
+        RuleKey { router: RouterKey { ifindex: 7, vlan: 0, family: 4, vrid: 51 }, destination: Address::NONE },
+        rule,
+    )])
 }
 
 fn packet(ttl: u8) -> Vec<u8> {

@@ -20,7 +20,7 @@ pub fn new_address(index: IfIndex, address: &VirtualAddress) -> AddressMessage {
     message.header.scope = AddressScope::from(address.scope);
     message.attributes.push(AddressAttribute::Local(address.address));
     message.attributes.push(AddressAttribute::Address(address.address));
-    if let Some(IpAddr::V4(broadcast)) = address.broadcast {
+    if let Some(broadcast) = address.broadcast {
         message.attributes.push(AddressAttribute::Broadcast(broadcast));
     }
     // VRRP itself sees to it that one router has the address: waiting for the kernel to ask whether another does would
@@ -29,7 +29,7 @@ pub fn new_address(index: IfIndex, address: &VirtualAddress) -> AddressMessage {
         message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
     }
     if let Some(label) = &address.label {
-        message.attributes.push(AddressAttribute::Label(label.clone()));
+        message.attributes.push(AddressAttribute::Label(label.to_string()));
     }
     message
 }

@@ -60,16 +60,20 @@ impl Requests {
     }
 
     /// Makes at most [`BATCH`] requests; their outcomes in the same order.
+    ///
+    /// The last alone is acknowledged. The kernel does them in order and answers each that failed, so that what was not
+    /// answered by then is done.
     pub fn make(&mut self, requests: &[Request]) -> io::Result<Vec<Outcome>> {
-        if requests.is_empty() {
-            // The kernel refuses a message of nothing.
-            return Ok(Vec::new());
-        }
+        // The kernel refuses a message of nothing.
+        let Some(last) = requests.len().checked_sub(1) else { return Ok(Vec::new()) };
         let first = self.sequence;
         self.buffer.clear();
-        for request in requests {
+        for (place, request) in requests.iter().enumerate() {
             let mut message = message(request);
             message.header.sequence_number = self.sequence;
+            if place == last {
+                message.header.flags |= NLM_F_ACK;
+            }
             self.sequence = self.sequence.wrapping_add(1);
             message.finalize();
             let start = self.buffer.len();
@@ -77,20 +81,20 @@ impl Requests {
             message.serialize(&mut self.buffer[start..]);
         }
         self.socket.send(&self.buffer, 0)?;
-        let mut outcomes: Vec<Option<Outcome>> = requests.iter().map(|_| None).collect();
-        let mut missing = requests.len();
+        let mut outcomes: Vec<Outcome> = requests.iter().map(|_| Outcome::Done).collect();
         let mut answer = [0; ANSWER];
-        while missing > 0 {
+        loop {
             let length = self.socket.recv(&mut &mut answer[..], 0)?;
             let (sequence, error) = read(&answer[..length])?;
             let place = sequence.wrapping_sub(first) as usize;
             // An answer to an earlier message that was given up is none to this.
-            if let (Some(outcome @ None), Some(request)) = (outcomes.get_mut(place), requests.get(place)) {
-                *outcome = Some(outcome_of(request, error));
-                missing -= 1;
+            if let (Some(outcome), Some(request)) = (outcomes.get_mut(place), requests.get(place)) {
+                *outcome = outcome_of(request, error);
+            }
+            if place == last {
+                return Ok(outcomes);
             }
         }
-        Ok(outcomes.into_iter().flatten().collect())
     }
 }
 
@@ -124,7 +128,7 @@ fn message(request: &Request) -> NetlinkMessage<Route> {
         Request::RemoveCondemned => (Route::DelLink(macvlan::condemned()), 0),
     };
     let mut message = NetlinkMessage::from(message);
-    message.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+    message.header.flags = NLM_F_REQUEST | flags;
     message
 }
 
@@ -140,5 +144,11 @@ mod tests {
         let stranger = (IfIndex(i32::MAX as u32), IpAddr::from([192, 0, 2, 1]), 32);
         let outcomes = requests.make(&[Request::Remove(stranger)]).unwrap();
         assert!(matches!(outcomes[..], [Outcome::Already | Outcome::Failed(_)]));
+        // Of many each that failed says so, and not the last alone.
+        for _ in 0..3 {
+            let outcomes = requests.make(&vec![Request::Remove(stranger); BATCH]).unwrap();
+            assert_eq!(outcomes.len(), BATCH);
+            assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Already | Outcome::Failed(_))));
+        }
     }
 }

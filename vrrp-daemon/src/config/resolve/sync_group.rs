@@ -1,0 +1,194 @@
+//! Sync groups: who is a member, and that a group is done whole or not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Resolver;
+use crate::config::setup;
+use crate::config::sync_group::{Members, SyncGroup};
+use crate::engine::plan::{GroupId, GroupPlan, InstanceId, Subject, Watch, Weight};
+use crate::syntax::diagnostic::Class;
+use crate::syntax::schema::{At, Items, Met, Named, Outcome};
+use crate::syntax::source::Span;
+use crate::track::Use;
+
+/// The groups of a configuration, while its virtual routers are read.
+#[derive(Default)]
+pub struct Groups {
+    groups: Vec<Group>,
+    /// Index into `groups`, by the member's name.
+    of: BTreeMap<String, usize>,
+}
+
+pub struct Group {
+    setup: setup::Group,
+    at: Span,
+    members: Vec<At<String>>,
+    /// What each member watches beside its own.
+    pub watches: Vec<Watch>,
+    /// `sync_group_tracking_weight`: members may weigh what they track.
+    pub has_weights: bool,
+    /// It asks for something that is not done; reported.
+    refused: bool,
+}
+
+impl Groups {
+    /// The group that a virtual router is a member of.
+    pub fn of(&self, name: &str) -> Option<&Group> {
+        self.of.get(name).map(|&index| &self.groups[index])
+    }
+}
+
+impl Resolver<'_> {
+    pub(super) fn sync_groups(&mut self, read: Vec<Named<SyncGroup>>) -> Groups {
+        let mut groups = Groups::default();
+        for Named { name, at, block } in read {
+            if groups.groups.iter().any(|group| group.setup.name == name) {
+                let message = format!("vrrp_sync_group `{name}` is defined a second time");
+                self.found.error(Class::Duplicate, at, message).done("the first one counts");
+                continue;
+            }
+            let group = self.sync_group(name, at, block, &mut groups);
+            groups.groups.push(group);
+        }
+        groups
+    }
+
+    fn sync_group(&mut self, name: String, at: Span, block: SyncGroup, before: &mut Groups) -> Group {
+        let SyncGroup {
+            group: Members { names, at: _ },
+            track_script,
+            track_interface,
+            tracking_weight,
+            global_tracking,
+            notify_master,
+            notify_backup,
+            notify_fault,
+            notify_stop,
+            notify,
+            foreign,
+        } = block;
+        if let Some(at) = global_tracking.0 {
+            let message = format!("({name}) `global_tracking` is what every sync group does");
+            self.found.warning(Class::WithoutEffect, at, message).done("it is skipped");
+        }
+        let mut members: Vec<At<String>> = Vec::new();
+        for member in names {
+            if before.of.contains_key(&member.value) {
+                let message = format!("({name}) `{}` is in a sync group already", member.value);
+                self.found.error(Class::Duplicate, member.at, message).done("the first one counts");
+            } else {
+                before.of.insert(member.value.clone(), before.groups.len());
+                members.push(member);
+            }
+        }
+        let notify = setup::Notify {
+            master: self.notification(notify_master, &format!("({name}) notify_master")),
+            backup: self.notification(notify_backup, &format!("({name}) notify_backup")),
+            fault: self.notification(notify_fault, &format!("({name}) notify_fault")),
+            stop: self.notification(notify_stop, &format!("({name}) notify_stop")),
+            any: self.notification(notify, &format!("({name}) notify")),
+        };
+        Group {
+            refused: self.refuses_group(&foreign, &name),
+            watches: self.group_watches(track_interface, track_script, &name),
+            has_weights: tracking_weight.is_on() || global_tracking.0.is_some(),
+            setup: setup::Group { name, notify: notify.if_any() },
+            at,
+            members,
+        }
+    }
+
+    /// Reports keywords that the group cannot do without.
+    fn refuses_group(&mut self, foreign: &[Met], name: &str) -> bool {
+        let mut refused = false;
+        for Met { foreign, at } in foreign.iter().filter(|met| met.foreign.outcome == Outcome::Refused) {
+            let message =
+                format!("({name}) `{}` is known to keepalived and not done here: {}", foreign.name, foreign.why);
+            self.found.error(Class::Unsupported, *at, message).done(MEMBERS_LEFT_OUT);
+            refused = true;
+        }
+        refused
+    }
+
+    fn group_watches(&mut self, interfaces: Items<Use>, scripts: Items<Use>, name: &str) -> Vec<Watch> {
+        let mut watches: Vec<Watch> = Vec::new();
+        let interfaces: Vec<_> = interfaces.items.into_iter().map(|used| ("track_interface", used)).collect();
+        let scripts = scripts.items.into_iter().map(|used| ("track_script", used));
+        for (keyword, used) in interfaces.into_iter().chain(scripts) {
+            let found = match keyword {
+                "track_interface" => {
+                    let Some(id) = self.interface(&used.value.name, used.at) else { continue };
+                    let id = self.below(id);
+                    Some((Subject::Interface(id), used.value.weight.map(Weight::from).unwrap_or_default()))
+                }
+                _ => self.use_of(&used, keyword, name).map(|(id, weight)| (Subject::Tracker(id), weight)),
+            };
+            let Some((subject, weight)) = found else { continue };
+            if watches.iter().any(|watch| watch.subject == subject) {
+                let message = format!("({name}) `{}` is tracked a second time", used.value.name);
+                self.found.warning(Class::Duplicate, used.at, message).done("the first line counts");
+                continue;
+            }
+            watches.push(Watch { subject, weight });
+        }
+        watches
+    }
+
+    /// Puts the virtual routers that there are into their groups. One that is left out takes its group with it.
+    pub(super) fn join(&mut self, groups: Groups) {
+        let Groups { groups, of: _ } = groups;
+        let there: BTreeSet<String> = self.setup.instances.iter().map(|instance| instance.name.clone()).collect();
+        let mut left_out = BTreeSet::new();
+        let mut whole = Vec::new();
+        for mut group in groups {
+            let name = &group.setup.name;
+            group.members.retain(|member| {
+                let defined = self.names.contains(&member.value);
+                if !defined {
+                    let message = format!("({name}) there is no vrrp_instance `{}`", member.value);
+                    self.found.error(Class::Reference, member.at, message).done("it is skipped");
+                }
+                defined
+            });
+            for member in group.members.iter().filter(|member| !there.contains(&member.value)) {
+                let message = format!("({name}) its member `{}` is left out", member.value);
+                self.found.error(Class::Conflict, member.at, message).done(MEMBERS_LEFT_OUT);
+                group.refused = true;
+            }
+            match group.members.len() {
+                _ if group.refused => left_out.extend(group.members.into_iter().map(|member| member.value)),
+                0 => {
+                    let message = format!("sync group `{name}` has no virtual router");
+                    self.found.error(Class::Incomplete, group.at, message).done("it is left out");
+                }
+                count => {
+                    if count == 1 {
+                        let message = format!("sync group `{name}` has one virtual router alone");
+                        self.found.warning(Class::Incomplete, group.at, message);
+                    }
+                    whole.push(group);
+                }
+            }
+        }
+        let stays = |instance: &setup::Instance| !left_out.contains(&instance.name);
+        let mut each = self.setup.instances.iter();
+        self.setup.plan.instances.retain(|_| each.next().is_some_and(stays));
+        self.setup.instances.retain(stays);
+        self.number(whole);
+    }
+
+    fn number(&mut self, groups: Vec<Group>) {
+        let names = self.setup.instances.iter().map(|instance| instance.name.clone());
+        let ids: BTreeMap<String, InstanceId> = names.zip((0..).map(InstanceId)).collect();
+        for (group, number) in groups.into_iter().zip((0..).map(GroupId)) {
+            let members: Vec<_> = group.members.iter().filter_map(|member| ids.get(&member.value).copied()).collect();
+            for member in &members {
+                self.setup.plan.instances[member.index()].group = Some(number);
+            }
+            self.setup.plan.groups.push(GroupPlan { members });
+            self.setup.groups.push(group.setup);
+        }
+    }
+}
+
+const MEMBERS_LEFT_OUT: &str = "its members are left out: apart, they would be master in different places";

@@ -1,0 +1,172 @@
+//! Sync groups (keepalived `vrrp_sync_group`): instances that change state together, as firewalls and routers need it.
+//!
+//! A group has no state of its own: after every input its members are in the same one. They are at fault when one of them
+//! is. They serve when all could, since one that hears a better master would lose its part at once; so the group prefers
+//! to be backup. One that must yield takes all with it.
+
+use vrrp_common::Instant;
+
+use super::event::GroupEvent;
+use super::instance::Instance;
+use super::plan::{GroupId, InstanceId};
+use super::snapshot::StateName;
+use super::tracking::{Fault, Standing, Surroundings};
+use super::{Action, Engine, Out};
+
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// One or more.
+    members: Vec<InstanceId>,
+    /// Who was last found not to be ready: whoever asks again starts there, and not at the beginning each time.
+    holdout: usize,
+}
+
+impl Group {
+    pub const fn new(members: Vec<InstanceId>) -> Self {
+        Self { members, holdout: 0 }
+    }
+
+    pub fn state(&self, instances: &[Instance]) -> StateName {
+        self.members.first().map_or(StateName::Init, |first| instances[first.index()].state())
+    }
+
+    /// Whether the waits of all are over.
+    fn is_ready(&mut self, instances: &[Instance]) -> bool {
+        let from = self.holdout;
+        let unready = |place: &usize| !instances[self.members[*place].index()].is_ready();
+        match (from..self.members.len()).chain(0..from).find(unready) {
+            Some(holdout) => {
+                self.holdout = holdout;
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// How all of them stand: at fault with any, waiting with any. The priority is each one's own.
+    fn standing(&self, instances: &[Instance], surroundings: &Surroundings) -> GroupStanding {
+        let mut whole = GroupStanding::Ready;
+        for id in &self.members {
+            match instances[id.index()].standing(surroundings) {
+                Standing::Faulty(_) => return GroupStanding::Faulty,
+                Standing::Waiting => whole = GroupStanding::Waiting,
+                Standing::Ready(_) => {}
+            }
+        }
+        whole
+    }
+}
+
+enum GroupStanding {
+    Waiting,
+    Faulty,
+    Ready,
+}
+
+impl Engine {
+    /// What an input to one instance, which was in this state before, makes of the rest of its group.
+    pub(super) fn follow(&mut self, now: Instant, id: InstanceId, before: StateName, out: &mut Vec<Action>) {
+        let instance = &self.instances[id.index()];
+        let Some(group) = instance.group() else { return };
+        if instance.state() != StateName::Backup {
+            return;
+        }
+        if before == StateName::Master {
+            self.lead(group, id, StateName::Backup, |instance, out| instance.step_back(now, out), out);
+        } else if instance.is_ready() && self.groups[group.index()].is_ready(&self.instances) {
+            self.lead(group, id, StateName::Master, |instance, out| instance.take_over(now, out), out);
+        }
+    }
+
+    /// One member goes, the others follow.
+    fn lead(
+        &mut self,
+        group: GroupId,
+        first: InstanceId,
+        state: StateName,
+        go: impl Fn(&mut Instance, &mut Out),
+        out: &mut Vec<Action>,
+    ) {
+        self.with(first, out, &go);
+        let members = self.groups[group.index()].members.len();
+        if members > 1 {
+            out.push(Action::TellGroup { id: group, event: GroupEvent::Syncs(state) });
+        }
+        for place in 0..members {
+            let id = self.groups[group.index()].members[place];
+            if id != first {
+                self.with(id, out, &go);
+            }
+        }
+        out.push(Action::TellGroup { id: group, event: GroupEvent::Entered(state) });
+    }
+
+    /// Lets a group see its surroundings after a change.
+    pub(super) fn settle_group(&mut self, now: Instant, id: GroupId, out: &mut Vec<Action>) {
+        let group = &self.groups[id.index()];
+        let state = group.state(&self.instances);
+        match (state, group.standing(&self.instances, &self.surroundings)) {
+            (_, GroupStanding::Waiting) | (StateName::Stop, _) | (StateName::Fault, GroupStanding::Faulty) => {}
+            (_, GroupStanding::Faulty) => self.fail_group(now, id, out),
+            (StateName::Init | StateName::Fault, GroupStanding::Ready) => self.start_group(now, id, out),
+            (StateName::Backup | StateName::Master, GroupStanding::Ready) => self.each_stands(now, id, out),
+        }
+    }
+
+    /// Those at fault first, then those who follow.
+    fn fail_group(&mut self, now: Instant, id: GroupId, out: &mut Vec<Action>) {
+        let is_faulty = |engine: &Self, id: InstanceId| {
+            matches!(engine.instances[id.index()].standing(&engine.surroundings), Standing::Faulty(_))
+        };
+        let members = self.groups[id.index()].members.clone();
+        let (faulty, well): (Vec<_>, Vec<_>) = members.into_iter().partition(|&id| is_faulty(self, id));
+        for member in faulty {
+            let standing = self.instances[member.index()].standing(&self.surroundings);
+            self.with(member, out, |instance, out| instance.settle(now, standing, out));
+        }
+        if !well.is_empty() {
+            out.push(Action::TellGroup { id, event: GroupEvent::Syncs(StateName::Fault) });
+        }
+        for member in well {
+            self.with(member, out, |instance, out| instance.settle(now, Standing::Faulty(Fault::Member), out));
+        }
+        out.push(Action::TellGroup { id, event: GroupEvent::Entered(StateName::Fault) });
+    }
+
+    /// FSM-I1, FSM-I2: it serves at once only if each member would.
+    fn start_group(&mut self, now: Instant, id: GroupId, out: &mut Vec<Action>) {
+        let members = self.groups[id.index()].members.clone();
+        let serves = members.iter().all(|member| self.instances[member.index()].is_owner());
+        let state = if serves { StateName::Master } else { StateName::Backup };
+        let mut returns = self.group_state(id) == StateName::Fault && members.len() > 1;
+        for member in members {
+            if let Standing::Ready(priority) = self.instances[member.index()].standing(&self.surroundings) {
+                self.with(member, out, |instance, out| instance.start(now, priority, serves, out));
+            }
+            if std::mem::take(&mut returns) {
+                out.push(Action::TellGroup { id, event: GroupEvent::Syncs(state) });
+            }
+        }
+        out.push(Action::TellGroup { id, event: GroupEvent::Entered(state) });
+    }
+
+    /// Each has its own priority.
+    fn each_stands(&mut self, now: Instant, id: GroupId, out: &mut Vec<Action>) {
+        for place in 0..self.groups[id.index()].members.len() {
+            let member = self.groups[id.index()].members[place];
+            let standing = self.instances[member.index()].standing(&self.surroundings);
+            self.with(member, out, |instance, out| instance.settle(now, standing, out));
+        }
+    }
+
+    /// FSM-A1, FSM-B1: everybody leaves; of each group that is told last.
+    pub(super) fn stop(&mut self, now: Instant, out: &mut Vec<Action>) {
+        let groups = (0..self.groups.len() as u32).map(GroupId);
+        let stopping: Vec<_> = groups.filter(|&id| self.group_state(id) != StateName::Stop).collect();
+        for index in 0..self.instances.len() {
+            self.with(InstanceId(index as u32), out, |instance, out| instance.stop(now, out));
+        }
+        let event = GroupEvent::Entered(StateName::Stop);
+        out.extend(stopping.into_iter().map(|id| Action::TellGroup { id, event }));
+    }
+}
