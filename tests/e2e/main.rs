@@ -8,6 +8,7 @@ mod failover;
 mod forged;
 mod interop;
 mod moving;
+mod repaired;
 mod scenario;
 mod scripts;
 mod starved;

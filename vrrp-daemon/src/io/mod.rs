@@ -21,6 +21,7 @@ pub mod pidfile;
 pub mod ports;
 pub mod privilege;
 pub mod readiness;
+pub mod repairs;
 pub mod run;
 pub mod rx;
 pub mod socket;

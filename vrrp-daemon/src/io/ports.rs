@@ -17,6 +17,7 @@ use vrrp_common::{Address, Family, IfIndex, Instant};
 
 use super::filter::{self, RuleTable};
 use super::netlink::links::Link;
+use super::repairs::Repairs;
 use super::rx::Sockets;
 use super::socket;
 use super::xdp::{self, Attached, Xdp};
@@ -54,6 +55,9 @@ pub struct Ports {
     /// Counts changes of interfaces and their addresses: what was made of them before may be stale.
     pub changes: u32,
     xdp: Result<Xdp, String>,
+    /// Interfaces whose raw socket received what their program would have taken.
+    suspects: BTreeSet<InterfaceId>,
+    inspections: Repairs<InterfaceId>,
     /// Links of programs that were taken off their devices, until somebody takes note.
     pub detached: Vec<u32>,
     rules: RuleTable,
@@ -103,6 +107,8 @@ impl Ports {
             sockets: Sockets::new()?,
             changes: 0,
             xdp: Err("the XDP program is being loaded".into()),
+            suspects: BTreeSet::new(),
+            inspections: Repairs::default(),
             detached: Vec::new(),
             rules: RuleTable::new(filter::peers(&setup)),
             sources: vec![None; setup.instances.len()],
@@ -246,14 +252,8 @@ impl Ports {
         if self.ports[id.index()].instances.is_empty() {
             return;
         }
+        let path = self.path_by(index);
         let name = &self.setup.interfaces[id.index()];
-        let path = match &mut self.xdp {
-            Ok(xdp) => match xdp.attach(index.0, mode(self.setup.daemon.xdp.mode)) {
-                Ok(attached) => Path::Xdp(attached),
-                Err(refused) => Path::Socket(refused.to_string()),
-            },
-            Err(why) => Path::Socket(why.clone()),
-        };
         match &path {
             Path::Xdp(attached) => tracing::info!("{name}: XDP program attached, {}", attached.label()),
             // Why there is no program at all was said once, at the start.
@@ -261,6 +261,42 @@ impl Ports {
             Path::Socket(_) => {}
         }
         self.ports[id.index()].path = path;
+    }
+
+    /// Puts the program on a device, if it can be.
+    fn path_by(&mut self, index: IfIndex) -> Path {
+        match &mut self.xdp {
+            Ok(xdp) => match xdp.attach(index.0, mode(self.setup.daemon.xdp.mode)) {
+                Ok(attached) => Path::Xdp(attached),
+                Err(refused) => Path::Socket(refused.to_string()),
+            },
+            Err(why) => Path::Socket(why.clone()),
+        }
+    }
+
+    /// Looks whether the programs are still where packets by the raw sockets say that they are not, and puts them there
+    /// again; returns the interfaces of those. The kernel does not tell of a program that somebody took off.
+    pub fn inspect(&mut self, now: Instant) -> Vec<InterfaceId> {
+        let mut repaired = Vec::new();
+        for id in std::mem::take(&mut self.suspects) {
+            let (Some(Link { index, .. }), Ok(xdp)) = (self.ports[id.index()].link, &mut self.xdp) else { continue };
+            if !self.inspections.may(id, now) || xdp.is_in_place(index.0) {
+                continue;
+            }
+            self.detached.extend(xdp.link(index.0));
+            xdp.detach(index.0);
+            let path = self.path_by(index);
+            let name = &self.setup.interfaces[id.index()];
+            match &path {
+                Path::Xdp(_) => tracing::warn!("{name}: somebody took the XDP program off; it is attached again"),
+                Path::Socket(why) => {
+                    tracing::warn!("{name}: somebody took the XDP program off; using the raw socket: {why}");
+                }
+            }
+            self.ports[id.index()].path = path;
+            repaired.push(id);
+        }
+        repaired
     }
 
     /// The families in use on an interface, each with the groups that its adverts go to; none where they are unicast.
@@ -358,7 +394,7 @@ impl Ports {
 
     /// Hands every advert that the raw sockets received before `now` to `each`; returns how many packets they had.
     pub fn drain_sockets(&mut self, now: Instant, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
-        let Self { setup, ports, sockets, rules, stances, buckets, counters, advertised, .. } = self;
+        let Self { setup, ports, sockets, rules, stances, buckets, counters, advertised, suspects, .. } = self;
         let mut message = [0; MESSAGE_MAX];
         sockets.drain(now, |id, received| {
             let port = &ports[id.index()];
@@ -379,6 +415,9 @@ impl Ports {
                     reason = Reason::RateLimited;
                 } else if let Some(input) = input(setup, advertised, InstanceId(found.slot), found.source, message) {
                     each(arrival, input);
+                }
+                if matches!(port.path, Path::Xdp(_)) && !setup.daemon.xdp.observe {
+                    suspects.insert(id);
                 }
             }
             // Where a program is attached it has counted this frame, and passed it on.

@@ -23,12 +23,14 @@ use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage as Route};
 use rtnetlink::sys::AsyncSocket;
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::mpsc;
-use vrrp_common::IfIndex;
+use vrrp_common::{IfIndex, Instant};
 
+use super::clock;
 use super::firewall;
 use super::guard::Guard;
 use super::guard::trace::Trace;
 use super::privilege::Urgency;
+use super::repairs::Repairs;
 use super::run::EndsDaemon;
 use super::sysctl::{Change, Needs};
 use crate::config::setup::{Setup, VirtualAddress};
@@ -105,7 +107,7 @@ pub fn start(
     let (commands, inbox) = mpsc::channel(1 + setup.instances.len() + setup.interfaces.len());
     let (ready, started) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("netlink".into()).spawn(move || {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().build() {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return drop(ready.send(Err(error.into()))),
         };
@@ -147,6 +149,7 @@ struct Network<F> {
     holdings: Holdings,
     vmacs: Vmacs,
     needs: Needs,
+    repairs: Repairs<Thing>,
     /// To read everything anew when events were lost.
     handle: Handle,
 }
@@ -167,7 +170,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         let holdings = Holdings::new(&setup);
         let wishes = vec![None; setup.instances.len()];
         let links = Links::new(virtuals(&setup), own(&setup));
-        let (vmacs, needs) = (Vmacs::new(&setup), Needs::new(&setup));
+        let (vmacs, needs, repairs) = (Vmacs::new(&setup), Needs::new(&setup), Repairs::default());
         let (shown, by_index) = Default::default();
         let ids = (0..).map(InterfaceId);
         let by_name = setup.interfaces.iter().cloned().zip(ids).collect();
@@ -184,6 +187,7 @@ impl<F: AsyncFn(Report)> Network<F> {
             holdings,
             vmacs,
             needs,
+            repairs,
             handle,
             setup,
         };
@@ -224,6 +228,11 @@ impl<F: AsyncFn(Report)> Network<F> {
                     Some(event) => self.event(event).await,
                     None => return tracing::error!("the kernel's word of interfaces and addresses broke off"),
                 },
+                () = until(self.repairs.due()), if self.repairs.due().is_some() => {
+                    for thing in self.repairs.take_due(clock::now()) {
+                        self.mend(thing).await;
+                    }
+                }
                 () = std::future::ready(()), if self.vmacs.has_idle() => self.lower_idle(),
             }
         }
@@ -354,8 +363,21 @@ impl<F: AsyncFn(Report)> Network<F> {
 
     /// Sets an address again that somebody else removed while its instance is master.
     async fn restore(&mut self, place: Place) {
-        if let Some((id, number)) = self.holdings.holder(place) {
-            self.work(&[Job::Restore { id, number }]).await;
+        let Some(holder) = self.holdings.holder(place) else { return };
+        self.repair(Thing::Address(holder)).await;
+    }
+
+    /// Puts right what somebody else has undone, now or when its time comes.
+    async fn repair(&mut self, thing: Thing) {
+        if self.repairs.may(thing, clock::now()) {
+            self.mend(thing).await;
+        }
+    }
+
+    async fn mend(&mut self, thing: Thing) {
+        match thing {
+            Thing::Address((id, number)) => self.work(&[Job::Restore { id, number }]).await,
+            Thing::Vmac(place) => self.mend_vmac(place).await,
         }
     }
 
@@ -420,8 +442,16 @@ impl<F: AsyncFn(Report)> Network<F> {
                 self.make_vmacs(self.vmacs.on(&self.setup, id)).await;
                 self.furnish(id, link.index).await;
             }
-            Some(link) => self.keep_up(id, link).await,
-            None => self.make_again(id).await,
+            Some(link) => {
+                if let Some(place) = self.vmacs.of(id).filter(|&place| !link.raised && self.is_wished(place)) {
+                    self.repair(Thing::Vmac(place)).await;
+                }
+            }
+            None => {
+                if let Some(place) = self.vmacs.of(id) {
+                    self.repair(Thing::Vmac(place)).await;
+                }
+            }
         }
     }
 
@@ -442,6 +472,21 @@ impl<F: AsyncFn(Report)> Network<F> {
             }
         }
         self.work_all(&jobs).await;
+    }
+}
+
+/// What somebody else may undo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Thing {
+    Address(Holder),
+    /// A virtual MAC interface, by its place in [`Setup::vmacs`].
+    Vmac(usize),
+}
+
+/// To the millisecond, as tokio's timers go.
+async fn until(due: Option<Instant>) {
+    if let Some(due) = due {
+        tokio::time::sleep(due.since(clock::now())).await;
     }
 }
 

@@ -127,36 +127,34 @@ impl<F: AsyncFn(Report)> Network<F> {
         }
     }
 
-    /// One that is gone comes back, unless the interface below is gone, too.
-    pub(super) async fn make_again(&mut self, id: InterfaceId) {
-        self.make_vmacs(self.vmacs.of(id)).await;
-        let name = &self.setup.interfaces[id.index()];
-        if self.vmacs.of(id).is_some() && self.links.link(name).is_some() {
-            tracing::warn!("virtual MAC interface {name} was deleted by somebody else; it was made again");
-        }
-    }
-
     pub(super) fn vmac_link(&self, place: usize) -> Option<Link> {
         self.links.link(&self.setup.interfaces[self.setup.vmacs[place].interface.index()])
     }
 
-    /// One that a master needs is up, whoever took it down.
-    pub(super) async fn keep_up(&mut self, id: InterfaceId, link: Link) {
-        let Some(place) = self.vmacs.of(id).filter(|&place| !link.raised && self.is_wished(place)) else { return };
+    /// One that is gone comes back, unless the interface below is gone, too; one that a master needs is up.
+    pub(super) async fn mend_vmac(&mut self, place: usize) {
+        let setup = Arc::clone(&self.setup);
+        let interface = setup.vmacs[place].interface;
+        let name = &setup.interfaces[interface.index()];
+        let Some(link) = self.vmac_link(place) else {
+            self.make_vmacs([place]).await;
+            if self.vmac_link(place).is_some() {
+                tracing::warn!("virtual MAC interface {name} was deleted by somebody else; it was made again");
+            }
+            return;
+        };
         // What was told of may be what we did ourselves before the master wished for it.
         let mut now = self.handle.link().get().match_index(link.index.0).execute();
-        let Ok(Some(message)) = now.try_next().await else { return };
-        if message.header.flags.contains(LinkFlags::Up) {
+        let is_up = matches!(now.try_next().await, Ok(Some(now)) if now.header.flags.contains(LinkFlags::Up));
+        if is_up || !self.is_wished(place) {
             return;
         }
-        let name = &self.setup.interfaces[id.index()];
         tracing::warn!("virtual MAC interface {name} was taken down by somebody else; it is up again");
-        let setup = Arc::clone(&self.setup);
         let mut jobs = vec![Job::Raise { place }];
         for &holder in &self.vmacs.users[place] {
             let Some(tenure) = self.wishes[holder.index()] else { continue };
             let numbers = setup.instances[holder.index()].addresses.iter().zip(0..);
-            let on_it = numbers.filter(|(address, _)| address.interface == id);
+            let on_it = numbers.filter(|(address, _)| address.interface == interface);
             jobs.extend(on_it.map(|(_, number)| Job::Set { id: holder, number, tenure }));
         }
         self.work_all(&jobs).await;
