@@ -140,7 +140,10 @@ impl<F: AsyncFn(Report)> Network<F> {
             }
             Job::Settle { id } => return Some(Report::Settled { id }),
             Job::Raise { place } => {
-                if let Some((_, Outcome::Failed(error))) = answered {
+                // One that is gone is told of by itself.
+                if let Some((_, Outcome::Failed(error))) = answered
+                    && error.raw_os_error() != Some(libc::ENODEV)
+                {
                     let name = &setup.interfaces[setup.vmacs[place].interface.index()];
                     tracing::error!("cannot take virtual MAC interface {name} up: {error}");
                 }

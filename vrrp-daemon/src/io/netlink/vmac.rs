@@ -145,8 +145,8 @@ impl<F: AsyncFn(Report)> Network<F> {
         };
         // What was told of may be what we did ourselves before the master wished for it.
         let mut now = self.handle.link().get().match_index(link.index.0).execute();
-        let is_up = matches!(now.try_next().await, Ok(Some(now)) if now.header.flags.contains(LinkFlags::Up));
-        if is_up || !self.is_wished(place) {
+        let Ok(Some(now)) = now.try_next().await else { return };
+        if now.header.flags.contains(LinkFlags::Up) || !self.is_wished(place) {
             return;
         }
         tracing::warn!("virtual MAC interface {name} was taken down by somebody else; it is up again");
