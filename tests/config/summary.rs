@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use vrrp_common::wire::ip::vrrp_group;
 use vrrp_daemon::config::Checked;
-use vrrp_daemon::config::setup::{Command, Destination, Notify, Peer, Setup, TrackerKind};
-use vrrp_daemon::engine::plan::{GroupId, Subject, Weight};
+use vrrp_daemon::config::setup::{Command, Destination, Notify, Pace, Peer, Setup, TrackerKind};
+use vrrp_daemon::engine::plan::{GroupId, InstancePlan, Startup, Subject, Weight};
 
 /// Exit code, setup, findings.
 pub fn of(checked: &Checked) -> String {
@@ -16,9 +16,16 @@ pub fn of(checked: &Checked) -> String {
 }
 
 fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
-    let Setup { plan, daemon, interfaces, instances, groups, trackers, vmacs } = setup;
+    let Setup { plan, daemon, interfaces, instances, groups, trackers, paces, pace_of, vmacs } = setup;
     if *daemon != Default::default() {
         writeln!(out, "{daemon:?}")?;
+    }
+    if plan.startup != Startup::default() {
+        writeln!(out, "{:?}", plan.startup)?;
+    }
+    for (interface, &pace) in interfaces.iter().zip(pace_of).filter(|&(_, &pace)| pace != 0) {
+        let Pace { garp, gna } = paces[pace as usize];
+        writeln!(out, "pace {pace} of {interface}: {garp:?}, IPv6 {gna:?}")?;
     }
     for (tracker, plan) in trackers.iter().zip(&plan.trackers) {
         let TrackerKind::Script(script) = &tracker.kind;
@@ -39,7 +46,7 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         write!(out, "instance {}: {interface} {:?} {:?} vrid {} ", router.name, plan.family, plan.version, plan.vrid)?;
         write!(out, "priority {} {:?} advert_int {} ", plan.priority, plan.wanted, plan.advert_int)?;
         write!(out, "down after {} garp {} + {:?}", plan.down_adverts, plan.garp.repeat, plan.garp.delay)?;
-        writeln!(out, "{}", if plan.preempt { "" } else { " nopreempt" })?;
+        writeln!(out, "{}", options(plan))?;
         if let Some(own) = router.source_mac {
             writeln!(out, "  source {}", mac(own))?;
         }
@@ -69,8 +76,8 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         if let Some(password) = router.auth_pass {
             writeln!(out, "  password \"{}\"", password.escape_ascii())?;
         }
-        if router.checksum_form != vrrp_common::wire::checksum::ChecksumForm::PseudoHeader {
-            writeln!(out, "  checksum {:?}", router.checksum_form)?;
+        if let Some(form) = router.checksum_form {
+            writeln!(out, "  checksum {form:?}")?;
         }
         for address in router.addresses.iter().take(8) {
             let dev = &interfaces[address.interface.index()];
@@ -112,6 +119,30 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
+/// What is not as always.
+fn options(plan: &InstancePlan) -> String {
+    let mut out = String::new();
+    let garp = plan.garp;
+    let mut option = |set: bool, text: &dyn std::fmt::Display| {
+        if set {
+            out.push_str(&format!(" {text}"));
+        }
+    };
+    option(!plan.preempt, &"nopreempt");
+    option(!plan.preempt_delay.is_zero(), &format!("preempt_delay {:?}", plan.preempt_delay));
+    option(plan.ignores_adverts, &"deaf");
+    option(!plan.answers_lower, &"no answer to lower");
+    option(plan.answers_higher, &"answer to higher");
+    option(plan.trusts_master, &"trusts master");
+    if let Some(rival) = plan.late_rival {
+        option(true, &format!("late rival {rival}"));
+    }
+    let lower = (garp.lower_repeat, garp.lower_delay);
+    option(lower != (garp.repeat, garp.delay), &format!("lower {} + {:?}", garp.lower_repeat, garp.lower_delay));
+    option(!garp.refresh.is_zero(), &format!("refresh {} every {:?}", garp.refresh_repeat, garp.refresh));
+    out
+}
+
 fn hooks(notify: &Notify, out: &mut String) -> std::fmt::Result {
     let hooks = [
         ("master", &notify.master),
@@ -138,11 +169,13 @@ fn mac(octets: [u8; 6]) -> String {
 
 /// Every index points into its table, and what must be unique is.
 pub fn assert_consistent(setup: &Setup, case: &str) {
-    let Setup { plan, interfaces, instances, groups, trackers, vmacs, daemon: _ } = setup;
+    let Setup { plan, interfaces, instances, groups, trackers, paces, pace_of, vmacs, daemon: _ } = setup;
     assert_eq!(plan.interfaces as usize, interfaces.len(), "{case}");
     assert_eq!(plan.trackers.len(), trackers.len(), "{case}");
     assert_eq!(plan.instances.len(), instances.len(), "{case}");
     assert_eq!(plan.groups.len(), groups.len(), "{case}");
+    assert_eq!(pace_of.len(), interfaces.len(), "{case}");
+    assert!(pace_of.iter().all(|&pace| (pace as usize) < paces.len()), "{case}");
     for (id, group) in (0..).map(GroupId).zip(&plan.groups) {
         assert!(!group.members.is_empty(), "{case}");
         assert!(group.members.iter().all(|member| plan.instances[member.index()].group == Some(id)), "{case}");

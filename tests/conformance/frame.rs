@@ -31,7 +31,7 @@ pub fn of_a_peer(plan: &InstancePlan, router: &setup::Instance, source: IpAddr, 
     if plan.family == family {
         let advertised = router.addresses.iter().filter(|address| address.advertised);
         frame.addresses = advertised.map(|address| address.address).collect();
-        frame.checksum_form = router.checksum_form;
+        frame.checksum_form = router.checksum_form.unwrap_or(ChecksumForm::PseudoHeader);
         match &router.destination {
             Destination::Group(group) => {
                 frame.destination = *group;

@@ -10,6 +10,7 @@ use vrrp_common::abi::{DEVICE_PASS_UNKNOWN, Device};
 use vrrp_common::classify::{Ingress, classify};
 use vrrp_common::drop::{Disposition, Reason};
 use vrrp_common::wire::advert::MESSAGE_MAX;
+use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::{Claim, Family, IfIndex, Instant};
 use vrrp_daemon::config::setup::Setup;
 use vrrp_daemon::engine::event::Level;
@@ -85,6 +86,7 @@ impl<'a> Router<'a> {
                 Why::AdvertDue => "advert-due",
                 Why::MasterDown => "master-down",
                 Why::AnnounceDue => "announce-due",
+                Why::Held => "held",
             };
             (Nanos(due.as_nanos()), why)
         })
@@ -239,7 +241,8 @@ impl<'a> Router<'a> {
         let known = advert.source().filter(|_| claim == Claim::Leaving);
         let Some(source) = self.sources[id.index()].or(known) else { return };
         let addresses = &self.advertised[id.index()];
-        let parts = Parts { plan, instance: router, source, index: index(plan.interface), addresses };
+        let checksum_form = router.checksum_form.unwrap_or(ChecksumForm::PseudoHeader);
+        let parts = Parts { plan, instance: router, source, index: index(plan.interface), addresses, checksum_form };
         advert.build(claim, 0, &parts);
         let mut send = |packet: &[u8], mac| {
             self.done.push((Some(id), Deed::Advert(Sent { packet: packet.to_vec(), mac })));

@@ -149,8 +149,7 @@ rules! {
     "RX-13" Must "An owner hears adverts like any master (erratum 8298); in v2 it discards them."
         except "version 2 does the same, against RFC 3768 and with keepalived: two owners would both stay";
     "RX-14" Should "v3: another interval than ours is logged.";
-    "RX-15" Should "Priority 255 from several senders is logged."
-        without "who owned the address before is not remembered yet; a backup follows whichever it heard last";
+    "RX-15" Should "Priority 255 from several senders is logged.";
 
     "IV-01" May "A router can be set to send and accept both versions."
         without "a virtual router has one version; both at once are not done yet";

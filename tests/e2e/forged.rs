@@ -22,7 +22,7 @@ const COUNT: u32 = 3000;
 const PER_SECOND: u32 = 15_000;
 
 /// An advert that would win any election, as the virtual router's peers would send it.
-fn convincing(conf: &Conf) -> FrameSpec {
+pub fn convincing(conf: &Conf) -> FrameSpec {
     let mut frame = FrameSpec {
         source: [192, 168, 1, 66].into(),
         source_mac: [2, 0, 0, 0, 0, 0x66],

@@ -4,6 +4,7 @@
 
 mod accept;
 mod bad_input;
+mod console;
 mod failover;
 mod forged;
 mod interop;
@@ -12,6 +13,7 @@ mod repaired;
 mod scenario;
 mod scripts;
 mod starved;
+mod sync_groups;
 mod tidiness;
 mod urgency;
 mod vmac;

@@ -16,18 +16,18 @@ use vrrp_tests::stamp::Stamp;
 use crate::scenario::{PATIENCE, one_holder_at_a_time};
 
 /// A script that writes its own name and arguments to a file, one line per run.
-fn notify_script(directory: &Path, name: &str) -> Result<PathBuf> {
+pub fn notify_script(directory: &Path, name: &str) -> Result<PathBuf> {
     let path = directory.join(name);
     fs::write(&path, format!("#!/bin/sh\necho {name} \"$@\" >>{}\n", directory.join("told").display()))?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     Ok(path)
 }
 
-fn told(directory: &Path) -> Vec<String> {
+pub fn told(directory: &Path) -> Vec<String> {
     fs::read_to_string(directory.join("told")).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
-fn wait_told(directory: &Path, line: &str) -> Result<()> {
+pub fn wait_told(directory: &Path, line: &str) -> Result<()> {
     let start = Instant::now();
     while !told(directory).iter().any(|told| told == line) {
         ensure!(start.elapsed() < PATIENCE, "no script was told {line:?}: {:?}", told(directory));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use vrrp_common::{Centis, Priority, Version, Vrid};
 use vrrp_daemon::engine::plan::{
-    GarpPlan, GroupId, GroupPlan, InstanceId, InstancePlan, Plan, Subject, TrackerPlan, Wanted, Watch, Weight,
+    GarpPlan, GroupId, GroupPlan, InstanceId, InstancePlan, Plan, Startup, Subject, TrackerPlan, Wanted, Watch, Weight,
 };
 use vrrp_tests::invariants::settled;
 use vrrp_tests::rng::Rng;
@@ -69,10 +69,11 @@ fn draw(rng: &mut Rng, tracing: bool) -> (World, Nanos) {
         Version::V2 => rng.pick(&[100, 100, 200]),
         Version::V3 => rng.pick(&[1, 2, 10, 25, 100]),
     };
-    let (routers, groups) = (rng.between(2, 5), rng.between(1, 3));
-    let synced = groups > 1 && rng.chance(40);
+    let synced = rng.chance(25);
+    let (routers, groups) = (rng.between(2, 5), if synced { rng.between(2, 3) } else { rng.between(1, 2) });
     let mixed_intervals = version == Version::V3 && rng.chance(20);
     let (checked, patient) = (rng.chance(50), if rng.chance(30) { 60 } else { 0 });
+    let delayed = if rng.chance(30) { 60 } else { 0 };
     let mut octets: Vec<u8> = (1..=routers as u8).collect();
     rng.shuffle(&mut octets);
 
@@ -92,6 +93,14 @@ fn draw(rng: &mut Rng, tracing: bool) -> (World, Nanos) {
             if rng.chance(15) {
                 instance.phase = Some(instance.advert_int.duration() * rng.below(16) as u32 / 16);
             }
+            if rng.chance(delayed) {
+                instance.preempt_delay = instance.advert_int.duration() * rng.between(1, 3) as u32;
+            }
+            if !instance.preempt && rng.chance(30) {
+                instance.late_rival = Some(priority(rng.pick(&[100, 254])));
+            }
+            instance.answers_lower = !rng.chance(10);
+            instance.answers_higher = rng.chance(10);
             if rng.chance(8) {
                 instance.priority = Priority::OWNER;
                 instance.wanted = rng.pick(&[Wanted::Master, Wanted::Backup]);
@@ -113,7 +122,9 @@ fn draw(rng: &mut Rng, tracing: bool) -> (World, Nanos) {
             starts_failed: rng.chance(20),
         };
         let trackers = if checked { vec![tracker] } else { Vec::new() };
-        built.push((Plan { interfaces: 1, trackers, instances, groups: sync }, octet));
+        let delay = if rng.chance(10) { Duration::from_nanos(rng.below(3 * longest)) } else { Duration::ZERO };
+        let startup = Startup { delay, ..Startup::default() };
+        built.push((Plan { interfaces: 1, trackers, instances, groups: sync, startup }, octet));
     }
     let routers = built.into_iter().map(|(plan, octet)| {
         let host = Host {
@@ -137,6 +148,7 @@ fn synchronise(instances: &mut [InstancePlan]) {
     for instance in instances {
         instance.group = Some(GroupId(0));
         (instance.priority, instance.wanted, instance.preempt) = (first.priority, first.wanted, first.preempt);
+        instance.late_rival = first.late_rival;
         // What weighs is the group's; what could be a fault may concern one of them alone.
         instance.watches.retain(|watch| watch.weight.value == 0);
         instance.watches.extend(first.watches.iter().filter(|watch| watch.weight.value != 0));
@@ -217,8 +229,9 @@ fn rest(world: &mut World, rng: &mut Rng, longest: Nanos) {
             }
         }
     }
-    // Checks rise; the strongest lets the others starve; and once more, by intervals that were learned meanwhile.
-    world.pass(14 * longest);
+    // Checks rise; the strongest lets the others starve, after a delay; and once more, by intervals that were learned
+    // meanwhile.
+    world.pass(20 * longest);
     let masters = settled(world).unwrap_or_else(|breach| panic!("after a rest: {breach}"));
     world.run(6 * longest, &mut |world| match settled(world) {
         Ok(now) => assert_eq!(now, masters, "mastership moved without a reason"),

@@ -4,6 +4,7 @@
 
 mod chaos;
 mod scenarios;
+mod table;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;

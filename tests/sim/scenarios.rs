@@ -1,7 +1,7 @@
 //! Stories with names: what operators try first.
 
 use vrrp_common::{Instant, Priority, Version};
-use vrrp_daemon::engine::plan::{InstancePlan, Plan, TrackerPlan, Wanted, Weight};
+use vrrp_daemon::engine::plan::{GroupId, GroupPlan, InstanceId, InstancePlan, Plan, TrackerPlan, Wanted, Weight};
 use vrrp_daemon::engine::snapshot::StateName;
 use vrrp_tests::invariants::settled;
 use vrrp_tests::world::{Host, Nanos, Net, Router, World};
@@ -18,7 +18,7 @@ fn world(seed: u64, instances: Vec<InstancePlan>) -> World {
         let tracker = TrackerPlan { rise: 2, fall: 2, starts_failed: false };
         let trackers = if tracked { vec![tracker] } else { Vec::new() };
         let host = Host { install_max: MS, late_max: MS / 20, check_interval: SECOND / 2, ..Host::default() };
-        Router::new(Plan { interfaces: 1, trackers, instances: vec![instance], groups: Vec::new() }, octet, host)
+        Router::new(Plan { interfaces: 1, trackers, instances: vec![instance], ..Plan::default() }, octet, host)
     });
     let net = Net { delay_max: MS / 10, ..Net::default() };
     World::new(seed, net, routers.collect(), false)
@@ -221,4 +221,82 @@ fn centisecond_adverts_are_stable_on_late_hosts() {
     let changes = world.history.len();
     world.pass(10 * SECOND);
     assert_eq!((serving(&world), world.history.len()), (vec![0], changes));
+}
+
+/// Two virtual routers in a sync group on each host, of these priorities.
+fn pairs(seed: u64, octets: &[u8]) -> World {
+    let routers = octets.iter().zip(1..).map(|(&priority, last)| {
+        let member = InstancePlan { group: Some(GroupId(0)), ..of(priority) };
+        let groups = vec![GroupPlan { members: vec![InstanceId(0), InstanceId(1)] }];
+        let plan = Plan { interfaces: 1, instances: vec![member.clone(), member], groups, ..Plan::default() };
+        Router::new(plan, last, Host { install_max: MS, late_max: MS / 20, ..Host::default() })
+    });
+    World::new(seed, Net { delay_max: MS / 10, ..Net::default() }, routers.collect(), false)
+}
+
+/// A firewall's two sides move together, to the stronger and back.
+#[test]
+fn a_sync_group_fails_over_as_one() {
+    let mut world = pairs(10, &[200, 100]);
+    boot_all(&mut world);
+    world.pass(8 * SECOND);
+    assert_eq!(serving(&world), [0, 0]);
+    world.crash(0);
+    world.pass(5 * SECOND);
+    assert_eq!(serving(&world), [1, 1]);
+    world.boot(0);
+    world.pass(8 * SECOND);
+    assert_eq!(serving(&world), [0, 0]);
+    let stopped = world.now;
+    world.stop(0);
+    world.pass(SECOND);
+    assert_eq!(serving(&world), [1, 1]);
+    assert!(gap_until_master(&world, stopped) < 610 * MS, "the skew of 100");
+}
+
+/// One side of the network is cut: the backup of both hears the master on the other side, and stays what it is.
+#[test]
+fn a_sync_group_that_hears_half_stays_backup() {
+    let mut world = pairs(11, &[200, 100]);
+    boot_all(&mut world);
+    world.pass(8 * SECOND);
+    let changes = world.history.len();
+    world.net.deaf_to = Some(0);
+    world.pass(30 * SECOND);
+    assert_eq!((world.masters(0), world.masters(1), world.history.len()), (vec![0], vec![0], changes));
+    // Then the master dies: the other waited for one side alone, and serves both.
+    world.crash(0);
+    world.pass(4 * SECOND);
+    assert_eq!(serving(&world), [1, 1]);
+}
+
+/// keepalived `preempt_delay`: who comes back waits, and then takes its place.
+#[test]
+fn preempt_delay_is_waited_for() {
+    let delay = std::time::Duration::from_secs(20);
+    let mut world = world(12, vec![InstancePlan { preempt_delay: delay, ..of(200) }, of(100)]);
+    boot_all(&mut world);
+    world.pass(5 * SECOND);
+    assert_eq!(serving(&world), [0], "nobody serves yet: nobody is waited for");
+    world.crash(0);
+    world.pass(5 * SECOND);
+    world.boot(0);
+    let back = world.now;
+    world.pass(20 * SECOND);
+    assert_eq!(world.masters(0), [1]);
+    world.pass(6 * SECOND);
+    assert_eq!(serving(&world), [0]);
+    // 20 s from the first advert heard, then three intervals and the skew from the last that was followed.
+    let gap = gap_until_master(&world, back);
+    assert!((22_218 * MS..24_219 * MS).contains(&gap), "{gap} ns");
+    // And the death of the weaker one is no reason to wait.
+    world.crash(0);
+    world.pass(5 * SECOND);
+    world.boot(0);
+    world.pass(3 * SECOND);
+    let killed = world.now;
+    world.crash(1);
+    world.pass(5 * SECOND);
+    assert_eq!(serving(&world), [0]);
+    assert!(gap_until_master(&world, killed) < 3_219 * MS);
 }

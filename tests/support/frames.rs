@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use vrrp_common::wire::advert::HMAC_TRAILER;
 use vrrp_common::wire::checksum::{ChecksumForm, Sum};
 use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, VRRP_GROUP4_MAC, VRRP_GROUP6_MAC};
 use vrrp_common::wire::ip::{PROTOCOL_VRRP, TOS_CS6, VRRP_GROUP4, VRRP_GROUP6};
@@ -19,6 +20,12 @@ pub const AMBIGUOUS_VRID: u8 = 54;
 pub const ANY_FIRST_VRID: u8 = 55;
 /// One of unicast that hears others than its peers, too.
 pub const OPEN_VRID: u8 = 56;
+/// Those whose adverts are authenticated: by a header, by a trailer that must be there, by one that may be.
+pub const AUTH_HEADER_VRID: u8 = 57;
+pub const HMAC_VRID: u8 = 58;
+pub const HMAC_OPTIONAL_VRID: u8 = 59;
+/// One of version 3 that hears version 2, too.
+pub const BOTH_VERSIONS_VRID: u8 = 60;
 /// One that nobody has here.
 pub const UNKNOWN_VRID: u8 = 99;
 pub const PASSWORD: [u8; 8] = *b"secret\0\0";
@@ -80,6 +87,8 @@ pub struct FrameSpec {
     pub auth_data: Option<[u8; 8]>,
     /// Behind the message, and part of it.
     pub extra: Vec<u8>,
+    /// Behind that, and not covered by the checksum.
+    pub trailer: Vec<u8>,
     /// Octets of the message that are left.
     pub cut: Option<usize>,
     pub checksum_form: ChecksumForm,
@@ -117,6 +126,7 @@ impl FrameSpec {
             addresses: addresses(Family::V4, 2),
             auth_data: None,
             extra: Vec::new(),
+            trailer: Vec::new(),
             cut: None,
             checksum_form: ChecksumForm::PseudoHeader,
             checksum_error: 0,
@@ -169,6 +179,16 @@ impl FrameSpec {
         }
     }
 
+    /// A valid VRRPv2 advert with an authentication header, for [`AUTH_HEADER_VRID`].
+    pub fn v2_auth_header() -> Self {
+        Self { vrid: AUTH_HEADER_VRID, auth_type: 2, extensions: vec![AUTHENTICATION], ..Self::v2() }
+    }
+
+    /// Any of them with a trailer as keepalived's `auth_hmac` has it, for [`HMAC_VRID`].
+    pub fn with_trailer(self) -> Self {
+        Self { vrid: HMAC_VRID, trailer: vec![0x5a; HMAC_TRAILER], ..self }
+    }
+
     pub const fn family(&self) -> Family {
         match self.source {
             IpAddr::V4(_) => Family::V4,
@@ -176,7 +196,15 @@ impl FrameSpec {
         }
     }
 
-    /// The VRRP message.
+    /// What the daemon gets of it: the message, or the whole packet where that is authenticated.
+    pub fn delivered(&self) -> Vec<u8> {
+        match self.extensions.is_empty() {
+            true => self.message(),
+            false => Self { tags: Vec::new(), pad_to: 0, ..self.clone() }.build().split_off(14),
+        }
+    }
+
+    /// The VRRP message, with its trailer.
     pub fn message(&self) -> Vec<u8> {
         let count = self.address_count.unwrap_or(self.addresses.len() as u8);
         let [i0, i1] = match self.version {
@@ -197,6 +225,7 @@ impl FrameSpec {
         if let Some(field) = message.get_mut(6..8) {
             field.copy_from_slice(&checksum.to_be_bytes());
         }
+        message.extend(&self.trailer);
         message
     }
 

@@ -1,31 +1,17 @@
-//! What must hold after every step of a world: a second reading of RFC 9568 section 6.4, in plain numbers, that is
-//! compared with what each engine did; and what must hold of a whole group once it had time to settle.
+//! What must hold after every step of a world: what each engine did is compared with a second reading of the rules; and
+//! what must hold of a whole group once it had time to settle.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use vrrp_common::{Claim, Instant, Version};
-use vrrp_daemon::engine::event::{GroupEvent, Level};
+use vrrp_common::{Claim, Instant};
+use vrrp_daemon::engine::event::{Event, GroupEvent, Level};
 use vrrp_daemon::engine::plan::{GroupId, GroupPlan, InstanceId, InstancePlan, Plan, Subject, Wanted};
 use vrrp_daemon::engine::snapshot::StateName;
-use vrrp_daemon::engine::{Action, Announced, Engine, Heard, Input, Tenure};
+use vrrp_daemon::engine::{Action, Announced, Engine, Input, Tenure};
 
+use crate::rules::{self, Breach, Expected, Scene, backup_since, interval, master_since, must};
 use crate::world::{Nanos, Router, World};
-
-/// What is broken, in words.
-pub type Breach = String;
-
-/// A master may be provoked to an advert this often.
-const ANSWER_INTERVAL: Nanos = 10_000_000;
-
-/// Fails with words unless the condition holds.
-macro_rules! must {
-    ($condition:expr, $($words:tt)+) => {
-        if !$condition {
-            return Err(format!($($words)+));
-        }
-    };
-}
 
 /// Follows one engine and knows what each input must do.
 pub struct Watcher {
@@ -50,74 +36,6 @@ struct Group {
     answered: Vec<Option<bool>>,
     /// When it last sent an advert, unless it was starved since.
     sent_at: Option<Nanos>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Expected {
-    /// Init, fault or stopped.
-    Out,
-    Backup {
-        heard_at: Nanos,
-        interval_centis: u64,
-        wait: Wait,
-    },
-    Master {
-        next_advert_at: Nanos,
-        answered_at: Nanos,
-    },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Wait {
-    Down,
-    /// The master left.
-    Skew,
-    /// Over; the others of its sync group wait on.
-    Over,
-}
-
-impl Group {
-    fn interval(&self) -> Nanos {
-        u64::from(self.plan.advert_int.get()) * 10_000_000
-    }
-
-    /// When a backup of this priority takes over.
-    fn down_at(&self, priority: u8, heard_at: Nanos, interval_centis: u64, wait: Wait) -> Nanos {
-        let interval = interval_centis * 10_000_000;
-        let whole = if self.plan.version == Version::V2 { 1_000_000_000 } else { interval };
-        let skew = whole * (256 - u64::from(priority)) / 256;
-        match wait {
-            Wait::Down => heard_at + skew + interval * u64::from(self.plan.down_adverts),
-            Wait::Skew => heard_at + skew,
-            Wait::Over => Nanos::MAX,
-        }
-    }
-
-    fn backup_since(&self, at: Nanos) -> Expected {
-        Expected::Backup { heard_at: at, interval_centis: self.plan.advert_int.get().into(), wait: Wait::Down }
-    }
-
-    fn backup_of(&self, at: Nanos, heard: &Heard) -> Expected {
-        let learned = match self.plan.version {
-            Version::V2 => self.plan.advert_int,
-            Version::V3 => heard.interval,
-        };
-        Expected::Backup { heard_at: at, interval_centis: learned.get().into(), wait: Wait::Down }
-    }
-
-    fn master_since(&self, at: Nanos) -> Expected {
-        Expected::Master { next_advert_at: self.next_advert(at), answered_at: at }
-    }
-
-    /// The first instant after an advert at which the next is due.
-    fn next_advert(&self, at: Nanos) -> Nanos {
-        let interval = self.interval();
-        match self.plan.phase.map(|phase| phase.as_nanos() as Nanos) {
-            None => at + interval,
-            Some(phase) if at < phase => phase,
-            Some(phase) => phase + ((at - phase) / interval + 1) * interval,
-        }
-    }
 }
 
 impl Watcher {
@@ -215,79 +133,20 @@ impl Watcher {
         engine: &Engine,
     ) -> Result<(), Breach> {
         let after = engine.snapshot(InstanceId(index as u32));
-        let priority = after.effective.get();
-        let (address, owners) = (self.address, self.owners(index));
-        let group = &mut self.groups[index];
-        let was = group.expected;
         let adverts: Vec<Claim> = actions.iter().filter_map(|action| advertised(action)).collect();
-
-        group.expected = match (was, input) {
-            (Expected::Out, Input::Interface { .. } | Input::Check { .. } | Input::Source { .. }) => {
-                match after.state {
-                    StateName::Master if owners => group.master_since(at),
-                    StateName::Backup if !owners => group.backup_since(at),
-                    StateName::Master | StateName::Backup => return Err(format!("starts as {:?}", after.state)),
-                    _ => Expected::Out,
-                }
-            }
-            (Expected::Out, _) => Expected::Out,
-            (_, Input::Shutdown) => Expected::Out,
-            (was, Input::Interface { .. } | Input::Check { .. } | Input::Source { .. }) => match after.state {
-                StateName::Fault => Expected::Out,
-                _ => was,
-            },
-            // Worlds hand in every advert; quiet mode lives in the shadow.
-            (was, Input::Address { .. } | Input::Seen(_)) => was,
-            (Expected::Backup { heard_at, interval_centis, wait }, Input::Deadline) => {
-                match group.down_at(priority, heard_at, interval_centis, wait) <= now {
-                    true if group.plan.group.is_none() => group.master_since(now),
-                    true => Expected::Backup { heard_at, interval_centis, wait: Wait::Over },
-                    false => was,
-                }
-            }
-            (Expected::Master { next_advert_at, answered_at }, Input::Deadline) if next_advert_at <= now => {
-                let interval = group.interval();
-                let passed = (now - next_advert_at) / interval + 1;
-                must!(adverts.len() == 1, "{} adverts when one is due", adverts.len());
-                Expected::Master { next_advert_at: next_advert_at + passed * interval, answered_at }
-            }
-            (Expected::Master { .. }, Input::Deadline) => {
-                must!(adverts.is_empty(), "an advert before it is due");
-                was
-            }
-            (was, Input::Advert(_, heard)) if heard.source == address => was,
-            (was, Input::Advert(id, _)) if id.index() != index => was,
-            (Expected::Backup { heard_at, interval_centis, wait }, Input::Advert(_, heard)) => match heard.claim {
-                Claim::Leaving => {
-                    let sooner = group.down_at(priority, at, interval_centis, Wait::Skew)
-                        < group.down_at(priority, heard_at, interval_centis, wait);
-                    match wait == Wait::Down && sooner && at >= heard_at {
-                        true => Expected::Backup { heard_at: at, interval_centis, wait: Wait::Skew },
-                        false => was,
-                    }
-                }
-                Claim::Serving(theirs) => {
-                    let preempts = group.plan.preempt || priority == 255;
-                    match preempts && theirs.get() < priority {
-                        true => was,
-                        false => group.backup_of(at.max(heard_at), &heard),
-                    }
-                }
-            },
-            (Expected::Master { next_advert_at, answered_at }, Input::Advert(_, heard)) => {
-                let theirs = heard.claim.octet();
-                if theirs > priority || (theirs == priority && octets(heard.source) > octets(address)) {
-                    group.backup_of(at, &heard)
-                } else {
-                    let limited = at.saturating_sub(answered_at) < ANSWER_INTERVAL;
-                    must!(adverts.len() == usize::from(!limited), "{} answers to a weaker advert", adverts.len());
-                    let answered_at = if limited { answered_at } else { at };
-                    let restarts = theirs == 0 && !limited;
-                    let next_advert_at = if restarts { group.next_advert(at) } else { next_advert_at };
-                    Expected::Master { next_advert_at, answered_at }
-                }
-            }
+        let scene = Scene {
+            address: self.address,
+            priority: after.effective.get(),
+            after: after.state,
+            owner: self.owners(index),
+            now,
+            at,
+            input,
+            for_it: matches!(input, Input::Advert(id, _) if id.index() == index),
+            adverts: &adverts,
         };
+        let group = &mut self.groups[index];
+        group.expected = rules::expect(&group.plan, group.expected, &scene)?;
         Ok(())
     }
 
@@ -312,26 +171,18 @@ impl Watcher {
             StateName::Master => "master",
             StateName::Init | StateName::Fault | StateName::Stop => "out",
         };
-        let must_be = match expected {
-            Expected::Out => "out",
-            Expected::Backup { .. } => "backup",
-            Expected::Master { .. } => "master",
-        };
+        let must_be = expected.word();
         must!(is == must_be, "group {index} is {is} and must be {must_be}, from {was:?}");
         if stopped || !link_up && watches_link(&group.plan) {
             must!(is == "out", "group {index} is {is} with its link down or its daemon stopped");
         }
-        let yields = matches!(input, Input::Advert(id, _) if id.index() == index);
+        let came_late = |action: &&Action| matches!(action, Action::Tell { event: Event::CameTooLate { .. }, .. });
+        let hears = matches!(input, Input::Advert(id, _) if id.index() == index);
+        let yields = hears || actions.iter().any(came_late);
         group.judge_actions(input, actions, is == "master", priority, yields)?;
         group.judge_gap(now, &adverts, is == "master")?;
 
-        group.due = match expected {
-            Expected::Out => Nanos::MAX,
-            Expected::Backup { heard_at, interval_centis, wait } => {
-                group.down_at(priority, heard_at, interval_centis, wait)
-            }
-            Expected::Master { next_advert_at, .. } => next_advert_at,
-        };
+        group.due = expected.due(&group.plan, priority);
         Ok(())
     }
 }
@@ -352,19 +203,19 @@ impl Watcher {
     fn sync(&mut self, before: &BTreeMap<usize, Expected>, now: Nanos, at: Nanos) {
         let groups = &mut self.groups;
         for party in &self.parties {
-            let is_ready = |&index: &usize| matches!(groups[index].expected, Expected::Backup { wait: Wait::Over, .. });
+            let is_ready = |&index: &usize| groups[index].expected.is_ready();
             let yielded = |&index: &usize| {
-                matches!(before.get(&index), Some(Expected::Master { .. }))
-                    && matches!(groups[index].expected, Expected::Backup { .. })
+                before.get(&index).is_some_and(Expected::is_master)
+                    && matches!(groups[index].expected, Expected::Backup(_))
             };
             if party.iter().any(yielded) {
                 for &index in party {
-                    if matches!(groups[index].expected, Expected::Master { .. }) {
-                        groups[index].expected = groups[index].backup_since(at);
+                    if groups[index].expected.is_master() {
+                        groups[index].expected = Expected::Backup(backup_since(&groups[index].plan, at));
                     }
                 }
             } else if party.iter().all(is_ready) {
-                party.iter().for_each(|&index| groups[index].expected = groups[index].master_since(now));
+                party.iter().for_each(|&index| groups[index].expected = master_since(&groups[index].plan, now));
             }
         }
     }
@@ -417,7 +268,10 @@ impl Group {
         for action in actions {
             match **action {
                 Action::Advertise { claim: Claim::Serving(theirs), .. } => {
-                    must!(is_master, "advertises and is not master");
+                    // A last one before it yields, or in time before its sync group does.
+                    let synced = input == Input::Deadline && self.plan.group.is_some();
+                    let last = self.wishes && (yields && self.plan.answers_higher || synced);
+                    must!(is_master || last, "advertises and is not master");
                     must!(theirs.get() == priority, "advertises {theirs} with priority {priority}");
                     served = true;
                 }
@@ -467,7 +321,7 @@ impl Group {
         } else if !adverts.is_empty() {
             if let Some(sent_at) = self.sent_at {
                 // A host may be late by half an interval in the worlds that are judged.
-                let longest = self.interval() + self.interval() / 2;
+                let longest = interval(&self.plan) * 3 / 2;
                 must!(now - sent_at <= longest, "a master was silent for {} us", (now - sent_at) / 1000);
             }
             self.sent_at = Some(now);
@@ -496,13 +350,6 @@ fn advertised(action: &Action) -> Option<Claim> {
     match *action {
         Action::Advertise { claim, .. } => Some(claim),
         _ => None,
-    }
-}
-
-fn octets(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
     }
 }
 

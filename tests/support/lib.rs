@@ -14,6 +14,7 @@ pub mod lab;
 pub mod netns;
 pub mod quiet;
 pub mod rng;
+pub mod rules;
 mod skip;
 mod spoil;
 pub mod stamp;

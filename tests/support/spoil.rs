@@ -75,6 +75,8 @@ pub fn spoil(reason: Reason, frame: &mut FrameSpec) -> Result<(), NotByClassify>
             over_ipv6(frame);
             frame.addresses.reverse();
         }
+        Reason::AuthMissing if family == Family::V4 => *frame = FrameSpec { vrid: HMAC_VRID, ..FrameSpec::v3() },
+        Reason::AuthMissing => *frame = FrameSpec { vrid: HMAC_VRID, ..FrameSpec::v6() },
         Reason::OkAbsorbed => return Err(NotByClassify("depends on the advert before it")),
         Reason::SrcMacUnexpected => return Err(NotByClassify("the MAC addresses seen before are not in the rule yet")),
         Reason::RateLimited => return Err(NotByClassify("depends on how many came before it")),
@@ -86,7 +88,6 @@ pub fn spoil(reason: Reason, frame: &mut FrameSpec) -> Result<(), NotByClassify>
         | Reason::Prio255FromNonOwner
         | Reason::LowerPrioDiscarded
         | Reason::StateInit
-        | Reason::AuthMissing
         | Reason::AuthMalformed
         | Reason::AuthUnknownKey
         | Reason::AuthBadHmac

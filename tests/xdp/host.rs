@@ -42,7 +42,7 @@ fn every_reason_is_earned_by_its_frame() {
 }
 
 /// Faults that can stand together in one frame, as the list orders them.
-const FAULTS: [Reason; 19] = [
+const FAULTS: [Reason; 20] = [
     Reason::Truncated,
     Reason::IpFragment,
     Reason::TtlNot255,
@@ -61,6 +61,7 @@ const FAULTS: [Reason; 19] = [
     Reason::Checksum,
     Reason::IntervalZero,
     Reason::V6FirstNotLinkLocal,
+    Reason::AuthMissing,
     Reason::OkPassed,
 ];
 
@@ -105,13 +106,18 @@ fn an_advert_is_delivered_with_what_the_daemon_needs() {
         (FrameSpec::v2(), V2_ROW, ChecksumForm::Message),
         (FrameSpec::v2_password(), V2_PASSWORD_ROW, ChecksumForm::Message),
         (FrameSpec { tags: vec![(0x8100, 0xe000 | VLAN)], ..FrameSpec::v3() }, VLAN_ROW, ChecksumForm::PseudoHeader),
+        (FrameSpec::v2_auth_header(), AUTH_HEADER_ROW, ChecksumForm::Message),
+        (FrameSpec { ip_options: vec![1; 40], ..FrameSpec::v2_auth_header() }, AUTH_HEADER_ROW, ChecksumForm::Message),
+        (FrameSpec::v3().with_trailer(), HMAC_ROW, ChecksumForm::PseudoHeader),
+        (FrameSpec::v6().with_trailer(), HMAC6_ROW, ChecksumForm::PseudoHeader),
     ] {
         let (judgement, message) = host(&frame.build(), 0);
         assert_eq!((judgement.reason, judgement.disposition), (Reason::OkPassed, Disposition::Deliver));
         assert_eq!((judgement.row, judgement.slot, judgement.family), (row, 100 + row, frame.family()));
         assert_eq!(judgement.source, frame.source.into());
         assert_eq!(judgement.checksum_form, form);
-        assert_eq!(message, frame.message());
+        assert_eq!(judgement.header.0, frame.message()[..8]);
+        assert_eq!(message, frame.delivered());
     }
 }
 
@@ -127,6 +133,17 @@ fn v2_and_ipv6_have_one_checksum_form() {
 #[test]
 fn v2_inside_ipv6_is_no_version() {
     assert_eq!(judged(&FrameSpec { version: 2, ..FrameSpec::v6() }, 0).0, Reason::VersionUnsupported);
+}
+
+/// IV-01 and IV-03: an interval that version 2 cannot say is none that it must say.
+#[test]
+fn one_that_upgrades_hears_both_versions() {
+    let found = |frame: FrameSpec| judged(&FrameSpec { vrid: BOTH_VERSIONS_VRID, ..frame }, 0);
+    let heard = (Reason::OkPassed, Disposition::Deliver, BOTH_VERSIONS_ROW);
+    assert_eq!([found(FrameSpec::v3()), found(FrameSpec::v2())], [heard; 2]);
+    assert_eq!(found(FrameSpec { interval: 3, ..FrameSpec::v2() }), heard);
+    assert_eq!(found(FrameSpec { interval: 0, ..FrameSpec::v2() }).0, Reason::IntervalZero);
+    assert_eq!(found(FrameSpec::v2_password()).0, Reason::AuthType);
 }
 
 /// FMT-07 and erratum 8300, unless the configuration itself does not keep to it.
@@ -153,11 +170,13 @@ fn ipv6_extension_headers_and_fragments_are_told_apart() {
 /// As many addresses as the kernel's program reads, and one more.
 #[test]
 fn the_budget_is_used_up() {
-    for (frame, most) in [(FrameSpec::v3(), 62), (FrameSpec::v2(), 60), (FrameSpec::v6(), 15)] {
+    let (header, trailer) = (FrameSpec::v2_auth_header(), FrameSpec::v3().with_trailer());
+    let all = [(FrameSpec::v3(), 62), (FrameSpec::v2(), 60), (FrameSpec::v6(), 15), (header, 49), (trailer, 55)];
+    for (frame, most) in all {
         for count in 1..=most {
             let frame = FrameSpec { addresses: addresses(frame.family(), count), ..frame.clone() };
             let (judgement, message) = host(&frame.build(), 0);
-            assert_eq!((judgement.reason, message), (Reason::OkPassed, frame.message()), "{count}");
+            assert_eq!((judgement.reason, message), (Reason::OkPassed, frame.delivered()), "{count}");
         }
         let over = FrameSpec { addresses: addresses(frame.family(), most + 1), ..frame };
         assert_eq!(judged(&over, 0).0, Reason::AddrCountOverBudget);
@@ -237,6 +256,32 @@ fn unicast_comes_from_peers() {
     for source in ["::", "::1", "ff02::12"] {
         assert_eq!(found(FrameSpec { source: source.parse().unwrap(), ..FrameSpec::unicast6() }), Reason::SrcInvalid);
     }
+}
+
+/// What stands where proof of a sender is expected, and where none is.
+#[test]
+fn authentication_is_there_as_configured() {
+    let found = |frame: FrameSpec| judged(&frame, 0).0;
+    let no_header = FrameSpec { extensions: Vec::new(), ..FrameSpec::v2_auth_header() };
+    assert_eq!(found(no_header), Reason::AuthType);
+    assert_eq!(found(FrameSpec { auth_type: 0, ..FrameSpec::v2_auth_header() }), Reason::AuthType);
+    for unasked in [FrameSpec::v3(), FrameSpec::v2(), FrameSpec::v2_password(), FrameSpec::unicast()] {
+        assert_eq!(found(FrameSpec { extensions: vec![AUTHENTICATION], ..unasked }), Reason::AuthType);
+    }
+    // A trailer covered by the checksum, as a kernel that sums all it sends does it, or not.
+    for frame in [FrameSpec::v3(), FrameSpec::v6()] {
+        let outside = frame.clone().with_trailer();
+        let inside = FrameSpec { extra: outside.trailer.clone(), trailer: Vec::new(), ..outside.clone() };
+        assert_eq!([found(outside.clone()), found(inside.clone())], [Reason::OkPassed; 2]);
+        assert_eq!(found(FrameSpec { checksum_error: 1, ..outside.clone() }), Reason::Checksum);
+        assert_eq!(found(FrameSpec { vrid: V3_VRID, ..inside }), Reason::LengthLong, "nobody asked for it");
+        assert_eq!(found(FrameSpec { trailer: vec![0x5a; 27], ..outside }), Reason::LengthLong);
+        assert_eq!(found(FrameSpec { vrid: HMAC_VRID, ..frame }), Reason::AuthMissing);
+    }
+    let optional = FrameSpec { vrid: HMAC_OPTIONAL_VRID, ..FrameSpec::v2_password() };
+    let with_trailer = FrameSpec { vrid: HMAC_OPTIONAL_VRID, ..optional.clone().with_trailer() };
+    assert_eq!([found(optional), found(with_trailer.clone())], [Reason::OkPassed; 2]);
+    assert_eq!(found(FrameSpec { auth_data: Some([0; 8]), ..with_trailer }), Reason::AuthFailure);
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl Rng {
 
 /// The next frame; never shorter than an Ethernet header, which the kernel refuses to run.
 pub fn frame(rng: &mut Rng) -> Vec<u8> {
-    let mut spec = match rng.below(9) {
+    let mut spec = match rng.below(15) {
         0 => FrameSpec::v3(),
         1 => FrameSpec::v2(),
         2 => FrameSpec::v6(),
@@ -51,6 +51,12 @@ pub fn frame(rng: &mut Rng) -> Vec<u8> {
         5 => FrameSpec::unicast(),
         6 => FrameSpec::unicast6(),
         7 => FrameSpec { vrid: OPEN_VRID, ..FrameSpec::unicast() },
+        8 => FrameSpec::v2_auth_header(),
+        12 => FrameSpec { vrid: BOTH_VERSIONS_VRID, ..FrameSpec::v2() },
+        13 => FrameSpec { vrid: BOTH_VERSIONS_VRID, ..FrameSpec::v3() },
+        9 => FrameSpec::v3().with_trailer(),
+        10 => FrameSpec::v6().with_trailer(),
+        11 => FrameSpec { vrid: HMAC_OPTIONAL_VRID, ..FrameSpec::v2_password().with_trailer() },
         _ => FrameSpec::v2_password(),
     };
     if rng.once_in(2) {
@@ -103,7 +109,7 @@ fn vary(rng: &mut Rng, spec: &mut FrameSpec) {
 fn lie(rng: &mut Rng, spec: &mut FrameSpec) {
     let number = rng.next();
     let v4 = spec.family() == Family::V4;
-    match rng.below(19) {
+    match rng.below(20) {
         0 => spec.ttl = rng.pick(&[0, 1, 59, 60, 64, 254, 255]),
         1 => spec.ip_header = Some(rng.below(16) as u8),
         2 => spec.total_length = Some(rng.pick(&[0, 19, 20, 27, 28, 36, 40, 255, 276, 65535, number as u16])),
@@ -113,10 +119,7 @@ fn lie(rng: &mut Rng, spec: &mut FrameSpec) {
         6 => spec.destination_mac[rng.below(6)] ^= 1,
         7 => spec.version = rng.below(16) as u8,
         8 => spec.kind = rng.below(16) as u8,
-        9 => {
-            spec.vrid =
-                rng.pick(&[0, V3_VRID, V2_VRID, V2_PASSWORD_VRID, AMBIGUOUS_VRID, ANY_FIRST_VRID, UNKNOWN_VRID]);
-        }
+        9 => spec.vrid = rng.pick(VRIDS),
         10 => spec.address_count = Some(rng.pick(&[0, 1, 7, 61, 62, 63, 255, number as u8])),
         11 => spec.extra = vec![number as u8; rng.pick(&[1, 2, 4, 8, 20, 28])],
         12 => spec.cut = Some(rng.below(40)),
@@ -124,11 +127,26 @@ fn lie(rng: &mut Rng, spec: &mut FrameSpec) {
         14 => spec.auth_type = rng.pick(&[0, 1, 2]),
         15 => spec.auth_data = rng.pick(&[None, Some(PASSWORD), Some([0; 8]), Some(*b"secret\0x")]),
         16 => spec.checksum_error = rng.pick(&[1, 0x100, 0xffff]),
-        17 => spec.extensions = rng.pick::<&[u8]>(EXTENSIONS).to_vec(),
+        17 => spec.trailer = vec![number as u8; rng.pick(&[0, 24, 27, 28, 29, 32, 56])],
+        18 => spec.extensions = rng.pick::<&[u8]>(EXTENSIONS).to_vec(),
         _ => spec.protocol = rng.pick(&[89, 2, 112, 112]),
     }
 }
 
+const VRIDS: &[u8] = &[
+    0,
+    V3_VRID,
+    V2_VRID,
+    V2_PASSWORD_VRID,
+    AMBIGUOUS_VRID,
+    ANY_FIRST_VRID,
+    OPEN_VRID,
+    AUTH_HEADER_VRID,
+    HMAC_VRID,
+    HMAC_OPTIONAL_VRID,
+    BOTH_VERSIONS_VRID,
+    UNKNOWN_VRID,
+];
 const SOURCES4: &[&str] =
     &["192.0.2.1", "192.0.2.2", "192.0.2.3", "0.0.0.0", "127.0.0.1", "224.0.0.18", "255.255.255.255", "223.255.0.1"];
 const SOURCES6: &[&str] = &["fe80::1", "::", "::1", "ff02::12", "2001:db8::1", "2001:db8:0:1::2", "febf::1", "fec0::1"];

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use vrrp_common::abi::{
-    AUTH_NONE, AUTH_PASS, Device, MESSAGE_BUDGET, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS, RULE_PEERS_ONLY,
-    RULE_VLAN_AMBIGUOUS, RecordHead, RouterKey, Rule, RuleKey,
+    AUTH_HEADER, AUTH_NONE, AUTH_PASS, Device, MESSAGE_BUDGET, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS,
+    RULE_BOTH_VERSIONS, RULE_HMAC, RULE_HMAC_ENFORCED, RULE_PEERS_ONLY, RULE_VLAN_AMBIGUOUS, RecordHead, RouterKey,
+    Rule, RuleKey,
 };
 use vrrp_common::classify::{Ingress, Judgement, classify};
 use vrrp_common::drop::{Disposition, Reason};
@@ -33,7 +34,12 @@ pub const UNICAST_ROW: u32 = 9;
 pub const UNICAST6_ROW: u32 = 10;
 /// One that hears others than its peers, too.
 pub const OPEN_ROW: u32 = 11;
-pub const ROWS: u32 = 12;
+pub const AUTH_HEADER_ROW: u32 = 12;
+pub const HMAC_ROW: u32 = 13;
+pub const HMAC6_ROW: u32 = 14;
+pub const HMAC_OPTIONAL_ROW: u32 = 15;
+pub const BOTH_VERSIONS_ROW: u32 = 16;
+pub const ROWS: u32 = 17;
 /// A VLAN with a rule for [`V3_VRID`].
 pub const VLAN: u16 = 10;
 
@@ -80,6 +86,17 @@ pub fn rules() -> RuleTable {
         (to(Family::V4, 0, V3_VRID, OWN.into()), row(UNICAST_ROW, unicast)),
         (to(Family::V6, 0, V3_VRID, OWN6_GLOBAL.into()), row(UNICAST6_ROW, unicast6)),
         (to(Family::V4, 0, OPEN_VRID, OWN.into()), row(OPEN_ROW, v3)),
+        (key(0, AUTH_HEADER_VRID), row(AUTH_HEADER_ROW, Rule { version: 2, auth_type: AUTH_HEADER, ..v3 })),
+        (key(0, HMAC_VRID), row(HMAC_ROW, Rule { flags: RULE_HMAC | RULE_HMAC_ENFORCED, ..v3 })),
+        (key6(HMAC_VRID), row(HMAC6_ROW, Rule { flags: RULE_HMAC | RULE_HMAC_ENFORCED, ..v6 })),
+        (key(0, BOTH_VERSIONS_VRID), row(BOTH_VERSIONS_ROW, Rule { flags: RULE_BOTH_VERSIONS, ..v3 })),
+        (
+            key(0, HMAC_OPTIONAL_VRID),
+            row(
+                HMAC_OPTIONAL_ROW,
+                Rule { version: 2, auth_type: AUTH_PASS, auth_pass: PASSWORD, flags: RULE_HMAC, ..v3 },
+            ),
+        ),
     ]);
     rules
 }

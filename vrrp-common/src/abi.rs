@@ -48,7 +48,7 @@ pub struct Rule {
     pub interval: u16,
     /// 2 or 3.
     pub version: u8,
-    /// v2 authentication type: [`AUTH_NONE`] or [`AUTH_PASS`].
+    /// v2 authentication type: [`AUTH_NONE`], [`AUTH_PASS`] or [`AUTH_HEADER`].
     pub auth_type: u8,
     /// Sum of `RULE_*`.
     pub flags: u32,
@@ -58,6 +58,8 @@ pub struct Rule {
 pub const AUTH_NONE: u8 = 0;
 /// v2 Auth Type 1, the simple text password of RFC 2338, which keepalived kept.
 pub const AUTH_PASS: u8 = 1;
+/// v2 Auth Type 2: the packet has an IP authentication header (RFC 2338 section 5.3.6.3).
+pub const AUTH_HEADER: u8 = 2;
 
 /// Our own first IPv6 address is not link-local, which keepalived allows; then no other router's need be.
 pub const RULE_ANY_FIRST_ADDRESS: u32 = 2;
@@ -66,6 +68,14 @@ pub const RULE_VLAN_AMBIGUOUS: u32 = 1;
 
 /// Unicast: adverts of others than the peers are refused.
 pub const RULE_PEERS_ONLY: u32 = 4;
+
+/// An advert may have keepalived's HMAC trailer.
+pub const RULE_HMAC: u32 = 8;
+/// With [`RULE_HMAC`]: and must.
+pub const RULE_HMAC_ENFORCED: u32 = 16;
+
+/// Of version 3 over IPv4: adverts of version 2 are heard, too, whatever their interval (RFC 9568 section 8.4).
+pub const RULE_BOTH_VERSIONS: u32 = 32;
 
 /// A router that unicast adverts may come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
@@ -103,7 +113,8 @@ pub const DEVICE_OBSERVE: u32 = 2;
 /// Frames by reason; one row per instance and per device, each per CPU.
 pub type CounterRow = [u64; REASON_SLOTS];
 
-/// Head of a ring buffer record; `length` octets of VRRP follow.
+/// Head of a ring buffer record; `length` octets follow: the VRRP message with its trailer, or the whole IP packet where it
+/// has an authentication header, which covers that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct RecordHead {

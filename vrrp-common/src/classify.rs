@@ -4,14 +4,14 @@
 //! what depends on earlier frames is judged by the daemon.
 
 use crate::abi::{
-    AUTH_PASS, DEVICE_PASS_UNKNOWN, Device, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS, RULE_PEERS_ONLY,
-    RULE_VLAN_AMBIGUOUS, RouterKey, Rule, RuleKey,
+    AUTH_HEADER, AUTH_PASS, DEVICE_PASS_UNKNOWN, Device, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS, RULE_BOTH_VERSIONS,
+    RULE_HMAC, RULE_HMAC_ENFORCED, RULE_PEERS_ONLY, RULE_VLAN_AMBIGUOUS, RouterKey, Rule, RuleKey,
 };
 use crate::address::Address;
 use crate::drop::{Disposition, Reason};
 use crate::ids::{Family, Version};
 use crate::wire::Frame;
-use crate::wire::advert::{AUTH_DATA, HEADER, Header, TYPE_ADVERTISEMENT};
+use crate::wire::advert::{AUTH_DATA, HEADER, HMAC_TRAILER, Header, TYPE_ADVERTISEMENT};
 use crate::wire::checksum::{ChecksumForm, Sum};
 use crate::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Link};
 use crate::wire::ip::{Ip, PROTOCOL_VRRP, is_link_local6};
@@ -37,10 +37,12 @@ pub struct Judgement {
     pub disposition: Disposition,
     /// The row of counters that this frame belongs to.
     pub row: u32,
-    /// Of a delivered advert: its instance, family, source, length and checksum form.
+    /// Of a delivered advert: its instance, family, source, header, how many octets of it are delivered, and in which form
+    /// its checksum is right.
     pub slot: u32,
     pub family: Family,
     pub source: Address,
+    pub header: Header,
     pub length: usize,
     pub checksum_form: ChecksumForm,
 }
@@ -78,9 +80,10 @@ impl Packet {
     }
 }
 
-/// Judges an Ethernet frame. The message of a delivered advert is in `message` afterwards.
+/// Judges an Ethernet frame. What is delivered of an advert is in `message` afterwards: the VRRP message with its trailer, or
+/// the whole IP packet where it has an authentication header, which covers that.
 ///
-/// A message longer than `N` octets is passed on as [`Reason::AddrCountOverBudget`].
+/// More than `N` octets are passed on as [`Reason::AddrCountOverBudget`].
 pub fn classify<const N: usize>(
     frame: &(impl Frame + ?Sized),
     ingress: Ingress,
@@ -121,24 +124,41 @@ pub fn judge<const N: usize>(
     let rule = if header.vrid() == 0 { None } else { rules.rule(key) };
     found.belongs_to(rule);
     found.source = ip.source;
-    found.length = ip.length;
+    found.header = header;
 
     let reason = match judge_packet(&link, &ip, rule, rules).and_then(|()| judge_header(header, &ip, rule)).and_then(
         |(version, rule)| {
-            if ip.length > N {
-                return Err(Reason::AddrCountOverBudget);
-            }
-            frame.copy(ip.payload, ip.length, message).ok_or(Reason::Internal)?;
-            judge_message(header, version, &ip, rule, message)
+            copy(frame, ip.payload, ip.length, message)?;
+            let form = judge_message(frame, header, version, &ip, rule, message)?;
+            let length = match ip.has_auth_header {
+                true => copy(frame, ip.start, ip.payload - ip.start + ip.length, message)?,
+                false => ip.length,
+            };
+            Ok((form, length))
         },
     ) {
-        Ok(form) => {
-            found.checksum_form = form;
+        Ok((form, length)) => {
+            (found.checksum_form, found.length) = (form, length);
             Reason::OkPassed
         }
         Err(reason) => reason,
     };
     found.judged(reason)
+}
+
+/// Copies `length` octets at `at` to the front of `into`, and returns how many.
+#[inline(always)]
+fn copy<const N: usize>(
+    frame: &(impl Frame + ?Sized),
+    at: usize,
+    length: usize,
+    into: &mut [u8; N],
+) -> Result<usize, Reason> {
+    if length > N {
+        return Err(Reason::AddrCountOverBudget);
+    }
+    frame.copy(at, length, into).ok_or(Reason::Internal)?;
+    Ok(length)
 }
 
 /// The packet that carries the message: RFC 9568 section 5.1. Unicast is keepalived's: it may come from afar, unless the
@@ -183,7 +203,7 @@ fn judge_header<'a>(header: Header, ip: &Ip, rule: Option<&'a Rule>) -> Result<(
     if version == Version::V2 && ip.family == Family::V6 {
         return Err(Reason::VersionUnsupported);
     }
-    if rule.is_some_and(|rule| rule.version != version as u8) {
+    if rule.is_some_and(|rule| rule.version != version as u8 && !hears_both(rule)) {
         return Err(Reason::VersionMismatch);
     }
     if header.type_nibble() != TYPE_ADVERTISEMENT {
@@ -207,7 +227,8 @@ fn judge_header<'a>(header: Header, ip: &Ip, rule: Option<&'a Rule>) -> Result<(
     if ip.length < needed {
         return Err(Reason::LengthShort);
     }
-    if ip.length > needed {
+    let has_trailer = rule.flags & RULE_HMAC != 0 && ip.length == needed + HMAC_TRAILER;
+    if ip.length > needed && !has_trailer {
         return Err(Reason::LengthLong);
     }
     Ok((version, rule))
@@ -216,13 +237,18 @@ fn judge_header<'a>(header: Header, ip: &Ip, rule: Option<&'a Rule>) -> Result<(
 /// The whole message, whose length is right.
 #[inline(always)]
 fn judge_message<const N: usize>(
+    frame: &(impl Frame + ?Sized),
     header: Header,
     version: Version,
     ip: &Ip,
     rule: &Rule,
     message: &[u8; N],
 ) -> Result<ChecksumForm, Reason> {
-    let form = checksum_form(version, ip, message).ok_or(Reason::Checksum)?;
+    let needed = header.length(version, ip.family);
+    let form = checksum_form(frame, version, ip, needed, message).ok_or(Reason::Checksum)?;
+    if ip.has_auth_header != (rule.auth_type == AUTH_HEADER) {
+        return Err(Reason::AuthType);
+    }
     match version {
         Version::V2 => {
             if header.auth_type() != rule.auth_type {
@@ -231,8 +257,10 @@ fn judge_message<const N: usize>(
             if rule.auth_type == AUTH_PASS && !password_matches(header, rule, message) {
                 return Err(Reason::AuthFailure);
             }
-            if header.interval(version) != rule.interval {
-                return Err(Reason::IntervalMismatch);
+            match header.interval(version) {
+                0 if hears_both(rule) => return Err(Reason::IntervalZero),
+                interval if interval != rule.interval && !hears_both(rule) => return Err(Reason::IntervalMismatch),
+                _ => {}
             }
         }
         Version::V3 => {
@@ -245,26 +273,41 @@ fn judge_message<const N: usize>(
             }
         }
     }
+    if rule.flags & RULE_HMAC_ENFORCED != 0 && ip.length == needed {
+        return Err(Reason::AuthMissing);
+    }
     Ok(form)
 }
 
-/// In which form the checksum is right, both tried from one sum: v3 over IPv4 has either (CK-05).
 #[inline(always)]
-fn checksum_form<const N: usize>(version: Version, ip: &Ip, message: &[u8; N]) -> Option<ChecksumForm> {
-    let mut sum = Sum::default();
-    // The length is a multiple of four here. As a number of its own, what the verifier learns of it in the loop is
-    // forgotten behind it; with `ip.length` it would walk the rest of the program once for every possible length.
-    let words = ip.length / 4;
-    for (index, word) in message.as_chunks::<4>().0.iter().enumerate() {
-        if index >= words {
-            break;
-        }
-        sum = sum.words(*word);
+const fn hears_both(rule: &Rule) -> bool {
+    rule.flags & RULE_BOTH_VERSIONS != 0
+}
+
+/// In which form the checksum of a message of `needed` octets is right: v3 over IPv4 has either (CK-05). A trailer may be
+/// covered or not: over IPv6 the sender's kernel sums all there is.
+#[inline(always)]
+fn checksum_form<const N: usize>(
+    frame: &(impl Frame + ?Sized),
+    version: Version,
+    ip: &Ip,
+    needed: usize,
+    message: &[u8; N],
+) -> Option<ChecksumForm> {
+    let form = form_of(version, ip, frame.sum(message, needed), needed);
+    if form.is_some() || ip.length == needed {
+        return form;
     }
+    form_of(version, ip, frame.sum(message, ip.length), ip.length)
+}
+
+/// Both are tried from one sum.
+#[inline(always)]
+fn form_of(version: Version, ip: &Ip, sum: Sum, length: usize) -> Option<ChecksumForm> {
     if ip.family == Family::V4 && sum.is_intact() {
         return Some(ChecksumForm::Message);
     }
-    let pseudo = sum.pseudo_header(ip.source, ip.destination, PROTOCOL_VRRP, ip.length as u16);
+    let pseudo = sum.pseudo_header(ip.source, ip.destination, PROTOCOL_VRRP, length as u16);
     (version == Version::V3 && pseudo.is_intact()).then_some(ChecksumForm::PseudoHeader)
 }
 
@@ -283,6 +326,7 @@ struct Found {
     slot: u32,
     family: Family,
     source: Address,
+    header: Header,
     length: usize,
     checksum_form: ChecksumForm,
     /// Frames that match no rule of ours pass, whatever is wrong with them.
@@ -300,6 +344,7 @@ impl Found {
             slot: 0,
             family: Family::V4,
             source: Address::NONE,
+            header: Header([0; HEADER]),
             length: 0,
             checksum_form: ChecksumForm::Message,
             pass_all: ingress.device.flags & DEVICE_PASS_UNKNOWN != 0,
@@ -323,7 +368,7 @@ impl Found {
             Disposition::Drop if self.pass_all || self.pass_always => Disposition::Pass,
             disposition => disposition,
         };
-        let Self { row, slot, family, source, length, checksum_form, pass_all: _, pass_always: _ } = self;
-        Judgement { reason, disposition, row, slot, family, source, length, checksum_form }
+        let Self { row, slot, family, source, header, length, checksum_form, pass_all: _, pass_always: _ } = self;
+        Judgement { reason, disposition, row, slot, family, source, header, length, checksum_form }
     }
 }

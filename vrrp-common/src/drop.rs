@@ -117,9 +117,9 @@ reasons! {
     24 AddrCountOverBudget "addr_count_over_budget" Frame Pass;
     /// The checksum is wrong in every form its version knows.
     25 Checksum "checksum" Frame Drop;
-    /// The v2 authentication type is not the configured one.
+    /// The v2 authentication type is not the configured one, or there is an authentication header where none belongs.
     26 AuthType "auth_type" Frame Drop;
-    /// A v3 interval of 0, which would make every backup take over (erratum 8301).
+    /// An interval of 0, which would make every backup take over (erratum 8301).
     27 IntervalZero "interval_zero" Frame Drop;
     /// The v2 interval is not the configured one (RFC 3768 section 7.1).
     28 IntervalMismatch "interval_mismatch" Frame Drop;
@@ -142,7 +142,7 @@ reasons! {
     /// The virtual router takes no part in the protocol at present.
     37 StateInit "state_init" Daemon Drop;
     /// The HMAC trailer is missing.
-    38 AuthMissing "auth_missing" Daemon Drop;
+    38 AuthMissing "auth_missing" Frame Drop;
     /// The HMAC trailer is malformed.
     39 AuthMalformed "auth_malformed" Daemon Drop;
     /// The HMAC key id is not in the key ring.

@@ -35,14 +35,14 @@ pub enum Heed {
 
 impl Stance {
     #[inline(always)]
-    pub fn heed(&self, source: Address, header: &[u8; HEADER], bucket: &mut Bucket, now: u64) -> Heed {
+    pub fn heed(&self, source: Address, header: Header, bucket: &mut Bucket, now: u64) -> Heed {
         if self.source == source {
-            return match u64::from_ne_bytes(self.header) == u64::from_ne_bytes(*header) {
+            return match u64::from_ne_bytes(self.header) == u64::from_ne_bytes(header.0) {
                 true => Heed::Absorb,
                 false => Heed::Hear,
             };
         }
-        match Header(*header).claim().octet() < self.weaker_than && !bucket.take(now) {
+        match header.claim().octet() < self.weaker_than && !bucket.take(now) {
             true => Heed::Limit,
             false => Heed::Hear,
         }
@@ -103,19 +103,19 @@ mod tests {
     #[test]
     fn the_master_is_followed_and_never_limited() {
         let (master, other) = (Address::v4([10, 0, 0, 1]), Address::v6([0xfe; 16]));
-        let header = [0x31, 1, 150, 1, 0, 100, 7, 7];
-        let stance = Stance { source: master, header, weaker_than: 200, unused: [0; 7] };
+        let header = Header([0x31, 1, 150, 1, 0, 100, 7, 7]);
+        let stance = Stance { source: master, header: header.0, weaker_than: 200, unused: [0; 7] };
         let mut bucket = Bucket::default();
         let mut weaker = header;
-        weaker[2] = 90;
+        weaker.0[2] = 90;
         for now in 0..1000 {
-            assert_eq!(stance.heed(master, &header, &mut bucket, now), Heed::Absorb);
-            assert_eq!(stance.heed(master, &weaker, &mut bucket, now), Heed::Hear);
+            assert_eq!(stance.heed(master, header, &mut bucket, now), Heed::Absorb);
+            assert_eq!(stance.heed(master, weaker, &mut bucket, now), Heed::Hear);
         }
         let heard = |priority: u8| {
             let (mut bucket, mut header) = (Bucket::default(), header);
-            header[2] = priority;
-            (0..1000).filter(|&now| stance.heed(other, &header, &mut bucket, now) == Heed::Hear).count()
+            header.0[2] = priority;
+            (0..1000).filter(|&now| stance.heed(other, header, &mut bucket, now) == Heed::Hear).count()
         };
         assert_eq!([heard(0), heard(199), heard(200), heard(255)], [16, 16, 1000, 1000]);
     }
@@ -124,7 +124,8 @@ mod tests {
     fn without_a_stance_everything_is_heard() {
         let mut bucket = Bucket::default();
         let source = Address::v4([10, 0, 0, 1]);
-        let all = (0..1000).all(|now| Stance::default().heed(source, &[0; 8], &mut bucket, now) == Heed::Hear);
+        let all =
+            (0..1000).all(|now| Stance::default().heed(source, Header([0; HEADER]), &mut bucket, now) == Heed::Hear);
         assert!(all);
     }
 }

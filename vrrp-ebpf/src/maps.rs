@@ -8,7 +8,7 @@ use vrrp_common::abi::{CounterRow, Device, Peer, PeerKey, Record, RouterKey, Rul
 use vrrp_common::classify::Rules;
 use vrrp_common::drop::{REASON_SLOTS, Reason};
 use vrrp_common::stance::{Bucket, Heed, Stance};
-use vrrp_common::wire::advert::HEADER;
+use vrrp_common::wire::advert::Header;
 
 #[map]
 static DEVICES: HashMap<u32, Device> = HashMap::with_max_entries(1, 0);
@@ -79,7 +79,7 @@ impl Rules for RuleMap {
 
 /// What the state of a slot's instance makes of an advert.
 #[inline(always)]
-pub fn heed(slot: u32, source: Address, header: &[u8; HEADER], now: u64) -> Heed {
+pub fn heed(slot: u32, source: Address, header: Header, now: u64) -> Heed {
     let (Some(stance), Some(bucket)) = (STANCES.get(slot), BUCKETS.get_ptr_mut(slot)) else { return Heed::Hear };
     // SAFETY: a word of a map. Another CPU may take a token at the same time, and one of them be lost or given twice.
     stance.heed(source, header, unsafe { &mut *bucket }, now)

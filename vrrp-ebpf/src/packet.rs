@@ -1,8 +1,11 @@
 //! The frame as the kernel shows it: the only pointer arithmetic on packets.
 
-use aya_ebpf::helpers::generated::{bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
+use core::ptr;
+
+use aya_ebpf::helpers::generated::{bpf_csum_diff, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
 use aya_ebpf::programs::XdpContext;
 use vrrp_common::wire::Frame;
+use vrrp_common::wire::checksum::Sum;
 
 /// The frame of one run. Headers are read in the first fragment, the message wherever it is.
 pub struct Packet<'a> {
@@ -37,14 +40,27 @@ impl Frame for Packet<'_> {
 
     #[inline(always)]
     fn copy<const N: usize>(&self, at: usize, length: usize, into: &mut [u8; N]) -> Option<()> {
-        const { assert!(N.is_power_of_two()) };
         if length == 0 || length > N {
             return None;
         }
-        // Changes nothing after the test above, but shows the verifier 1 to N.
-        let length = ((length - 1) & (N - 1)) + 1;
+        let length = bounded::<N>(length);
         // SAFETY: `into` holds N octets and `length` is at most N; the helper checks `at` against the frame.
         let done = unsafe { bpf_xdp_load_bytes(self.context.ctx, at as u32, into.as_mut_ptr().cast(), length as u32) };
         (done == 0).then_some(())
     }
+
+    #[inline(always)]
+    fn sum<const N: usize>(&self, copy: &[u8; N], length: usize) -> Sum {
+        let length = bounded::<N>(length);
+        // SAFETY: `copy` holds N octets and `length` is at most N; the helper only reads.
+        let sum = unsafe { bpf_csum_diff(ptr::null_mut(), 0, copy.as_ptr().cast_mut().cast(), length as u32, 0) };
+        Sum::of_machine_words(sum as u32)
+    }
+}
+
+/// A length of 1 to `N`: changes none, but shows the verifier that it is one.
+#[inline(always)]
+const fn bounded<const N: usize>(length: usize) -> usize {
+    const { assert!(N.is_power_of_two()) };
+    (length.wrapping_sub(1) & (N - 1)) + 1
 }

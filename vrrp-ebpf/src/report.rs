@@ -9,7 +9,6 @@ use vrrp_common::abi::{MESSAGE_BUDGET, Record};
 use vrrp_common::classify::Judgement;
 use vrrp_common::drop::Reason;
 use vrrp_common::stance::Heed;
-use vrrp_common::wire::advert::HEADER;
 
 use crate::maps::{self, RECORDS};
 
@@ -18,8 +17,7 @@ use crate::maps::{self, RECORDS};
 pub fn hand_over(record: &mut Record, judgement: &Judgement) -> (Reason, xdp_action::Type) {
     // SAFETY: reads a clock.
     let now = unsafe { bpf_ktime_get_ns() };
-    let Some(header) = record.message.first_chunk::<HEADER>() else { return (Reason::Internal, XDP_PASS) };
-    match maps::heed(judgement.slot, judgement.source, header, now) {
+    match maps::heed(judgement.slot, judgement.source, judgement.header, now) {
         Heed::Absorb => {
             maps::saw(judgement.slot, now);
             (Reason::OkAbsorbed, XDP_DROP)

@@ -56,7 +56,7 @@ pub fn lines() -> Vec<Line> {
             };
             let strict = way != Way::WithoutXdp;
             let wish = |wanted| if strict { wanted } else { Wanted::Told };
-            if way == Way::Full {
+            if way != Way::Trickle {
                 lines.push(line("frames a second", "rate", Of::Median, ""));
             }
             lines.push(line("adverts of the backup", "backup", Of::Sum, "").wanted(Wanted::AtMost(0.0)).robust());
@@ -140,7 +140,7 @@ fn one(
     let lost = flood::lost_on_the_cable(rig, A)? - lost;
     let took = flooded.took().as_secs_f64();
     let key = |what: &str| way.key(kind, what);
-    if way == Way::Full {
+    if way != Way::Trickle {
         bench.board.add(&key("rate"), subject, flooded.sent as f64 / took);
     }
     let busier = (used[A] - cpu[A]).max(used[B] - cpu[B]);

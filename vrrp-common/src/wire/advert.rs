@@ -12,10 +12,12 @@ pub const TYPE_ADVERTISEMENT: u8 = 1;
 pub const HEADER: usize = 8;
 /// Octets of v2's authentication data, always there.
 pub const AUTH_DATA: usize = 8;
+/// Octets of keepalived's HMAC trailer, behind all else (draft-cassen-vrrp-auth-hmac).
+pub const HMAC_TRAILER: usize = 28;
 /// Addresses that the count octet can name.
 pub const ADDRESSES_MAX: usize = 255;
-/// Octets of the longest message: over IPv6.
-pub const MESSAGE_MAX: usize = HEADER + 16 * ADDRESSES_MAX;
+/// Octets of the longest message: over IPv6, with a trailer.
+pub const MESSAGE_MAX: usize = HEADER + 16 * ADDRESSES_MAX + HMAC_TRAILER;
 
 /// The first eight octets, as they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

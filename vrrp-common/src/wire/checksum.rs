@@ -6,14 +6,32 @@ use crate::address::Address;
 ///
 /// v2 covers the message, v3 over IPv6 a pseudo header before it, too. v3 over IPv4 covers the message alone by RFC 9568
 /// section 5.2.8, and a pseudo header in the deployed reading of RFC 5798; routers differ, so both are accepted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum ChecksumForm {
     /// The message alone.
     Message = 0,
     /// Pseudo header and message; what keepalived and FRR send unless told otherwise.
-    #[default]
     PseudoHeader = 1,
+}
+
+impl ChecksumForm {
+    /// The form with this number.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Message),
+            1 => Some(Self::PseudoHeader),
+            _ => None,
+        }
+    }
+
+    /// The name in JSON: the RFC that has it over IPv4.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Message => "rfc9568",
+            Self::PseudoHeader => "rfc5798",
+        }
+    }
 }
 
 /// A running one's complement sum, not folded.
@@ -21,6 +39,13 @@ pub enum ChecksumForm {
 pub struct Sum(u64);
 
 impl Sum {
+    /// A sum of 16-bit words taken as this machine has them, not folded: the same with its octets the other way round
+    /// (RFC 1071 section 2).
+    #[inline(always)]
+    pub const fn of_machine_words(sum: u32) -> Self {
+        Self(u16::from_be(Self(sum as u64).fold()) as u64)
+    }
+
     /// Adds two 16-bit words at once, which comes to the same (RFC 1071 section 2). Billions fit before it could wrap.
     #[inline(always)]
     pub const fn words(self, octets: [u8; 4]) -> Self {
@@ -80,6 +105,13 @@ mod tests {
             padded[cut..].fill(0);
             assert_eq!(Sum::default().octets(&octets[..cut]).fold(), Sum::default().octets(&padded).fold());
         }
+    }
+
+    #[test]
+    fn a_machine_may_sum_in_its_own_order() {
+        let octets: [u8; 64] = core::array::from_fn(|index| (index * 37) as u8);
+        let words = octets.as_chunks::<2>().0.iter().map(|word| u32::from(u16::from_ne_bytes(*word)));
+        assert_eq!(Sum::of_machine_words(words.sum()).fold(), Sum::default().octets(&octets).fold());
     }
 
     #[test]

@@ -5,6 +5,8 @@ use crate::drop::Reason;
 use crate::ids::Family;
 
 pub const PROTOCOL_VRRP: u8 = 112;
+/// The authentication header of RFC 2402.
+pub const PROTOCOL_AH: u8 = 51;
 /// 224.0.0.18 (RFC 9568 section 5.1.1.2).
 pub const VRRP_GROUP4: [u8; 4] = [224, 0, 0, 18];
 /// ff02::12 (RFC 9568 section 5.1.2.2).
@@ -31,6 +33,10 @@ pub struct Ip {
     pub ttl: u8,
     pub source: Address,
     pub destination: Address,
+    /// Where the header itself starts.
+    pub start: usize,
+    /// An authentication header is between it and the message.
+    pub has_auth_header: bool,
     /// Where the message starts, and its length by the IP header: pad octets of the frame are not part of it.
     pub payload: usize,
     pub length: usize,

@@ -2,13 +2,18 @@
 
 use super::Frame;
 use super::checksum::Sum;
-use super::ip::{Ip, PROTOCOL_VRRP, TOS_CS6};
+use super::ip::{Ip, PROTOCOL_AH, PROTOCOL_VRRP, TOS_CS6};
 use crate::address::Address;
 use crate::drop::Reason;
 use crate::ids::Family;
 
 /// Octets of a header without options.
 pub const IPV4_HEADER: usize = 20;
+
+/// Octets of an authentication header with 96 bits of digest, and what it begins with: the next protocol, and its own
+/// length in words less two. One of another length is not VRRPv2's.
+pub const AUTH_HEADER: usize = 24;
+const AUTH_HEADER_FRONT: [u8; 2] = [PROTOCOL_VRRP, 4];
 
 /// Reads the header at `at`; `None` when it is another protocol or the frame ends inside it.
 ///
@@ -17,12 +22,17 @@ pub const IPV4_HEADER: usize = 20;
 #[inline(always)]
 pub fn parse(frame: &(impl Frame + ?Sized), at: usize) -> Option<Ip> {
     let fixed: [u8; IPV4_HEADER] = frame.octets(at)?;
-    if fixed[0] >> 4 != 4 || fixed[9] != PROTOCOL_VRRP {
+    if fixed[0] >> 4 != 4 {
         return None;
     }
-    let header = (fixed[0] & 0x0f) as usize * 4;
+    let own = (fixed[0] & 0x0f) as usize * 4;
+    let header = match fixed[9] {
+        PROTOCOL_VRRP => own,
+        PROTOCOL_AH if frame.octets(at + own) == Some(AUTH_HEADER_FRONT) => own + AUTH_HEADER,
+        _ => return None,
+    };
     let total = u16::from_be_bytes([fixed[2], fixed[3]]) as usize;
-    let fault = if header < IPV4_HEADER || total < header {
+    let fault = if own < IPV4_HEADER || total < header {
         Some(Reason::IpHeaderBad)
     } else if total - header < 8 {
         Some(Reason::Truncated)
@@ -40,6 +50,8 @@ pub fn parse(frame: &(impl Frame + ?Sized), at: usize) -> Option<Ip> {
         ttl: fixed[8],
         source: Address::v4([s0, s1, s2, s3]),
         destination: Address::v4([d0, d1, d2, d3]),
+        start: at,
+        has_auth_header: header != own,
         payload: at + header,
         length: total.saturating_sub(header),
         fault,
@@ -87,6 +99,26 @@ mod tests {
         with_options[0] = 0x46;
         let ip = parse(&with_options[..], 0).unwrap();
         assert_eq!((ip.payload, ip.length), (24, 8));
+    }
+
+    #[test]
+    fn vrrp_is_found_behind_an_authentication_header() {
+        let mut packet = ipv4_header([10, 0, 0, 1], VRRP_GROUP4, 255, 24 + 12).to_vec();
+        packet[9] = 51;
+        packet.extend([112, 4]);
+        packet.resize(20 + 24 + 12, 0);
+        let ip = parse(&packet[..], 0).unwrap();
+        assert_eq!((ip.start, ip.payload, ip.length, ip.has_auth_header, ip.fault), (0, 44, 12, true, None));
+        let changed = |at: usize, octet: u8| {
+            let mut changed = packet.clone();
+            changed[at] = octet;
+            parse(&changed[..], 0)
+        };
+        assert_eq!(changed(20, 50), None, "something else is authenticated");
+        assert_eq!(changed(21, 5), None, "by a longer digest");
+        assert_eq!(changed(3, 20 + 23).unwrap().fault, Some(Reason::IpHeaderBad));
+        assert_eq!(changed(3, 20 + 24 + 7).unwrap().fault, Some(Reason::Truncated));
+        assert_eq!(parse(&packet[..21], 0), None);
     }
 
     #[test]

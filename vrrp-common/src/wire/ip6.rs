@@ -1,7 +1,7 @@
 //! IPv6, as far as an advert needs it: no extension header may stand before one.
 
 use super::Frame;
-use super::ip::{Ip, PROTOCOL_VRRP, TOS_CS6};
+use super::ip::{Ip, PROTOCOL_AH, PROTOCOL_VRRP, TOS_CS6};
 use crate::address::Address;
 use crate::drop::Reason;
 use crate::ids::Family;
@@ -12,11 +12,10 @@ pub const IPV6_HEADER: usize = 40;
 /// Extension headers that are looked behind: more than any sender has a use for. What is behind more is not seen here,
 /// and refused where its sender's headers are told (a raw socket's ancillary data).
 const EXTENSIONS_MAX: usize = 4;
-/// Hop-by-hop options, routing, fragment, authentication, destination options.
+/// Hop-by-hop options, routing, fragment, destination options.
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
-const AUTHENTICATION: u8 = 51;
 const DESTINATION: u8 = 60;
 
 /// Reads the header at `at`; `None` when it is another protocol or the frame ends inside it.
@@ -42,6 +41,8 @@ pub fn parse(frame: &(impl Frame + ?Sized), at: usize) -> Option<Ip> {
         ttl,
         source: Address::v6(frame.octets(at + 8)?),
         destination: Address::v6(frame.octets(at + 24)?),
+        start: at,
+        has_auth_header: false,
         payload,
         length,
         fault,
@@ -56,7 +57,7 @@ fn behind_extensions(frame: &(impl Frame + ?Sized), mut next: u8, mut at: usize)
         let [following, length] = frame.octets(at)?;
         at += match next {
             HOP_BY_HOP | ROUTING | DESTINATION => 8 * (length as usize + 1),
-            AUTHENTICATION => 4 * (length as usize + 2),
+            PROTOCOL_AH => 4 * (length as usize + 2),
             FRAGMENT => {
                 found = Reason::IpFragment;
                 8
@@ -78,6 +79,8 @@ pub const fn received(source: [u8; 16], destination: [u8; 16], hop_limit: u8, le
         ttl: hop_limit,
         source: Address::v6(source),
         destination: Address::v6(destination),
+        start: 0,
+        has_auth_header: false,
         payload: 0,
         length,
         fault: if length < 8 { Some(Reason::Truncated) } else { None },

@@ -14,6 +14,11 @@ use crate::syntax::value::{InterfaceName, Seconds, Value, Whole, choice};
 pub type GarpDelay = Seconds<0, 3_600_000_000>;
 /// `garp_master_repeat`; 0 reads as 1.
 pub type GarpRepeat = Whole<0, 1000>;
+/// `garp_master_refresh`: up to a day, 0 for never.
+pub type GarpRefresh = Whole<0, 86_400>;
+/// Time between two announcements, bounded as in keepalived.
+pub type Pause = Seconds<1, 4_294_967_295>;
+
 /// `vrrp_rlimit_rttime`, in microseconds.
 pub type RtTime = Whole<1, { u32::MAX as i64 }>;
 
@@ -55,6 +60,32 @@ block! {
         "vrrp_garp_master_repeat" => garp_master_repeat: Option<At<GarpRepeat>>;
         /// One announcement and no second round, for virtual routers that follow.
         "vrrp_min_garp" => min_garp: Switch;
+        /// Time between two gratuitous ARPs on one interface.
+        "vrrp_garp_interval" => garp_interval: Option<At<Pause>>;
+        /// Time between two unsolicited neighbour advertisements on one interface.
+        "vrrp_gna_interval" => gna_interval: Option<At<Pause>>;
+        /// Seconds between rounds while master, for virtual routers that follow; 0 for none.
+        "vrrp_garp_master_refresh" => garp_master_refresh: Option<At<GarpRefresh>>;
+        /// The same: announcements in such a round.
+        "vrrp_garp_master_refresh_repeat" => garp_master_refresh_repeat: Option<At<GarpRepeat>>;
+        /// When a weaker master was heard, for virtual routers that follow: time to a second round.
+        "vrrp_garp_lower_prio_delay" => garp_lower_prio_delay: Option<At<GarpDelay>>;
+        /// The same: announcements in a round, 0 for none.
+        "vrrp_garp_lower_prio_repeat" => garp_lower_prio_repeat: Option<At<GarpRepeat>>;
+        /// Do not answer a weaker master, for virtual routers that do not say.
+        "vrrp_lower_prio_no_advert" => lower_prio_no_advert: Switch;
+        /// Send a last advert before yielding, for virtual routers that do not say.
+        "vrrp_higher_prio_send_advert" => higher_prio_send_advert: Switch;
+        /// Compare the addresses of a master's first advert alone, for virtual routers that follow.
+        "vrrp_skip_check_adv_addr" => skip_check_adv_addr: Switch;
+        /// An owner listens to nobody, for virtual routers that do not say.
+        "vrrp_owner_ignore_adverts" => owner_ignore_adverts: Switch;
+        /// The RFC to the letter, for virtual routers that do not say.
+        "vrrp_strict" => strict: Switch;
+        /// Seconds from the daemon's start in which no virtual router takes part.
+        "vrrp_startup_delay" => startup_delay: Option<Pause>;
+        /// Seconds from the host's start in which no virtual router takes part.
+        "vrrp_delay_after_boot" => delay_after_boot: Option<Pause>;
         /// Missed adverts until the master counts as dead, for virtual routers that follow.
         "vrrp_down_timer_adverts" => down_timer_adverts: Option<At<Whole<1, 100>>>;
         /// Sum v3 adverts over IPv4 without the pseudo header, for virtual routers that follow.

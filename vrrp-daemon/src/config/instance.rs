@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 use super::address::Address;
-use super::global::{GarpDelay, GarpRepeat};
+use super::global::{GarpDelay, GarpRefresh, GarpRepeat};
 use super::unicast::Peer;
 use super::unsupported;
 use super::vmac::UseVmac;
 use crate::syntax::command::CommandLine;
 use crate::syntax::diagnostic::Diagnostics;
-use crate::syntax::schema::{At, Field, Items, Mark, Switch, block};
+use crate::syntax::schema::{At, Field, FromEntry, Items, Mark, Switch, block};
 use crate::syntax::tree::Entry;
 use crate::syntax::value::{InterfaceName, Seconds, Whole, choice};
 use crate::track::Use;
@@ -45,6 +45,20 @@ block! {
         "preempt" | "nopreempt" => preempt: Preempt;
         /// Take packets to the virtual addresses, or drop them unless it owns the addresses.
         "accept" | "no_accept" => accept: Accept;
+        /// Seconds for which a weaker master is let be.
+        "preempt_delay" => preempt_delay: Option<At<Seconds<0, 1_000_000_000>>>;
+        /// Whether what contradicts the RFC is refused.
+        "strict_mode" => strict_mode: Switch;
+        /// As the owner, listen to nobody.
+        "owner_ignore_adverts" => owner_ignore_adverts: Switch;
+        /// Do not answer a weaker master.
+        "lower_prio_no_advert" => lower_prio_no_advert: Switch;
+        /// Send a last advert before yielding.
+        "higher_prio_send_advert" => higher_prio_send_advert: Switch;
+        /// Compare the addresses of a master's first advert alone.
+        "skip_check_adv_addr" => skip_check_adv_addr: Switch;
+        /// As a master that comes too late, let a router of this priority be that has taken over meanwhile.
+        "timer_expired_backup" | "thread_timer_expired" => timer_expired_backup: Option<At<LateRival>>;
         /// Source address of adverts.
         "mcast_src_ip" => mcast_src_ip: Option<At<IpAddr>>;
         /// Group that adverts go to.
@@ -63,8 +77,16 @@ block! {
         "garp_master_delay" => garp_master_delay: Option<GarpDelay>;
         /// Announcements in a round.
         "garp_master_repeat" => garp_master_repeat: Option<At<GarpRepeat>>;
+        /// Seconds between rounds while master; 0 for none.
+        "garp_master_refresh" => garp_master_refresh: Option<GarpRefresh>;
+        /// Announcements in such a round.
+        "garp_master_refresh_repeat" => garp_master_refresh_repeat: Option<At<GarpRepeat>>;
+        /// When a weaker master was heard: time to a second round.
+        "garp_lower_prio_delay" => garp_lower_prio_delay: Option<At<GarpDelay>>;
+        /// The same: announcements in a round, 0 for none.
+        "garp_lower_prio_repeat" => garp_lower_prio_repeat: Option<At<GarpRepeat>>;
         /// Missed adverts until the master counts as dead.
-        "down_timer_adverts" => down_timer_adverts: Option<Whole<1, 100>>;
+        "down_timer_adverts" => down_timer_adverts: Option<At<Whole<1, 100>>>;
         /// Sum v3 adverts over IPv4 without the pseudo header.
         "v3_checksum_as_v2" => v3_checksum_as_v2: Switch;
         /// Keep the interface's other addresses of a subnet when the first of them is removed.
@@ -109,6 +131,20 @@ choice! {
     pub enum AuthType {
         "PASS" => Pass,
         "AH" => Ah,
+    }
+}
+
+/// The priority of the strongest router beside this one; 254 when none is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LateRival(pub u8);
+
+impl FromEntry for LateRival {
+    fn from_entry(entry: &Entry, found: &mut Diagnostics) -> Option<Self> {
+        if entry.parameters().is_empty() {
+            entry.no_block(found);
+            return Some(Self(254));
+        }
+        Some(Self(Whole::<1, 254>::from_entry(entry, found)?.get() as u8))
     }
 }
 

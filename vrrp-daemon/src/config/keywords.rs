@@ -1,5 +1,6 @@
 //! Every keyword of keepalived's and of ours, with what becomes of it: what docs/compat.md is made of.
 
+use super::garp_group::GarpGroup;
 use super::global::GlobalDefs;
 use super::instance::{Authentication, Instance};
 use super::root::Config;
@@ -37,6 +38,7 @@ pub fn rows() -> Vec<Row> {
     of::<Config>("", &mut rows);
     of::<GlobalDefs>("global_defs", &mut rows);
     of::<Script>("vrrp_script", &mut rows);
+    of::<GarpGroup>("garp_group", &mut rows);
     of::<SyncGroup>("vrrp_sync_group", &mut rows);
     of::<Instance>("vrrp_instance", &mut rows);
     of::<Authentication>("authentication", &mut rows);

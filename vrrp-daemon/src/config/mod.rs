@@ -5,6 +5,7 @@
 
 mod address;
 mod check;
+mod garp_group;
 mod global;
 pub mod host;
 mod instance;

@@ -1,11 +1,12 @@
 //! The whole configuration as it is written, and the grammar that the tree needs to know.
 
+use super::garp_group::GarpGroup;
 use super::global::GlobalDefs;
 use super::instance::Instance;
 use super::sync_group::SyncGroup;
 use super::unsupported;
 use crate::syntax::diagnostic::Diagnostics;
-use crate::syntax::schema::{Block, Named, block};
+use crate::syntax::schema::{At, Block, Named, block};
 use crate::syntax::text::Text;
 use crate::syntax::tree::{self, Grammar};
 use crate::track::Definitions;
@@ -17,6 +18,8 @@ block! {
         "global_defs" => global: GlobalDefs;
         /// A command run again and again.
         "vrrp_script" => trackers: Definitions;
+        /// Interfaces whose announcements share one pace.
+        "garp_group" => garp_groups: Vec<At<GarpGroup>>;
         /// Virtual routers that change state together.
         "vrrp_sync_group" => sync_groups: Vec<Named<SyncGroup>>;
         /// A virtual router.

@@ -25,8 +25,21 @@ pub struct Setup {
     pub groups: Vec<Group>,
     /// By `TrackerId`.
     pub trackers: Vec<Tracker>,
+    /// How announcements are paced; the first of them are not.
+    pub paces: Vec<Pace>,
+    /// By [`InterfaceId`]: index into `paces`.
+    pub pace_of: Vec<u32>,
     /// Interfaces that the daemon makes for virtual MAC addresses; all of them are in use.
     pub vmacs: Vec<Vmac>,
+}
+
+/// Time between two announcements on an interface, or on those of one `garp_group`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Of gratuitous ARPs.
+    pub garp: Duration,
+    /// Of unsolicited neighbour advertisements.
+    pub gna: Duration,
 }
 
 /// Settings of the process, from `global_defs`.
@@ -106,16 +119,40 @@ pub struct Instance {
     /// `mcast_src_ip` or `unicast_src_ip`; otherwise the interface's primary address, of IPv6 its link-local one.
     pub source: Option<IpAddr>,
     pub destination: Destination,
+    /// Of version 3 over IPv4: version 2 is heard, too (RFC 9568 section 8.4).
+    pub both_versions: bool,
     /// v2 `auth_pass`, cut to eight octets and padded with zeros.
     pub auth_pass: Option<[u8; 8]>,
+    /// v2 `auth_type AH`: adverts have an IP authentication header, and `auth_pass` is its key.
+    pub auth_header: bool,
+    /// `auth_hmac`: adverts have a trailer.
+    pub hmac: Option<HmacMode>,
     /// `no_accept`, of one that does not own its addresses: packets to them are not for this host.
     pub no_accept: bool,
     /// When an address is removed, others of its subnet on the interface stay.
     pub promote_secondaries: bool,
-    /// How v3 adverts over IPv4 are summed; keepalived's default is the pseudo header.
-    pub checksum_form: ChecksumForm,
+    /// `v3_checksum_as_v2`: how v3 adverts over IPv4 are summed. Not said: as those of the peer.
+    pub checksum_form: Option<ChecksumForm>,
     /// None for most.
     pub notify: Option<Box<Notify>>,
+}
+
+impl Instance {
+    /// Whether it takes the daemon to tell if an advert is genuine: then the kernel may absorb none.
+    pub const fn is_authenticated(&self) -> bool {
+        self.auth_header || self.hmac.is_some()
+    }
+}
+
+/// `auth_hmac` `mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HmacMode {
+    /// What has no trailer is refused.
+    Enforce,
+    /// It is heard.
+    Permissive,
+    /// The same, and our own adverts have none.
+    ReceiveOnly,
 }
 
 /// Where adverts go, and where those of others come to.

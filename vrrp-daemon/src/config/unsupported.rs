@@ -25,7 +25,6 @@ foreign! {
         "track_group" Skipped "only static addresses and routes use it";
         "static_ipaddress" | "static_routes" | "static_rules" Refused
             "addresses, routes or rules outside virtual routers would be missing";
-        "garp_group" Skipped "announcements are paced for each interface";
         "vrrp_track_process" | "track_file" | "vrrp_track_file" | "bfd_instance" Skipped
             "a virtual router that tracks it is refused";
         "interface_up_down_delays" Skipped "changes of link state count at once";
@@ -41,17 +40,8 @@ foreign! {
             | "enable_snmp_rfcv3" | "snmp_socket" Skipped "there is no SNMP agent";
         "enable_snmp_checker" | "snmp_vs_stats_update_interval" | "snmp_rs_stats_update_interval" LoadBalancing "";
         "enable_dbus" | "dbus_service_name" | "dbus_no_interface_name" Skipped "there is no D-Bus service";
-        "vrrp_garp_interval" | "vrrp_gna_interval" Skipped "announcements are paced by the daemon";
-        "vrrp_garp_master_refresh" | "vrrp_garp_master_refresh_repeat" Skipped
-            "addresses are announced on taking over, not again and again";
-        "vrrp_garp_lower_prio_delay" | "vrrp_garp_lower_prio_repeat" Skipped
-            "garp_master_delay and garp_master_repeat apply";
         "vrrp_garp_extra_if" | "vrrp_vmac_garp_intvl" Skipped
-            "addresses are announced on taking over, not again and again";
-        "vrrp_lower_prio_no_advert" | "vrrp_higher_prio_send_advert" Skipped "the election follows RFC 9568 alone";
-        "vrrp_skip_check_adv_addr" Skipped "a different address list is counted, never refused";
-        "vrrp_strict" Skipped "the rules that it turns on are not checked";
-        "vrrp_owner_ignore_adverts" Skipped "an owner hears adverts as RFC 9568 says";
+            "only interfaces beside the one of the adverts would announce more often";
         "vrrp_iptables" | "vrrp_ipsets" Skipped "no_accept is done by nftables";
         "nftables_ifindex" Skipped "link-local addresses are told apart by the names of their interfaces";
         "nftables_ipvs" | "nftables_ipvs_priority" | "nftables_ipvs_start_fwmark" | "lvs_sync_daemon" | "lvs_flush"
@@ -68,7 +58,6 @@ foreign! {
             | "vrrp_notify_priority_changes" | "fifo_write_vrrp_states_on_reload" Skipped "no FIFO is written";
         "startup_script" | "startup_script_timeout" | "shutdown_script" | "shutdown_script_timeout" Skipped
             "the service manager runs what belongs before and after";
-        "vrrp_startup_delay" | "vrrp_delay_after_boot" Skipped "virtual routers start at once";
         "process_names" | "process_name" | "vrrp_process_name" Skipped "there is one process, vrrpd";
         "umask" | "config_save_dir" | "tmp_config_directory" | "data_use_instance" | "state_dump_file"
             | "stats_dump_file" | "json_dump_file" | "json_version" | "use_symlink_paths" | "iproute_usr_dir"
@@ -88,20 +77,11 @@ foreign! {
         "old_unicast_checksum" Skipped "keepalived 1.3.6 and older summed unicast adverts wrong, and nothing else does";
         "use_ipvlan" Refused "the addresses would be on the interface itself";
         "vrf" Refused "adverts would leave outside the VRF";
-        "preempt_delay" Refused "the address would be taken over without the delay";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
         "virtual_routes" | "virtual_rules" Refused "routes or rules would be missing while it is master";
         "track_process" | "track_file" | "track_bfd" | "track_src_ip" Refused "a failure of it would not be noticed";
         "auth_hmac" Refused "adverts would leave without authentication";
-        "garp_master_refresh" | "garp_master_refresh_repeat" Skipped
-            "addresses are announced on taking over, not again and again";
-        "garp_lower_prio_delay" | "garp_lower_prio_repeat" Skipped "garp_master_delay and garp_master_repeat apply";
-        "garp_extra_if" | "vmac_garp_intvl" Skipped "addresses are announced on taking over, not again and again";
-        "lower_prio_no_advert" | "higher_prio_send_advert" Skipped "the election follows RFC 9568 alone";
-        "skip_check_adv_addr" Skipped "a different address list is counted, never refused";
-        "strict_mode" Skipped "the rules that it turns on are not checked";
-        "owner_ignore_adverts" Skipped "an owner hears adverts as RFC 9568 says";
-        "timer_expired_backup" | "thread_timer_expired" Skipped "timers are served in real time";
+        "garp_extra_if" | "vmac_garp_intvl" Skipped "only interfaces beside the one of the adverts would announce more often";
         "notify_deleted" | "notify_master_rx_lower_pri" | "notify_priority_changes" Skipped "it is not run";
         "smtp_alert" Skipped "no mail is sent";
         "debug" | "kernel_rx_buf_size" | "native_ipv6" | "linkbeat_use_polling" Skipped "there is nothing like it";

@@ -7,7 +7,7 @@ use vrrp_common::drop::{Disposition, Reason};
 use super::timing;
 use crate::engine::snapshot::{Cause, StateName};
 use crate::io::lateness::{Late, Spread};
-use crate::io::status::{Drops, Group, Instance, Interface, Status, XdpMode, span};
+use crate::io::status::{Checksum, Drops, Group, Instance, Interface, Status, XdpMode, span};
 
 /// Whether there are colours.
 #[derive(Clone, Copy, Debug)]
@@ -171,6 +171,7 @@ fn why(instance: &Instance) -> String {
         (Cause::NoPrimaryIpAddress, _) => format!("{} has no address to send from", instance.interface),
         (Cause::CheckFailed, _) => "a tracked check has failed".into(),
         (Cause::FaultCleared, _) => "recovered from a fault".into(),
+        (Cause::CameTooLate, _) => "this host was so late that another must have taken over".into(),
         (Cause::SyncGroup, _) => "follows another member of its sync group".into(),
         (Cause::OwnerPreempt, _) => "owns the addresses (priority 255)".into(),
     }
@@ -189,6 +190,14 @@ fn write_attention(out: &mut String, status: &Status, paint: Paint) -> fmt::Resu
             StateName::Master => {}
             state if held > 0 => lines.push(format!("{name} is {} and still holds {held} addresses", state.label())),
             _ => {}
+        }
+    }
+    let checksums = status.instances.iter().filter_map(|instance| Some((&instance.name, instance.checksum.as_ref()?)));
+    for (name, Checksum { ours, peer }) in checksums {
+        if let Some(peer) = peer.as_ref().filter(|peer| *peer != ours) {
+            lines.push(format!(
+                "{name} sums its adverts by {ours}, its peer by {peer}, which may not hear us: see v3_checksum_as_v2"
+            ));
         }
     }
     for interface in &status.interfaces {
@@ -278,6 +287,12 @@ fn write_detail(out: &mut String, instance: &Instance, interface: Option<&Interf
     line("priority", &priority(instance))?;
     let (version, family, vrid) = (instance.version, instance.family, instance.vrid);
     line("protocol", &format_args!("VRRPv{version} over IPv{family}, vrid {vrid}"))?;
+    if let Some(Checksum { ours, peer }) = &instance.checksum {
+        match peer {
+            Some(peer) => line("checksum", &format_args!("by {ours}, the peer's by {peer}"))?,
+            None => line("checksum", &format_args!("by {ours}"))?,
+        }
+    }
     line("interface", &interface.map_or_else(|| instance.interface.clone(), describe))?;
     let mut heading = "addresses";
     for address in &instance.addresses {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use vrrp_common::{Centis, Priority};
 
@@ -74,8 +75,34 @@ events! {
     /// v3: the master's interval is not ours.
     IntervalDiffers { source: IpAddr, theirs: Centis, ours: Centis } Warn
         "advert from {source} has interval {theirs} s, ours is {ours} s";
+    /// v3: a followed master's interval is suddenly many times ours.
+    IntervalJumps { source: IpAddr, theirs: Centis, kept: Centis } Warn
+        "advert from {source} has interval {theirs} s, which is not believed; {kept} s is kept";
+    OtherOwner { source: IpAddr } Warn
+        "advert from {source} claims to own the addresses (priority 255), and so does another router";
+    PreemptDelayStarts { delay: Seconds } Info "start preempt delay ({delay})";
+    PreemptDelayEnds Info "stop preempt delay";
+    /// A master that must suppose that another took over meanwhile.
+    CameTooLate { late: Seconds } Warn "A thread timer expired {late} seconds ago";
     /// What it means is in the line of the host side, which has the address and the kernel's error.
     AddressFailed { address: u32 } Error "virtual address number {address} could not be set";
+}
+
+impl Event {
+    /// Whether adverts can cause it as often as they come, and no state changes by it: a forger could fill the log with such.
+    pub const fn is_cheap(&self) -> bool {
+        matches!(self, Self::HeardLower { .. } | Self::MasterHeardLower { .. } | Self::HeardPriorityZero)
+    }
+}
+
+/// A span as keepalived writes it: `3.000000`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seconds(pub Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.6}", self.0.as_secs_f64())
+    }
 }
 
 /// Something that happened to a sync group.

@@ -1,5 +1,5 @@
-//! When a master announces its addresses: each as soon as it is set, the rest of the round when all are, and one more
-//! round later (keepalived `garp_master_repeat`, `garp_master_delay`).
+//! When a master announces its addresses: each as soon as it is set, the rest of the round when all are, one more round
+//! later (keepalived `garp_master_repeat`, `garp_master_delay`), and others now and then (`garp_master_refresh`).
 
 use std::time::Duration;
 
@@ -16,22 +16,30 @@ const PROVOKED_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Garp {
     /// Addresses whose installation was not answered yet.
     outstanding: u32,
-    again_at: Option<Instant>,
+    again: Option<Again>,
+    refresh_at: Option<Instant>,
     provoked_at: Option<Instant>,
+}
+
+/// A second round.
+#[derive(Clone, Copy, Debug)]
+struct Again {
+    at: Instant,
+    rounds: u32,
 }
 
 impl Garp {
     pub const fn new(addresses: u32) -> Self {
-        Self { outstanding: addresses, again_at: None, provoked_at: None }
+        Self { outstanding: addresses, again: None, refresh_at: None, provoked_at: None }
     }
 
     /// When the next round is due.
-    pub const fn due(&self) -> Option<Instant> {
-        self.again_at
+    pub fn due(&self) -> Option<Instant> {
+        [self.again.map(|again| again.at), self.refresh_at].into_iter().flatten().min()
     }
 
     /// One address was set, or could not be. One that is set again later was in doubt alone, and is announced alone.
-    pub fn settled(&mut self, now: Instant, plan: GarpPlan, address: u32, installed: bool, out: &mut Out) {
+    pub fn settled(&mut self, now: Instant, plan: &GarpPlan, address: u32, installed: bool, out: &mut Out) {
         if installed {
             out.announce(Announced::One(address), plan.repeat.min(1));
         }
@@ -41,33 +49,40 @@ impl Garp {
         self.outstanding -= 1;
         if self.outstanding == 0 {
             out.announce(Announced::All, plan.repeat.saturating_sub(1));
-            self.schedule(now, plan);
+            self.again = again(now, plan.delay, plan.repeat);
+            self.refresh_at = again(now, plan.refresh, plan.refresh_repeat).map(|refresh| refresh.at);
         }
     }
 
-    /// The second round, when it is due.
-    pub fn expire(&mut self, now: Instant, plan: GarpPlan, out: &mut Out) {
-        if self.again_at.is_some_and(|at| at <= now) {
-            self.again_at = None;
-            out.announce(Announced::All, plan.repeat);
+    /// The rounds that are due. Refreshing keeps its schedule, and makes up for nothing.
+    pub fn expire(&mut self, now: Instant, plan: &GarpPlan, out: &mut Out) {
+        if let Some(again) = self.again.filter(|again| again.at <= now) {
+            self.again = None;
+            out.announce(Announced::All, again.rounds);
+        }
+        if let Some(at) = self.refresh_at.filter(|&at| at <= now) {
+            let missed = (now.since(at).as_nanos() / plan.refresh.as_nanos()) as u32;
+            self.refresh_at = Some(at + plan.refresh * missed + plan.refresh);
+            out.announce(Announced::All, plan.refresh_repeat);
         }
     }
 
     /// A weaker master was heard: hosts may have learned its address. While addresses are outstanding, the round to come
     /// will tell them.
-    pub fn provoked(&mut self, now: Instant, plan: GarpPlan, out: &mut Out) {
-        if self.outstanding > 0 {
+    pub fn provoked(&mut self, now: Instant, plan: &GarpPlan, out: &mut Out) {
+        if self.outstanding > 0 || plan.lower_repeat == 0 {
             return;
         }
         if self.provoked_at.is_some_and(|at| now.since(at) < PROVOKED_INTERVAL) {
             return;
         }
         self.provoked_at = Some(now);
-        out.announce(Announced::All, plan.repeat);
-        self.schedule(now, plan);
+        out.announce(Announced::All, plan.lower_repeat);
+        self.again = again(now, plan.lower_delay, plan.lower_repeat);
     }
+}
 
-    fn schedule(&mut self, now: Instant, plan: GarpPlan) {
-        self.again_at = (plan.delay > Duration::ZERO && plan.repeat > 0).then(|| now + plan.delay);
-    }
+/// So many rounds after a while, if there is one.
+fn again(now: Instant, delay: Duration, rounds: u32) -> Option<Again> {
+    (delay > Duration::ZERO && rounds > 0).then(|| Again { at: now + delay, rounds })
 }

@@ -3,22 +3,21 @@
 //! A state owns its timers, so a master without an advert timer cannot be written. Rules are cited by the ids of the
 //! conformance table (FSM-..).
 
+mod hearing;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
 use vrrp_common::time::{down, skew};
-use vrrp_common::{Centis, Claim, Instant, Priority, Version};
+use vrrp_common::{Centis, Claim, Instant, Priority};
 
-use super::event::Event;
+use super::event::{Event, Seconds};
 use super::garp::Garp;
 use super::plan::{GroupId, InstancePlan, Wanted};
 use super::snapshot::{Cause, Rival, Snapshot, StateName};
 use super::stats::Stats;
 use super::tracking::{Fault, Standing, Surroundings};
-use super::{Heard, Out, Tenure, Why};
-
-/// A master answers weaker adverts, but not more often than this: a flood of them would make a reflector of it (FSM-R1).
-const ANSWER_INTERVAL: Duration = Duration::from_millis(10);
+use super::{Out, Tenure, Why};
 
 #[derive(Clone, Debug)]
 pub struct Instance {
@@ -53,7 +52,19 @@ struct Backup {
     told: Option<Rival>,
     /// Adverts equal to the last one are not handed in, only their time is.
     absorbing: bool,
+    patience: Patience,
     cause: Cause,
+}
+
+/// keepalived `preempt_delay`: how long a weaker master is let be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// None was heard yet.
+    Unasked,
+    /// It is followed like any other.
+    Until(Instant),
+    /// Its time is over, or there is no delay.
+    Over,
 }
 
 /// What a backup waits for.
@@ -175,35 +186,14 @@ impl Instance {
         out.tell(event, self.effective);
     }
 
-    /// One advert, already judged valid; `now` is when it arrived.
-    pub fn hear(&mut self, now: Instant, heard: Heard, out: &mut Out) {
-        // FSM-R2: our own address is nobody to yield to, and nobody to wait for.
-        if Some(heard.source) == self.source {
-            self.stats.self_rcvd += 1;
-            if self.stats.self_rcvd == 1 {
-                out.tell(Event::HeardItself { source: heard.source }, self.effective);
-            }
-            return;
-        }
-        match self.state {
-            State::Init | State::Fault | State::Stopped => {}
-            State::Backup(_) => {
-                self.count(heard, out);
-                self.backup_hears(now, heard, out);
-            }
-            State::Master(_) => {
-                self.count(heard, out);
-                self.master_hears(now, heard, out);
-            }
-        }
-    }
-
     /// Adverts of a lower priority octet than this change nothing here, and need not all be heard.
     pub fn weaker_than(&self) -> u8 {
-        match self.state {
+        match &self.state {
             State::Init | State::Fault | State::Stopped => u8::MAX,
+            _ if self.plan.ignores_adverts => u8::MAX,
             // Whoever serves is followed.
             State::Backup(_) if !self.plan.preempt && !self.effective.is_owner() => 0,
+            State::Backup(backup) if backup.patience != Patience::Over => 0,
             State::Backup(_) | State::Master(_) => self.effective.get(),
         }
     }
@@ -229,103 +219,11 @@ impl Instance {
         }
     }
 
-    fn backup_hears(&mut self, now: Instant, heard: Heard, out: &mut Out) {
-        let (effective, version) = (self.effective, self.plan.version);
-        let preempt = self.plan.preempt || effective.is_owner();
-        let own = self.plan.advert_int;
-        let due = self.deadline();
-        let State::Backup(backup) = &mut self.state else { return };
-        match heard.claim {
-            // FSM-B3. Only ever sooner: repeated, it could hold the election up for ever. And not by one that arrived
-            // before the advert last accepted: who served after it has not left.
-            Claim::Leaving => {
-                let sooner = due.is_some_and(|(due, _)| now + skew(version, effective, backup.interval) < due);
-                if backup.wait == Wait::Down && sooner && now >= backup.heard_at {
-                    backup.wait = Wait::Skew;
-                    backup.heard_at = now;
-                    backup.cause = Cause::MasterLeft;
-                    out.tell(Event::HeardPriorityZero, effective);
-                    self.hear_all(out);
-                }
-            }
-            // FSM-B4. The address does not matter here.
-            Claim::Serving(theirs) if !preempt || theirs >= effective => {
-                backup.heard_at = backup.heard_at.max(now);
-                backup.wait = Wait::Down;
-                backup.interval = learned(version, own, heard.interval);
-                backup.master = Some(Rival { address: heard.source, priority: theirs });
-                backup.absorbing = true;
-                backup.cause = Cause::MasterTimeout;
-                out.absorb(true);
-            }
-            // FSM-B5.
-            Claim::Serving(theirs) => {
-                self.stats.lower_prio_rcvd += 1;
-                let weaker = Rival { address: heard.source, priority: theirs };
-                backup.cause = Cause::LowerPriorityMaster;
-                if backup.told.replace(weaker) != Some(weaker) {
-                    out.tell(Event::HeardLower { source: heard.source, theirs }, effective);
-                }
-            }
-        }
-    }
-
-    fn master_hears(&mut self, now: Instant, heard: Heard, out: &mut Out) {
-        let effective = self.effective;
-        let theirs = match heard.claim {
-            // FSM-A3.
-            Claim::Leaving => {
-                if self.answer(now, out)
-                    && let State::Master(master) = &mut self.state
-                {
-                    master.next_advert_at = self.plan.next_advert_at(now);
-                }
-                return;
-            }
-            Claim::Serving(theirs) => theirs,
-        };
-        let source = heard.source;
-        // FSM-A4: priority first, then the address, as unsigned numbers in network order.
-        if theirs > effective || (theirs == effective && self.source.is_some_and(|ours| source > ours)) {
-            let event = match theirs > effective {
-                true => Event::MasterHeardHigher { source, theirs, ours: effective },
-                false => Event::MasterHeardEqual { source, theirs },
-            };
-            out.tell(event, effective);
-            let interval = learned(self.plan.version, self.plan.advert_int, heard.interval);
-            let rival = Rival { address: source, priority: theirs };
-            self.release(out);
-            self.become_backup(now, interval, Some(rival), Cause::HigherPriorityBackup, out);
-            out.absorb(true);
-            out.tell(Event::BecameBackup, effective);
-            return;
-        }
-        // FSM-A5.
-        self.stats.lower_prio_rcvd += 1;
-        self.answer(now, out);
-        let plan = self.plan.garp;
-        let State::Master(master) = &mut self.state else { return };
-        let weaker = Rival { address: source, priority: theirs };
-        if master.told.replace(weaker) != Some(weaker) {
-            out.tell(Event::MasterHeardLower { source, theirs, ours: effective }, effective);
-        }
-        master.garp.provoked(now, plan, out);
-    }
-
-    /// Asserts that we are master, at most once in [`ANSWER_INTERVAL`]; whether it did.
-    fn answer(&mut self, now: Instant, out: &mut Out) -> bool {
-        let State::Master(master) = &mut self.state else { return false };
-        if master.answered_at.is_some_and(|at| now.since(at) < ANSWER_INTERVAL) {
-            self.stats.answers_withheld += 1;
-            return false;
-        }
-        master.answered_at = Some(now);
-        self.advertise(Claim::Serving(self.effective), out);
-        true
-    }
-
     /// Time passed. Everything received before was heard.
     pub fn expire(&mut self, now: Instant, out: &mut Out) {
+        if self.is_overdue(now) {
+            return self.step_down(now, out);
+        }
         match &mut self.state {
             State::Init | State::Fault | State::Stopped => {}
             // FSM-B2. A member of a group is only ready now: all of them serve, or none.
@@ -340,7 +238,7 @@ impl Instance {
             }
             // FSM-A2, on an absolute schedule: lateness does not add up.
             State::Master(master) => {
-                master.garp.expire(now, self.plan.garp, out);
+                master.garp.expire(now, &self.plan.garp, out);
                 if master.next_advert_at <= now {
                     let interval = self.plan.advert_int.duration();
                     let missed = (now.since(master.next_advert_at).as_nanos() / interval.as_nanos()) as u32;
@@ -357,11 +255,31 @@ impl Instance {
         if tenure != self.tenure {
             return;
         }
-        let plan = self.plan.garp;
+        let plan = &self.plan.garp;
         let State::Master(master) = &mut self.state else { return };
         master.garp.settled(now, plan, address, installed, out);
         if !installed {
             out.tell(Event::AddressFailed { address }, self.effective);
+        }
+    }
+
+    /// keepalived `timer_expired_backup`: whether our advert is so late that a router of that priority, which heard the last
+    /// one, has taken over.
+    fn is_overdue(&self, now: Instant) -> bool {
+        let (State::Master(master), Some(rival)) = (&self.state, self.plan.late_rival) else { return false };
+        let InstancePlan { version, advert_int, down_adverts, .. } = self.plan;
+        let sent_at = (master.next_advert_at - advert_int.duration()).max(self.since);
+        now >= sent_at + down(version, rival, advert_int, down_adverts)
+    }
+
+    /// A master that came too late lets another serve. It says nothing: who took over would have to answer.
+    fn step_down(&mut self, now: Instant, out: &mut Out) {
+        if let State::Master(master) = &self.state {
+            let late = Seconds(now.since(master.next_advert_at));
+            out.tell(Event::CameTooLate { late }, self.effective);
+            self.release(out);
+            self.become_backup(now, self.plan.advert_int, None, Cause::CameTooLate, out);
+            out.tell(Event::BecameBackup, self.effective);
         }
     }
 
@@ -442,6 +360,7 @@ impl Instance {
             master,
             told: None,
             absorbing: master.is_some(),
+            patience: if self.plan.preempt_delay > Duration::ZERO { Patience::Unasked } else { Patience::Over },
             cause: Cause::MasterTimeout,
         };
         self.enter(now, State::Backup(backup), cause, out);
@@ -464,25 +383,6 @@ impl Instance {
         self.state = state;
         self.since = now;
         self.cause = cause;
-    }
-
-    /// What is counted, and told of, in every state that hears.
-    fn count(&mut self, heard: Heard, out: &mut Out) {
-        self.stats.advert_rcvd += 1;
-        self.stats.pri_zero_rcvd += u64::from(heard.claim == Claim::Leaving);
-        if !heard.addresses_match {
-            self.stats.addr_list_err += 1;
-            if self.stats.addr_list_err == 1 {
-                out.tell(Event::AddressListDiffers { source: heard.source }, self.effective);
-            }
-        }
-        if heard.interval != self.plan.advert_int {
-            self.stats.advert_interval_err += 1;
-            if self.stats.advert_interval_err == 1 {
-                let (theirs, ours) = (heard.interval, self.plan.advert_int);
-                out.tell(Event::IntervalDiffers { source: heard.source, theirs, ours }, self.effective);
-            }
-        }
     }
 
     /// When the wait ends; `None` when it has.
@@ -512,13 +412,5 @@ impl Instance {
             master,
             stats: *stats,
         }
-    }
-}
-
-/// TM-03: v3 takes over the master's interval; in v2 an advert with another one was refused before.
-const fn learned(version: Version, own: Centis, theirs: Centis) -> Centis {
-    match version {
-        Version::V2 => own,
-        Version::V3 => theirs,
     }
 }

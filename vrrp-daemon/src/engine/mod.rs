@@ -98,6 +98,8 @@ pub enum Why {
     AdvertDue,
     MasterDown,
     AnnounceDue,
+    /// keepalived `vrrp_startup_delay` ends.
+    Held,
 }
 
 /// All instances of one daemon.
@@ -110,6 +112,8 @@ pub struct Engine {
     /// By interface and by tracker: who depends on it.
     by_interface: Vec<Vec<Party>>,
     by_tracker: Vec<Vec<Party>>,
+    /// keepalived `vrrp_startup_delay`: until when nobody takes part.
+    held_until: Option<Instant>,
 }
 
 /// Who moves as one: an instance of no group, or a group.
@@ -137,6 +141,7 @@ impl Engine {
             watchers.sort_unstable();
             watchers.dedup();
         }
+        let held_until = (now + plan.startup.delay).max(Instant::from_nanos(0) + plan.startup.after_boot);
         Self {
             instances: plan.instances.iter().map(|plan| Instance::new(plan.clone(), now)).collect(),
             groups: plan.groups.iter().map(|plan| Group::new(plan.members.clone())).collect(),
@@ -144,6 +149,7 @@ impl Engine {
             agenda: Agenda::new(plan.instances.len()),
             by_interface,
             by_tracker,
+            held_until: Some(held_until).filter(|&until| until > now),
         }
     }
 
@@ -187,6 +193,9 @@ impl Engine {
 
     /// When [`Input::Deadline`] is next due, and why; `None` while nothing is pending.
     pub fn deadline(&self) -> Option<(Instant, Why)> {
+        if let Some(until) = self.held_until {
+            return Some((until, Why::Held));
+        }
         let (_, id) = self.agenda.first()?;
         self.instances[id.index()].deadline()
     }
@@ -228,6 +237,10 @@ impl Engine {
 
     /// Fires what is due. Each instance moves its deadline past `now` or has none, so this ends.
     fn expire(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.held_until.is_some_and(|until| until <= now) {
+            self.held_until = None;
+            self.settle_each(now, out);
+        }
         while let Some((due, id)) = self.agenda.first()
             && due <= now
         {
@@ -244,7 +257,19 @@ impl Engine {
         }
     }
 
+    /// Lets everybody see what happened while all were held.
+    fn settle_each(&mut self, now: Instant, out: &mut Vec<Action>) {
+        let alone = self.instances.iter().zip(0..).filter(|(instance, _)| instance.group().is_none());
+        let alone = alone.map(|(_, id)| Party::One(InstanceId(id)));
+        let groups = (0..self.groups.len() as u32).map(|id| Party::Group(GroupId(id)));
+        let parties: Vec<_> = alone.chain(groups).collect();
+        parties.into_iter().for_each(|party| self.settle(now, party, out));
+    }
+
     fn settle(&mut self, now: Instant, party: Party, out: &mut Vec<Action>) {
+        if self.held_until.is_some() {
+            return;
+        }
         match party {
             Party::One(id) => {
                 let standing = self.instances[id.index()].standing(&self.surroundings);

@@ -39,6 +39,16 @@ pub struct Plan {
     pub instances: Vec<InstancePlan>,
     /// keepalived `vrrp_sync_group`, by [`GroupId`].
     pub groups: Vec<GroupPlan>,
+    pub startup: Startup,
+}
+
+/// How long instances are held before they take part, whatever is heard of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Startup {
+    /// `vrrp_startup_delay`: after the start of the daemon.
+    pub delay: Duration,
+    /// `vrrp_delay_after_boot`: after that of the host, which is where the monotonic clock begins.
+    pub after_boot: Duration,
 }
 
 /// Instances that change state together. What the group tracks, each of its members watches.
@@ -70,6 +80,18 @@ pub struct InstancePlan {
     pub down_adverts: u8,
     /// `false`: keepalived's `nopreempt`.
     pub preempt: bool,
+    /// `preempt_delay`: how long a weaker master is let be before it is starved; zero for none.
+    pub preempt_delay: Duration,
+    /// An owner that listens to nobody: `owner_ignore_adverts`.
+    pub ignores_adverts: bool,
+    /// A master asserts itself against a weaker one. RFC 9568 has it so; `false`: `lower_prio_no_advert`.
+    pub answers_lower: bool,
+    /// A master sends a last advert when it hears a better one: `higher_prio_send_advert`.
+    pub answers_higher: bool,
+    /// The addresses of the followed master are not compared again: `skip_check_adv_addr`.
+    pub trusts_master: bool,
+    /// A master that comes so late that a router of this priority must have taken over steps down: `timer_expired_backup`.
+    pub late_rival: Option<Priority>,
     /// How many addresses a master holds, advertised or not.
     pub addresses: u32,
     pub garp: GarpPlan,
@@ -93,6 +115,12 @@ impl InstancePlan {
             phase: None,
             down_adverts: 3,
             preempt: true,
+            preempt_delay: Duration::ZERO,
+            ignores_adverts: false,
+            answers_lower: true,
+            answers_higher: false,
+            trusts_master: false,
+            late_rival: None,
             addresses: 0,
             garp: GarpPlan::default(),
             watches: Vec::new(),
@@ -124,11 +152,19 @@ pub struct GarpPlan {
     pub repeat: u32,
     /// `garp_master_delay`: time from the first round to the second; default 5 s, zero for none.
     pub delay: Duration,
+    /// `garp_lower_prio_repeat` and `garp_lower_prio_delay`: the same, when a weaker master was heard; by default the same.
+    pub lower_repeat: u32,
+    pub lower_delay: Duration,
+    /// `garp_master_refresh`: from one to the next round of `garp_master_refresh_repeat` announcements, for as long as it
+    /// is master; zero for none.
+    pub refresh: Duration,
+    pub refresh_repeat: u32,
 }
 
 impl Default for GarpPlan {
     fn default() -> Self {
-        Self { repeat: 5, delay: Duration::from_secs(5) }
+        let (repeat, delay) = (5, Duration::from_secs(5));
+        Self { repeat, delay, lower_repeat: repeat, lower_delay: delay, refresh: Duration::ZERO, refresh_repeat: 1 }
     }
 }
 

@@ -51,6 +51,8 @@ pub enum Cause {
     /// What was at fault is well again.
     FaultCleared,
     OwnerPreempt,
+    /// Its own advert was so late that another must have taken over.
+    CameTooLate,
     /// Another member of its sync group moved.
     SyncGroup,
 }

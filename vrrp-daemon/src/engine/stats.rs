@@ -1,6 +1,7 @@
 //! What an instance counts; keepalived's statistics, by the same names.
 
 use serde::{Deserialize, Serialize};
+use vrrp_common::drop::Reason;
 
 /// Since the daemon started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,27 @@ pub struct Stats {
     pub advert_interval_err: u64,
     /// Adverts from our own address.
     pub self_rcvd: u64,
+    /// Intervals many times ours, which were not believed (v3).
+    pub interval_jumps: u64,
+    /// Adverts of priority 255 that an owner heard.
+    pub owner_conflicts: u64,
+    /// Adverts of priority 255 of another router than the one before.
+    pub several_owners: u64,
+    /// Adverts that an owner did not listen to (`owner_ignore_adverts`).
+    pub adverts_ignored: u64,
     /// Intervals that passed without our advert because this host was late.
     pub advert_missed: u64,
+}
+
+impl Stats {
+    /// What the engine found of valid adverts, beside what was found of their frames.
+    pub fn by_reason(&self) -> [(Reason, u64); 5] {
+        [
+            (Reason::IntervalJump, self.interval_jumps),
+            (Reason::AddrListMismatch, self.addr_list_err),
+            (Reason::OwnerConflict, self.owner_conflicts),
+            (Reason::Prio255FromNonOwner, self.several_owners),
+            (Reason::LowerPrioDiscarded, self.lower_prio_rcvd),
+        ]
+    }
 }

@@ -7,6 +7,8 @@ mod announcements;
 mod groups;
 mod hearing;
 mod lifecycle;
+mod options;
+mod patience;
 mod standing;
 mod timers;
 
@@ -58,7 +60,7 @@ fn watch(value: i16, reverse: bool) -> Watch {
 }
 
 fn plan(trackers: Vec<TrackerPlan>, instance: InstancePlan) -> Plan {
-    Plan { interfaces: 1, trackers, instances: vec![instance], groups: Vec::new() }
+    Plan { interfaces: 1, trackers, instances: vec![instance], ..Plan::default() }
 }
 
 fn advert(source: IpAddr, octet: u8, interval: u16) -> Input {

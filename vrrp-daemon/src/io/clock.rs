@@ -3,8 +3,11 @@
 //! Not tokio's timers, which tick in milliseconds.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::time::{ClockId as Clock, clock_gettime};
@@ -122,9 +125,22 @@ impl Deadline {
     /// Waits until the deadline is reached.
     pub async fn reached(&mut self) -> io::Result<()> {
         self.ready.wait().await?;
+        self.clear()
+    }
+
+    /// Waits for the deadline and for nothing else, the thread with it: the runtime would be woken by every packet, whether
+    /// somebody asked or not.
+    pub fn sleep(&mut self) -> io::Result<()> {
+        match poll(&mut [PollFd::new(self.timer.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => self.clear(),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
         // Read, so that the descriptor is quiet until it is set again.
         match self.timer.wait() {
-            Ok(()) | Err(nix::errno::Errno::EAGAIN) => {}
+            Ok(()) | Err(Errno::EAGAIN) => {}
             Err(error) => return Err(error.into()),
         }
         self.set = None;
@@ -192,6 +208,10 @@ mod tests {
             let due = now() + Duration::from_millis(wait);
             deadline.set(Some(due)).unwrap();
             deadline.reached().await.unwrap();
+            assert!(now() >= due);
+            let due = now() + Duration::from_millis(wait);
+            deadline.set(Some(due)).unwrap();
+            deadline.sleep().unwrap();
             assert!(now() >= due);
         }
     }

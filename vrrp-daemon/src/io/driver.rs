@@ -11,6 +11,7 @@ use vrrp_common::{Instant, Version};
 
 use super::clock::{self, Deadline};
 use super::control::Request;
+use super::crowd::{Crowd, PAUSE};
 use super::hands::Hands;
 use super::netlink::Report;
 use super::netlink::links::Link;
@@ -30,10 +31,6 @@ pub const INBOX: usize = 1024;
 const TURN: usize = 4096;
 /// What room for is kept from turn to turn: one in which all instances change their state needs many times more.
 const KEPT: usize = 1024;
-/// Packets of the raw sockets in one turn that make a flood,
-const CROWD: usize = 64;
-/// and how long they then wait for the next: one wake-up for many, and time for others.
-const PAUSE: Duration = Duration::from_millis(1);
 /// Work without a pause, at most.
 const UNBROKEN: Duration = Duration::from_millis(100);
 /// How long a stopping daemon waits for its last address to go; the guard takes what is left.
@@ -82,7 +79,8 @@ pub struct Driver<T> {
     absorbed: usize,
     /// A turn ended before everything was heard.
     more: bool,
-    /// The raw sockets had more packets than adverts come: they are not listened to for a moment.
+    crowd: Crowd,
+    /// There is one: nothing is listened to for a moment.
     crowded: bool,
     rested_at: Instant,
     stop_by: Option<Instant>,
@@ -116,6 +114,7 @@ impl<T: FnMut(Told)> Driver<T> {
             absorbing: vec![false; instances],
             absorbed: 0,
             more: false,
+            crowd: Crowd::default(),
             crowded: false,
             rested_at: Instant::default(),
             stop_by: None,
@@ -155,18 +154,21 @@ impl<T: FnMut(Told)> Driver<T> {
             let due = self.next_due();
             let sleeps = self.rest(due);
             self.deadline.set(due)?;
-            let message = tokio::select! {
-                result = self.deadline.reached() => {
-                    result?;
-                    if let Some(due) = due.filter(|_| sleeps) {
-                        self.hands.lateness.woke(due, clock::now());
-                    }
-                    None
+            let message = if self.crowded {
+                self.deadline.sleep()?;
+                None
+            } else {
+                tokio::select! {
+                    result = self.deadline.reached() => { result?; None }
+                    result = readable(&self.ring) => { result?; None }
+                    result = self.ports.sockets.readable() => { result?; None }
+                    message = self.inbox.recv() => Some(message),
                 }
-                result = readable(&self.ring) => { result?; None }
-                result = self.ports.sockets.readable(), if !self.crowded => { result?; None }
-                message = self.inbox.recv() => Some(message),
             };
+            // Whatever woke it, it should have run by then.
+            if let Some(due) = due.filter(|_| sleeps) {
+                self.hands.lateness.woke(due, clock::now());
+            }
             match message {
                 Some(Some(message)) => self.take(message)?,
                 // Nobody is left who could stop us.
@@ -203,13 +205,14 @@ impl<T: FnMut(Told)> Driver<T> {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        if self.more || self.hands.has_announcements() {
+        if self.more {
             return Some(clock::now());
         }
         // Stopped, the engine has no deadline.
         let stop = self.stop_by.map(|by| if self.hands.is_settled() { by.min(self.linger_until) } else { by });
         let pause = self.crowded.then(|| clock::now() + PAUSE);
-        [self.engine.deadline().map(|(due, _)| due), stop, pause].into_iter().flatten().min()
+        let deadline = self.engine.deadline().map(|(due, _)| due);
+        [deadline, self.hands.announces_at(), stop, pause].into_iter().flatten().min()
     }
 
     /// Hears everything received so far, then lets time pass, then acts.
@@ -222,18 +225,18 @@ impl<T: FnMut(Told)> Driver<T> {
         let now = clock::now();
         self.more = false;
         if let Some((ring, _)) = &mut self.ring {
-            let (ports, heard) = (&self.ports, &mut self.heard);
+            let (ports, heard) = (&mut self.ports, &mut self.heard);
             // All that it can hold: no deadline may fire before what was received is heard.
             let taken = ring.drain(RING_RECORDS, |head, message| {
                 let recorded = ports.recorded(head, message);
-                heard.extend(recorded.map(|(at, input, advert)| Heard { at, input, advert: Some(advert) }));
+                heard.extend(recorded.map(|(at, input, advert)| Heard { at, input, advert }));
             });
             self.more = taken == RING_RECORDS;
         }
         let heard = &mut self.heard;
         let packets = self.ports.drain_sockets(now, |at, input| heard.push(Heard { at, input, advert: None }))?;
         self.inspect(now);
-        self.crowded = packets > CROWD;
+        self.crowded = self.crowd.is_there(packets, now);
         let mut heard = std::mem::take(&mut self.heard);
         for Heard { at, input, advert } in heard.drain(..) {
             if let Input::Advert(id, _) = input {

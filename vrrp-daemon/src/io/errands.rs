@@ -17,6 +17,7 @@ use tracing::warn;
 
 use super::control::{self, Request, Socket};
 use super::notify::{self, Notifier};
+use super::sparing::Withheld;
 use super::status::Process;
 use crate::config::setup::{Command, Notify, Setup, TrackerKind};
 use crate::engine::plan::{Subject, TrackerId};
@@ -83,6 +84,7 @@ pub fn start<M: From<Request> + Send + 'static>(
 ) -> io::Result<Errands> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let (notifier, notices) = notify::queue(setup.clone());
+    let withheld = Arc::clone(notifier.withheld());
     let process = Process { notices_lost: notifier.lost(), ..process };
     let (stop, stopping) = watch::channel(false);
     let (done, stopped) = std::sync::mpsc::sync_channel(1);
@@ -95,7 +97,7 @@ pub fn start<M: From<Request> + Send + 'static>(
             let notifying = tokio::task::spawn_local(notify::run(notices, stop_of(stopping.clone())));
             let checks = checks(&setup, reports, &stopping);
             tokio::select! {
-                _ = async { tokio::join!(control::serve(&socket, process.clone(), requests), tell_losses(&process)) } => {}
+                _ = async { tokio::join!(control::serve(&socket, process.clone(), requests), tell_losses(&process, &withheld)) } => {}
                 () = stop_of(stopping) => {}
             }
             drop(socket);
@@ -162,7 +164,7 @@ async fn stop_of(mut stopping: watch::Receiver<bool>) {
 }
 
 /// Says now and then what came to nothing.
-async fn tell_losses(process: &Process) {
+async fn tell_losses(process: &Process, withheld: &Withheld) {
     let mut ticks = interval(LOSS_INTERVAL);
     let mut told = 0;
     loop {
@@ -170,6 +172,7 @@ async fn tell_losses(process: &Process) {
         if let Some(log) = &process.log {
             log.tell();
         }
+        withheld.tell();
         let lost = process.notices_lost.load(Ordering::Relaxed);
         if lost > told {
             warn!("notify scripts were not run for {} changes of state: too many were waiting", lost - told);

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use vrrp_common::abi::{
-    AUTH_NONE, AUTH_PASS, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS, RULE_PEERS_ONLY, RouterKey, Rule, RuleKey,
+    AUTH_HEADER, AUTH_NONE, AUTH_PASS, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS, RULE_BOTH_VERSIONS, RULE_HMAC,
+    RULE_HMAC_ENFORCED, RULE_PEERS_ONLY, RouterKey, Rule, RuleKey,
 };
 use vrrp_common::classify::Rules;
 use vrrp_common::wire::ip::vrrp_group;
 use vrrp_common::{Address, IfIndex};
 
-use crate::config::setup::{Destination, Setup};
+use crate::config::setup::{Destination, HmacMode, Setup};
 use crate::engine::plan::InstanceId;
 
 /// Which frames that come in by an interface are for an instance; `None` while the address is not known that they come to.
@@ -42,6 +43,19 @@ pub fn rule(setup: &Setup, id: InstanceId, row: u32, source: Option<IpAddr>) -> 
     {
         flags |= RULE_PEERS_ONLY;
     }
+    if instance.both_versions {
+        flags |= RULE_BOTH_VERSIONS;
+    }
+    match instance.hmac {
+        Some(HmacMode::Enforce) => flags |= RULE_HMAC | RULE_HMAC_ENFORCED,
+        Some(HmacMode::Permissive | HmacMode::ReceiveOnly) => flags |= RULE_HMAC,
+        None => {}
+    }
+    let auth_type = match (instance.auth_header, instance.auth_pass) {
+        (true, _) => AUTH_HEADER,
+        (false, Some(_)) => AUTH_PASS,
+        (false, None) => AUTH_NONE,
+    };
     Rule {
         slot: id.0,
         row,
@@ -49,7 +63,7 @@ pub fn rule(setup: &Setup, id: InstanceId, row: u32, source: Option<IpAddr>) -> 
         auth_pass: instance.auth_pass.unwrap_or_default(),
         interval: plan.advert_int.get(),
         version: plan.version as u8,
-        auth_type: if instance.auth_pass.is_some() { AUTH_PASS } else { AUTH_NONE },
+        auth_type,
         flags,
     }
 }
@@ -181,6 +195,27 @@ mod tests {
         let unicast = |peers_only| Destination::Peers(Unicast { peers_only, ..Default::default() });
         assert_eq!(flags(unicast(true), "fe80::9"), RULE_PEERS_ONLY);
         assert_eq!(flags(unicast(false), "fe80::9"), 0);
+        let mut both = setup(Family::V4, Destination::default(), "10.0.0.9");
+        both.instances[0].both_versions = true;
+        assert_eq!(rule(&both, ID, 3, None).flags, RULE_BOTH_VERSIONS);
+    }
+
+    #[test]
+    fn the_rule_says_what_proves_an_advert() {
+        let rule = |change: fn(&mut Instance)| {
+            let mut setup = setup(Family::V4, Destination::default(), "10.0.0.9");
+            change(&mut setup.instances[0]);
+            let Rule { auth_type, flags, .. } = rule(&setup, ID, 3, None);
+            (auth_type, flags, setup.instances[0].is_authenticated())
+        };
+        assert_eq!(rule(|_| {}), (AUTH_NONE, 0, false));
+        assert_eq!(rule(|own| own.auth_pass = Some(*b"password")), (AUTH_PASS, 0, false));
+        let header = |own: &mut Instance| (own.auth_pass, own.auth_header) = (Some(*b"password"), true);
+        assert_eq!(rule(header), (AUTH_HEADER, 0, true));
+        let enforced = RULE_HMAC | RULE_HMAC_ENFORCED;
+        assert_eq!(rule(|own| own.hmac = Some(HmacMode::Enforce)), (AUTH_NONE, enforced, true));
+        assert_eq!(rule(|own| own.hmac = Some(HmacMode::Permissive)), (AUTH_NONE, RULE_HMAC, true));
+        assert_eq!(rule(|own| own.hmac = Some(HmacMode::ReceiveOnly)), (AUTH_NONE, RULE_HMAC, true));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use vrrp_common::wire::arp::gratuitous;
 use vrrp_common::wire::ndisc::unsolicited;
-use vrrp_common::{Claim, Family};
+use vrrp_common::{Claim, Family, Instant};
 
 use super::announce::Announcements;
 use super::clock;
@@ -21,7 +21,7 @@ use super::ports::Ports;
 use super::socket::{self, Content, Refused, device, send_many};
 use super::tx::{Advert, Packets, Parts};
 use crate::config::setup::{Destination, Setup};
-use crate::engine::plan::InstanceId;
+use crate::engine::plan::{InstanceId, InstancePlan};
 use crate::engine::{Action, Tenure};
 
 /// What the addresses of one instance should be, and what was last asked for.
@@ -66,7 +66,7 @@ impl<T: FnMut(Told)> Hands<T> {
             unsettled: 0,
             due: Vec::new(),
             is_due: vec![false; instances],
-            announcements: Announcements::new(instances),
+            announcements: announcements(&setup),
             packets: socket::packet(Content::Packets)?,
             frames: socket::packet(Content::Frames)?,
             routed: [routed(&setup, Family::V4)?, routed(&setup, Family::V6)?],
@@ -134,7 +134,8 @@ impl<T: FnMut(Told)> Hands<T> {
         let (Some(source), Some(link)) = (ports.source(id).or(known), ports.link(plan.interface)) else { return false };
         let instance = &self.setup.instances[id.index()];
         let addresses = &ports.advertised[id.index()];
-        let parts = Parts { plan, instance, source, index: link.index, addresses };
+        let checksum_form = ports.checksum_form(id);
+        let parts = Parts { plan, instance, source, index: link.index, addresses, checksum_form };
         advert.build(claim, ports.changes, &parts);
         true
     }
@@ -225,14 +226,15 @@ impl<T: FnMut(Told)> Hands<T> {
         self.unsettled == 0
     }
 
-    pub fn has_announcements(&self) -> bool {
-        !self.announcements.is_empty()
+    /// When there is something to announce; an instant that has passed is now.
+    pub fn announces_at(&self) -> Option<Instant> {
+        self.announcements.due()
     }
 
     /// Sends the next batch of announcements.
     pub fn announce(&mut self, ports: &Ports) {
         let mut frames = Vec::new();
-        self.announcements.take(|id, number| {
+        self.announcements.take(clock::now(), |id, number| {
             let address = &self.setup.instances[id.index()].addresses[number as usize];
             if let Some(link) = ports.link(address.interface) {
                 frames.push((announcement(address.address, link.mac), device(link.index)));
@@ -253,6 +255,13 @@ fn routed(setup: &Setup, family: Family) -> io::Result<Option<OwnedFd>> {
     let has_peers = instances
         .any(|(plan, instance)| plan.family == family && matches!(instance.destination, Destination::Peers(_)));
     has_peers.then(|| socket::routed(family)).transpose()
+}
+
+/// Two queues for each pace, one of each family; an instance is of those of its interface.
+fn announcements(setup: &Setup) -> Announcements {
+    let pauses: Vec<_> = setup.paces.iter().flat_map(|pace| [pace.garp, pace.gna]).collect();
+    let queue = |plan: &InstancePlan| 2 * setup.pace_of[plan.interface.index()] + u32::from(plan.family == Family::V6);
+    Announcements::new(&pauses, setup.plan.instances.iter().map(queue))
 }
 
 /// The frame that tells a link where an address is now: a gratuitous ARP, or an unsolicited neighbour advertisement.

@@ -93,7 +93,7 @@ impl Lateness {
         let due = match why {
             Why::AdvertDue => Due::Advert,
             Why::MasterDown => Due::Takeover,
-            Why::AnnounceDue => return,
+            Why::AnnounceDue | Why::Held => return,
         };
         let slot = &mut self.slots[id.index()];
         (slot.due_at, slot.due) = (due_at, due);
@@ -122,9 +122,11 @@ impl Lateness {
         }
     }
 
-    /// The thread runs, having slept until `due`.
+    /// The thread runs, having meant to sleep until `due` at most.
     pub fn woke(&mut self, due: Instant, now: Instant) {
-        self.measured.wakeups.add(now.since(due));
+        if due <= now {
+            self.measured.wakeups.add(now.since(due));
+        }
     }
 
     pub const fn measured(&self) -> Measured {

@@ -12,7 +12,8 @@ use tokio::time::timeout;
 use tracing::warn;
 use vrrp_common::Priority;
 
-use super::log;
+use super::sparing::{Sparing, Withheld};
+use super::{clock, log};
 use crate::config::setup::{Command, Notify, Setup};
 use crate::engine::event::{Event, GroupEvent};
 use crate::engine::plan::{GroupId, InstanceId};
@@ -85,6 +86,7 @@ pub struct Notifier {
     setup: Arc<Setup>,
     queue: Sender<Notice>,
     lost: Arc<AtomicU64>,
+    sparing: Sparing,
 }
 
 /// The queue, and the end that [`run`] serves.
@@ -94,19 +96,22 @@ pub fn queue(setup: Arc<Setup>) -> (Notifier, Receiver<Notice>) {
 
 fn bounded(setup: Arc<Setup>, bound: usize) -> (Notifier, Receiver<Notice>) {
     let (queue, notices) = mpsc::channel(bound);
-    (Notifier { setup, queue, lost: Arc::default() }, notices)
+    let sparing = Sparing::new(setup.instances.len(), Arc::default());
+    (Notifier { setup, queue, lost: Arc::default(), sparing }, notices)
 }
 
 impl Notifier {
     /// The same queue for another configuration, as after a reload: `instance` is from now on an index of that.
     pub fn with(&self, setup: Arc<Setup>) -> Self {
-        Self { setup, ..self.clone() }
+        let sparing = Sparing::new(setup.instances.len(), Arc::clone(self.withheld()));
+        Self { setup, sparing, ..self.clone() }
     }
 
     /// Logs an event, and has the scripts run of the state that it is the entry of. Never waits: what does not fit into
-    /// the queue is counted and gone.
-    pub fn tell(&self, told: Told) {
+    /// the queue is counted and gone, and so are lines that come too often.
+    pub fn tell(&mut self, told: Told) {
         let (who, state) = match told {
+            Told::Instance(id, event, _) if event.is_cheap() && !self.sparing.allows(id, clock::now()) => return,
             Told::Instance(id, event, effective) => {
                 log::event(&self.setup.instances[id.index()].name, &event, effective);
                 (Who::Instance(id, effective), entered(&event))
@@ -125,6 +130,11 @@ impl Notifier {
         if self.queue.try_send(notice).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Lines that came too often.
+    pub const fn withheld(&self) -> &Arc<Withheld> {
+        self.sparing.withheld()
     }
 
     /// The counter of notices that came to nothing.
@@ -212,7 +222,7 @@ mod tests {
 
     /// Tells of one thing, and stops.
     async fn run_one(notify: Notify, told: Told) {
-        let (notifier, notices) = queue(setup(notify));
+        let (mut notifier, notices) = queue(setup(notify));
         notifier.tell(told);
         run(notices, std::future::ready(())).await;
     }
@@ -263,7 +273,7 @@ mod tests {
     fn overflow_is_counted_and_never_waited_for() {
         let dir = Dir::new();
         let notify = Notify { any: Some(shell(&dir, "")), ..Notify::default() };
-        let (notifier, notices) = bounded(setup(notify), 2);
+        let (mut notifier, notices) = bounded(setup(notify), 2);
         for _ in 0..5 {
             notifier.tell(told(Event::BecameMaster));
             notifier.tell(told(Event::MasterTimedOut));

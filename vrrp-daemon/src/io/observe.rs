@@ -73,7 +73,11 @@ pub fn observe(setup: &Arc<Setup>, engine: &Engine, ports: &Ports, held: &Held, 
         let (mut snapshot, counters) = (engine.snapshot(id), ports.instance_counters(id));
         // The engine does not hear of those that the kernel absorbed; they were received all the same.
         snapshot.stats.advert_rcvd += counters[Reason::OkAbsorbed as usize];
-        ObservedInstance { snapshot, held: held.numbers(id), drops: drops(&counters), latest: lateness.worst(id) }
+        let (held, latest) = (held.numbers(id), lateness.worst(id));
+        let checksum = (ports.checksum_form(id), ports.peer_form(id));
+        let found = snapshot.stats.by_reason().into_iter().filter(|&(_, count)| count > 0);
+        let drops = drops(&counters).into_iter().chain(found).collect();
+        ObservedInstance { snapshot, held, checksum, drops, latest }
     });
     Observed {
         setup: Arc::clone(setup),

@@ -12,8 +12,10 @@ use vrrp_common::abi::{
 use vrrp_common::classify::{Ingress, judge};
 use vrrp_common::drop::{Disposition, REASON_SLOTS, Reason};
 use vrrp_common::stance::{Bucket, Heed, Stance};
-use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, HEADER, MESSAGE_MAX};
-use vrrp_common::{Address, Family, IfIndex, Instant};
+use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, HEADER, Header, MESSAGE_MAX};
+use vrrp_common::wire::checksum::ChecksumForm;
+use vrrp_common::wire::ip4;
+use vrrp_common::{Address, Family, IfIndex, Instant, Version};
 
 use super::filter::{self, RuleTable};
 use super::netlink::links::Link;
@@ -52,7 +54,7 @@ pub struct Ports {
     setup: Arc<Setup>,
     ports: Vec<Port>,
     pub sockets: Sockets,
-    /// Counts changes of interfaces and their addresses: what was made of them before may be stale.
+    /// Counts changes of what adverts are made of: of interfaces, their addresses, and the form of checksums.
     pub changes: u32,
     xdp: Result<Xdp, String>,
     /// Interfaces whose raw socket received what their program would have taken.
@@ -72,6 +74,8 @@ pub struct Ports {
     /// By instance: what valid adverts are worth, as in the kernel; and the raw sockets' own limit.
     stances: Vec<Stance>,
     buckets: Vec<Bucket>,
+    /// By instance: in which form the last v3 advert over IPv4 was summed.
+    forms: Vec<Option<ChecksumForm>>,
     /// What the raw sockets' path counted, by rows as in the kernel; none for most.
     counters: BTreeMap<u32, CounterRow>,
 }
@@ -118,6 +122,7 @@ impl Ports {
             advertised: setup.instances.iter().map(advertised).collect(),
             stances: vec![Stance::default(); setup.instances.len()],
             buckets: vec![Bucket::default(); setup.instances.len()],
+            forms: vec![None; setup.instances.len()],
             counters: BTreeMap::new(),
             setup,
         })
@@ -148,6 +153,17 @@ impl Ports {
     /// The address that an instance sends from.
     pub fn source(&self, id: InstanceId) -> Option<IpAddr> {
         self.sources[id.index()]
+    }
+
+    /// In which form the peers sum v3 adverts over IPv4, by the last one that was heard.
+    pub fn peer_form(&self, id: InstanceId) -> Option<ChecksumForm> {
+        self.forms[id.index()]
+    }
+
+    /// In which form our own are summed: as configured, else as the peers', else as keepalived's.
+    pub fn checksum_form(&self, id: InstanceId) -> ChecksumForm {
+        let configured = self.setup.instances[id.index()].checksum_form;
+        configured.or(self.peer_form(id)).unwrap_or(ChecksumForm::PseudoHeader)
     }
 
     pub fn device_counters(&self, id: InterfaceId) -> CounterRow {
@@ -394,7 +410,9 @@ impl Ports {
 
     /// Hands every advert that the raw sockets received before `now` to `each`; returns how many packets they had.
     pub fn drain_sockets(&mut self, now: Instant, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
-        let Self { setup, ports, sockets, rules, stances, buckets, counters, advertised, suspects, .. } = self;
+        let Self {
+            setup, ports, sockets, rules, stances, buckets, forms, counters, advertised, changes, suspects, ..
+        } = self;
         let mut message = [0; MESSAGE_MAX];
         sockets.drain(now, |id, received| {
             let port = &ports[id.index()];
@@ -407,13 +425,15 @@ impl Ports {
             let message = &message[..found.length.min(MESSAGE_MAX)];
             let slot = found.slot as usize;
             let mut reason = found.reason;
-            if found.disposition == Disposition::Deliver
-                && let Some(header) = message.first_chunk()
-            {
-                let heed = stances[slot].heed(found.source, header, &mut buckets[slot], arrival.as_nanos());
+            if found.disposition == Disposition::Deliver {
+                let heed = stances[slot].heed(found.source, found.header, &mut buckets[slot], arrival.as_nanos());
                 if heed == Heed::Limit {
                     reason = Reason::RateLimited;
                 } else if let Some(input) = input(setup, advertised, InstanceId(found.slot), found.source, message) {
+                    if has_two_forms(found.family, found.header) {
+                        let before = forms[slot].replace(found.checksum_form);
+                        *changes = changes.wrapping_add(u32::from(before != Some(found.checksum_form)));
+                    }
                     each(arrival, input);
                 }
                 if matches!(port.path, Path::Xdp(_)) && !setup.daemon.xdp.observe {
@@ -428,9 +448,19 @@ impl Ports {
     }
 
     /// What a record of the ring says to the engine, and what the kernel may absorb if the engine says so.
-    pub fn recorded(&self, head: &RecordHead, message: &[u8]) -> Option<(Instant, Input, Unchanged)> {
-        let input = input(&self.setup, &self.advertised, InstanceId(head.slot), head.source, message)?;
-        let unchanged = Unchanged { source: head.source, header: *message.first_chunk()? };
+    pub fn recorded(&mut self, head: &RecordHead, octets: &[u8]) -> Option<(Instant, Input, Option<Unchanged>)> {
+        let id = InstanceId(head.slot);
+        let input = input(&self.setup, &self.advertised, id, head.source, octets)?;
+        let header = *octets.first_chunk()?;
+        if has_two_forms(self.setup.plan.instances[id.index()].family, Header(header)) {
+            let form = ChecksumForm::from_number(head.checksum_form);
+            let before = std::mem::replace(&mut self.forms[id.index()], form);
+            self.changes = self.changes.wrapping_add(u32::from(before != form));
+        }
+        let unchanged = match self.setup.instances[id.index()].is_authenticated() {
+            true => None,
+            false => Some(Unchanged { source: head.source, header }),
+        };
         Some((Instant::from_nanos(head.arrival), input, unchanged))
     }
 
@@ -477,9 +507,13 @@ pub fn advertised(instance: &Instance) -> Vec<u8> {
     octets.flatten().collect()
 }
 
-/// What a message that was judged valid says to the engine; by instance, what is `advertised`.
-pub fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Address, message: &[u8]) -> Option<Input> {
+/// What an advert says to the engine; `octets` are what [`judge`] delivers of it, by instance what is `advertised`.
+pub fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Address, octets: &[u8]) -> Option<Input> {
     let plan = setup.plan.instances.get(id.index())?;
+    let message = match setup.instances[id.index()].auth_header {
+        true => octets.get(ip4::parse(octets, 0)?.payload..)?,
+        false => octets,
+    };
     let advert = Advert::parse(message, plan.family)?;
     // A rule removed while the kernel was reading it may have named another slot.
     if advert.vrid != plan.vrid {
@@ -492,6 +526,11 @@ pub fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Addr
     };
     let Advert { claim, interval, .. } = advert;
     Some(Input::Advert(id, Heard { source: source.ip(plan.family), claim, interval, addresses_match }))
+}
+
+/// Whether an advert can be summed in two ways: version 3 over IPv4.
+fn has_two_forms(family: Family, header: Header) -> bool {
+    (family, Version::new(header.version_nibble())) == (Family::V4, Some(Version::V3))
 }
 
 /// Whether two lists have the same addresses of `N` octets, in whatever order.

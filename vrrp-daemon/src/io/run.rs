@@ -109,7 +109,7 @@ pub fn run(mut setup: Setup, mut guard: Guard, places: &Places) -> Result<(), Fa
 
     network.commands.try_send(Command::Tidy)?;
     let errands = start_errands(&setup, places, socket, &inbox)?;
-    let notify = errands.notify();
+    let mut notify = errands.notify();
     let tell = move |told| notify.tell(told);
     let protocol = start_protocol(&setup, urgency, links, &network, messages, tell)?;
     tracing::info!("Startup complete");

@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use vrrp_common::drop::Reason;
-use vrrp_common::{Family, IfIndex, Instant};
+use vrrp_common::wire::checksum::ChecksumForm;
+use vrrp_common::{Family, IfIndex, Instant, Version};
 
 use super::lateness::{Late, Measured};
 use super::log::Loss;
@@ -115,6 +116,8 @@ pub struct Instance {
     pub why: Cause,
     /// In configured order.
     pub addresses: Vec<Address>,
+    /// How adverts are summed; `null` where there is one way only, in version 2 and over IPv6.
+    pub checksum: Option<Checksum>,
     /// Counted since the start.
     pub stats: Stats,
     /// How late its latest advert was, microseconds.
@@ -141,6 +144,15 @@ pub struct Master {
     pub priority: u8,
     /// It is this router.
     pub ourselves: bool,
+}
+
+/// What the checksums of v3 adverts over IPv4 cover: `rfc9568`, the message, or `rfc5798`, a pseudo header, too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checksum {
+    /// Those of our own adverts.
+    pub ours: String,
+    /// Those of the last advert heard; `null` when none was.
+    pub peer: Option<String>,
 }
 
 /// A virtual address.
@@ -191,6 +203,8 @@ pub struct ObservedInstance {
     pub snapshot: Snapshot,
     /// Numbers of the addresses in `Setup` that are set.
     pub held: Vec<u32>,
+    /// Ours, and the peer's.
+    pub checksum: (ChecksumForm, Option<ChecksumForm>),
     /// Those that are not zero.
     pub drops: Vec<(Reason, u64)>,
     /// How late its latest advert was.
@@ -282,6 +296,10 @@ fn instance(setup: &Setup, index: usize, seen: &ObservedInstance, now: Instant, 
         seconds: age.as_secs(),
         why: cause,
         addresses: addresses.collect(),
+        checksum: ((plan.version, plan.family) == (Version::V3, Family::V4)).then(|| Checksum {
+            ours: seen.checksum.0.label().into(),
+            peer: seen.checksum.1.map(|form| form.label().into()),
+        }),
         stats,
         latest_us: seen.latest.as_micros() as u64,
         drops: drops(&seen.drops),
@@ -367,6 +385,7 @@ mod tests {
             instances: vec![ObservedInstance {
                 snapshot,
                 held: vec![1],
+                checksum: (ChecksumForm::PseudoHeader, None),
                 drops: Vec::new(),
                 latest: Duration::from_micros(1500),
             }],
@@ -403,7 +422,7 @@ mod tests {
                     {"address": "fe80::1/64", "interface": "eth0", "held": false},
                     {"address": "2001:db8::1/64", "interface": "eth0", "held": true}
                 ],
-                "stats": null, "latest_us": 1500, "drops": {}
+                "checksum": null, "stats": null, "latest_us": 1500, "drops": {}
             }],
             "groups": [{"name": "G1", "state": "BACKUP", "members": ["VI_6"]}],
             "conflicts": []

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use socket2::SockAddr;
 use vrrp_common::wire::advert::{MESSAGE_MAX, Outgoing};
+use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use vrrp_common::wire::ip::{PROTOCOL_VRRP, multicast_mac};
 use vrrp_common::wire::ip4::ipv4_header;
@@ -47,6 +48,7 @@ pub struct Parts<'a> {
     pub index: IfIndex,
     /// The octets of the advertised addresses.
     pub addresses: &'a [u8],
+    pub checksum_form: ChecksumForm,
 }
 
 impl Advert {
@@ -55,7 +57,7 @@ impl Advert {
         Self { packets: Packets::ToPeers(Box::default()), source: None, stands: None }
     }
 
-    /// Whether it says this, and nothing changed on any interface since it was built.
+    /// Whether it says this, and nothing that it is made of changed since it was built.
     pub fn stands(&self, claim: Claim, changes: u32) -> bool {
         self.stands == Some((claim, changes))
     }
@@ -98,7 +100,7 @@ impl Advert {
 
 /// The packet to one destination; none between two families, which no configuration that was resolved asks for.
 fn packet(claim: Claim, destination: IpAddr, ttl: u8, parts: &Parts) -> Packet {
-    let Parts { plan, instance, source, index: _, addresses } = *parts;
+    let Parts { plan, instance, source, index: _, addresses, checksum_form } = *parts;
     let outgoing = Outgoing {
         version: plan.version,
         family: plan.family,
@@ -107,7 +109,7 @@ fn packet(claim: Claim, destination: IpAddr, ttl: u8, parts: &Parts) -> Packet {
         interval: plan.advert_int,
         addresses,
         auth_pass: instance.auth_pass,
-        checksum_form: instance.checksum_form,
+        checksum_form,
         source: Address::from(source),
         destination: Address::from(destination),
     };

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use vrrp_common::Family;
 use vrrp_common::wire::advert::{ADDRESSES_MAX, HEADER};
 use vrrp_common::wire::ip6::IPV6_HEADER;
-use vrrp_common::{Family, Version};
 
 use super::Resolver;
 use super::instance::LEFT_OUT;
@@ -40,7 +40,7 @@ impl Resolver<'_> {
         excluded: Items<Address>,
         home: &Home,
         at: Span,
-        (version, family): (Version, Family),
+        (needs_one, family): (bool, Family),
     ) -> Option<Addresses> {
         let name = home.name;
         let mut out = Addresses { list: Vec::new(), watched: BTreeSet::new(), known: BTreeSet::new() };
@@ -87,7 +87,7 @@ impl Resolver<'_> {
         if count == 0 {
             let at = advertised.at.unwrap_or(at);
             let message = format!("({name}) has no virtual address to advertise");
-            if version == Version::V3 {
+            if needs_one {
                 self.found.error(Class::Incomplete, at, message).done(LEFT_OUT);
                 return None;
             }

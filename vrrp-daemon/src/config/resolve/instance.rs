@@ -1,16 +1,19 @@
 //! Virtual routers: defaults, and what contradicts itself.
 
+use std::time::Duration;
+
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::{Centis, Family, Priority, Version, Vrid};
 
 use super::destination::Written;
+use super::garp::Garp;
+use super::strict::Answers;
 use super::sync_group::{Group, Groups};
 use super::watch::Watcher;
 use super::{DEFAULT_INTERFACE, Resolver};
-use crate::config::global::{GarpDelay, GarpRepeat};
-use crate::config::instance::{AuthType, Authentication, Instance, Preempt, State};
+use crate::config::instance::{AuthType, Authentication, Instance, LateRival, Preempt, State};
 use crate::config::setup::{self, Destination, Notify};
-use crate::engine::plan::{GarpPlan, InstancePlan, Wanted};
+use crate::engine::plan::{InstancePlan, Wanted};
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::{At, Met, Named, Outcome, Switch};
 use crate::syntax::source::Span;
@@ -56,6 +59,13 @@ impl Resolver<'_> {
             vmac_xmit_base,
             preempt,
             accept,
+            preempt_delay,
+            strict_mode,
+            owner_ignore_adverts,
+            lower_prio_no_advert,
+            higher_prio_send_advert,
+            skip_check_adv_addr,
+            timer_expired_backup,
             mcast_src_ip,
             mcast_dst_ip,
             unicast_src_ip,
@@ -65,6 +75,10 @@ impl Resolver<'_> {
             unicast_fault_no_peer,
             garp_master_delay,
             garp_master_repeat,
+            garp_master_refresh,
+            garp_master_refresh_repeat,
+            garp_lower_prio_delay,
+            garp_lower_prio_repeat,
             down_timer_adverts,
             v3_checksum_as_v2,
             promote_secondaries,
@@ -117,12 +131,17 @@ impl Resolver<'_> {
             self.found.error(Class::Duplicate, virtual_router_id.map_or(at, |vrid| vrid.at), message).done(LEFT_OUT);
             complete = false;
         }
-        let home = self.home(&name, interface, family, vrid?, use_vmac, use_vmac_addr)?;
-        let source_mac = home.source_mac(vmac_xmit_base, self.found);
-        let addresses = self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, &home, at, (version, family))?;
-        let (wanted, priority) = self.start(state, priority.map(|priority| priority.value.get()), &name, at);
+        let strict = strict_mode.0.map_or(self.defaults.strict.is_on(), |strict| strict.value);
+        let home = self.home(&name, interface, family, vrid?, (use_vmac, use_vmac_addr), strict)?;
+        let source_mac = home.source_mac(vmac_xmit_base, strict, self.found);
+        let needs = (version == Version::V3 || strict, family);
+        let addresses = self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, &home, at, needs)?;
+        let (mut wanted, priority) = self.start(state, priority.map(|priority| priority.value.get()), &name, at);
+        if strict {
+            wanted = self.strict_state(state, priority, &name, at);
+        }
         let advert_int = self.advert_int(advert_int, version, &name);
-        let auth_pass = self.auth_pass(authentication, version, &name).ok();
+        let auth_pass = self.auth_pass(authentication, version, strict, &name).ok();
         let checksum_form = self.checksum_form(v3_checksum_as_v2, at);
         let watcher = Watcher {
             name: &name,
@@ -140,9 +159,25 @@ impl Resolver<'_> {
             stop: self.notification(notify_stop, &format!("({name}) notify_stop")),
             any: self.notification(notify, &format!("({name}) notify")),
         };
-        let down_timer_adverts = match down_timer_adverts {
-            Some(adverts) => adverts,
-            None => self.default(self.defaults.down_timer_adverts, at).unwrap_or(Whole(3)),
+        let down_adverts = match down_timer_adverts {
+            Some(adverts) => adverts.value.get() as u8,
+            None => self.default(self.defaults.down_timer_adverts, at).map_or(3, |adverts| adverts.get() as u8),
+        };
+        let down_adverts = if strict { 3 } else { down_adverts };
+        if strict {
+            let given = down_timer_adverts.filter(|adverts| adverts.value.get() != 3).map(|adverts| adverts.at);
+            self.not_strict(given, "down_timer_adverts", "3 is used", &name);
+        }
+        let preempt = self.preempt(preempt, priority, wanted, &name);
+        let answers = Answers { lower_prio_no_advert, higher_prio_send_advert, owner_ignore_adverts };
+        let (answers_lower, answers_higher, deaf) = self.answers(answers, strict, &name);
+        let garp = Garp {
+            delay: garp_master_delay,
+            repeat: garp_master_repeat,
+            refresh: garp_master_refresh,
+            refresh_repeat: garp_master_refresh_repeat,
+            lower_delay: garp_lower_prio_delay,
+            lower_repeat: garp_lower_prio_repeat,
         };
         let plan = InstancePlan {
             interface,
@@ -153,10 +188,19 @@ impl Resolver<'_> {
             wanted,
             advert_int,
             phase: None,
-            down_adverts: down_timer_adverts.get() as u8,
-            preempt: self.preempt(preempt, priority, wanted, &name),
+            down_adverts,
+            preempt,
+            preempt_delay: self.preempt_delay(preempt_delay, preempt, wanted, strict, &name),
+            ignores_adverts: deaf && priority.is_owner(),
+            answers_lower,
+            answers_higher,
+            trusts_master: match skip_check_adv_addr.0 {
+                Some(own) => own.value,
+                None => self.default(self.defaults.skip_check_adv_addr.0, at).unwrap_or(false),
+            },
+            late_rival: self.late_rival(timer_expired_backup, preempt, &name),
             addresses: addresses.list.len() as u32,
-            garp: self.garp(garp_master_delay, garp_master_repeat, &name, at),
+            garp: self.garp(garp, strict, &name, at),
             watches,
             group: None,
         };
@@ -166,8 +210,11 @@ impl Resolver<'_> {
             source_mac,
             source,
             destination,
+            both_versions: false,
             auth_pass: auth_pass?,
-            no_accept: accept.0 == Some(false) && !priority.is_owner(),
+            auth_header: false,
+            hmac: None,
+            no_accept: accept.0.map_or(strict, |accept| !accept) && !priority.is_owner(),
             promote_secondaries: promote_secondaries.0.is_some(),
             checksum_form,
             notify: notify.if_any(),
@@ -234,6 +281,37 @@ impl Resolver<'_> {
         true
     }
 
+    fn preempt_delay<const MIN: u64, const MAX: u64>(
+        &mut self,
+        given: Option<At<Seconds<MIN, MAX>>>,
+        preempt: bool,
+        wanted: Wanted,
+        strict: bool,
+        name: &str,
+    ) -> Duration {
+        let Some(At { value, at }) = given.filter(|delay| delay.value.micros() > 0) else { return Duration::ZERO };
+        let against = match (strict, preempt, wanted) {
+            (true, ..) => "strict mode",
+            (_, false, _) => "`nopreempt`",
+            (_, _, Wanted::Master) => "`state MASTER`",
+            (_, _, Wanted::Backup) => return value.duration(),
+        };
+        let message = format!("({name}) `preempt_delay` and {against} exclude each other");
+        self.found.warning(Class::Conflict, at, message).done("`preempt_delay` is ignored");
+        Duration::ZERO
+    }
+
+    fn late_rival(&mut self, given: Option<At<LateRival>>, preempt: bool, name: &str) -> Option<Priority> {
+        let At { value: LateRival(rival), at } = given?;
+        if preempt {
+            let message =
+                format!("({name}) `timer_expired_backup` needs `nopreempt`: it would take over again at once");
+            self.found.warning(Class::Conflict, at, message).done("it is ignored");
+            return None;
+        }
+        Priority::new(rival)
+    }
+
     fn advert_int<const MIN: u64, const MAX: u64>(
         &mut self,
         given: Option<At<Seconds<MIN, MAX>>>,
@@ -264,7 +342,13 @@ impl Resolver<'_> {
     }
 
     /// The outer `Err`: the virtual router is left out, reported.
-    fn auth_pass(&mut self, auth: Authentication, version: Version, name: &str) -> Result<Option<[u8; 8]>, ()> {
+    fn auth_pass(
+        &mut self,
+        auth: Authentication,
+        version: Version,
+        strict: bool,
+        name: &str,
+    ) -> Result<Option<[u8; 8]>, ()> {
         let Authentication { auth_type, auth_pass, foreign: _ } = auth;
         let Some(at) = auth_type.map(|given| given.at).or(auth_pass.as_ref().map(|given| given.at)) else {
             return Ok(None);
@@ -272,6 +356,10 @@ impl Resolver<'_> {
         if version == Version::V3 {
             let message = format!("({name}) version 3 has no authentication");
             self.found.warning(Class::Conflict, at, message).done("the authentication block is ignored");
+            return Ok(None);
+        }
+        if strict {
+            self.not_strict(Some(at), "authentication", "the authentication block is ignored", name);
             return Ok(None);
         }
         match auth_type {
@@ -303,29 +391,12 @@ impl Resolver<'_> {
         Ok(Some(padded))
     }
 
-    fn checksum_form(&mut self, Switch(own): Switch, at: Span) -> ChecksumForm {
+    fn checksum_form(&mut self, Switch(own): Switch, at: Span) -> Option<ChecksumForm> {
         let as_v2 = match own {
             Some(own) => own.value,
-            None => self.default(self.defaults.v3_checksum_as_v2.0, at).unwrap_or(false),
+            None => self.default(self.defaults.v3_checksum_as_v2.0, at)?,
         };
-        if as_v2 { ChecksumForm::Message } else { ChecksumForm::PseudoHeader }
-    }
-
-    fn garp(&mut self, delay: Option<GarpDelay>, repeat: Option<At<GarpRepeat>>, name: &str, at: Span) -> GarpPlan {
-        let min = self.default(self.defaults.min_garp.0, at).unwrap_or(false);
-        let base = GarpPlan::default();
-        let base = if min { GarpPlan { repeat: 1, delay: std::time::Duration::ZERO } } else { base };
-        let default_delay = self.default(self.defaults.garp_master_delay, at);
-        let default_repeat = self.default(self.defaults.garp_master_repeat, at);
-        if let Some(At { at, .. }) = repeat.filter(|repeat| repeat.value.get() == 0) {
-            let message = format!("({name}) `garp_master_repeat` of 0 would announce nothing");
-            self.found.warning(Class::Value, at, message).done("1 is used");
-        }
-        let repeat = repeat.map(|repeat| repeat.value).or(default_repeat);
-        GarpPlan {
-            repeat: repeat.map_or(base.repeat, |repeat| repeat.get().max(1) as u32),
-            delay: delay.or(default_delay).map_or(base.delay, |delay| delay.duration()),
-        }
+        Some(if as_v2 { ChecksumForm::Message } else { ChecksumForm::PseudoHeader })
     }
 }
 

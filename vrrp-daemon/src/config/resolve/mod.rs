@@ -4,9 +4,11 @@
 mod address;
 mod command;
 mod destination;
+mod garp;
 mod instance;
 mod phase;
 mod scheduling;
+mod strict;
 mod sync_group;
 mod tracker;
 mod vmac;
@@ -14,15 +16,16 @@ mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use vrrp_common::{Family, Vrid};
 
-use super::global::{GlobalDefs, XdpDeliver, XdpMode, XdpUnknownVrid};
+use super::global::{GarpDelay, GarpRefresh, GarpRepeat, GlobalDefs, Pause, XdpDeliver, XdpMode, XdpUnknownVrid};
 use super::host::Host;
 use super::instance::Instance;
 use super::root::Config;
 use super::setup::{self, Daemon, Firewall, Scheduling, Setup, Xdp};
-use crate::engine::plan::InterfaceId;
+use crate::engine::plan::{InterfaceId, Startup};
 use crate::syntax::command::UserName;
 use crate::syntax::diagnostic::{Class, Diagnostics};
 use crate::syntax::schema::{At, Met, Named, Outcome, Switch};
@@ -36,7 +39,7 @@ const DEFAULT_INTERFACE: &str = "eth0";
 
 /// The setup that a configuration comes to.
 pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setup {
-    let Config { global, trackers, sync_groups, instances, foreign } = config;
+    let Config { global, trackers, garp_groups, sync_groups, instances, foreign } = config;
     let mut refused = refuses_all(&foreign, found);
     load_balancing(&foreign, &global, &instances, found);
     let (daemon, defaults) = global_defs(global, host, &mut refused, found);
@@ -62,6 +65,8 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
     resolver.unused_trackers();
     resolver.unused_vmacs();
     resolver.join(groups);
+    resolver.paces(garp_groups);
+    resolver.setup.plan.startup = resolver.defaults.startup;
     resolver.setup.plan.interfaces = resolver.setup.interfaces.len() as u32;
     phase::spread(&mut resolver.setup.plan.instances);
     resolver.setup
@@ -91,12 +96,24 @@ struct Resolver<'a> {
 /// adverts come to.
 type Key = (InterfaceId, Family, Vrid, Option<IpAddr>);
 
-/// What `global_defs` says for virtual routers and scripts that do not say.
+/// What `global_defs` says of all virtual routers, and for those and scripts that do not say.
 struct Defaults {
     version: Option<At<Whole<2, 3>>>,
-    garp_master_delay: Option<At<super::global::GarpDelay>>,
-    garp_master_repeat: Option<At<super::global::GarpRepeat>>,
+    garp_master_delay: Option<At<GarpDelay>>,
+    garp_master_repeat: Option<At<GarpRepeat>>,
     min_garp: Switch,
+    garp_master_refresh: Option<At<GarpRefresh>>,
+    garp_master_refresh_repeat: Option<At<GarpRepeat>>,
+    garp_lower_prio_delay: Option<At<GarpDelay>>,
+    garp_lower_prio_repeat: Option<At<GarpRepeat>>,
+    garp_interval: Option<Pause>,
+    gna_interval: Option<Pause>,
+    lower_prio_no_advert: Switch,
+    higher_prio_send_advert: Switch,
+    skip_check_adv_addr: Switch,
+    owner_ignore_adverts: Switch,
+    strict: Switch,
+    startup: Startup,
     down_timer_adverts: Option<At<Whole<1, 100>>>,
     v3_checksum_as_v2: Switch,
     mcast_group4: Option<Ipv4Addr>,
@@ -118,6 +135,19 @@ fn global_defs(global: GlobalDefs, host: &dyn Host, refused: &mut bool, found: &
         garp_master_delay,
         garp_master_repeat,
         min_garp,
+        garp_interval,
+        gna_interval,
+        garp_master_refresh,
+        garp_master_refresh_repeat,
+        garp_lower_prio_delay,
+        garp_lower_prio_repeat,
+        lower_prio_no_advert,
+        higher_prio_send_advert,
+        skip_check_adv_addr,
+        owner_ignore_adverts,
+        strict,
+        startup_delay,
+        delay_after_boot,
         down_timer_adverts,
         v3_checksum_as_v2,
         mcast_group4,
@@ -177,6 +207,21 @@ fn global_defs(global: GlobalDefs, host: &dyn Host, refused: &mut bool, found: &
         garp_master_delay,
         garp_master_repeat,
         min_garp,
+        garp_master_refresh,
+        garp_master_refresh_repeat,
+        garp_lower_prio_delay,
+        garp_lower_prio_repeat,
+        garp_interval: garp_interval.map(|pause| pause.value),
+        gna_interval: gna_interval.map(|pause| pause.value),
+        lower_prio_no_advert,
+        higher_prio_send_advert,
+        skip_check_adv_addr,
+        owner_ignore_adverts,
+        strict,
+        startup: Startup {
+            delay: startup_delay.map_or(Duration::ZERO, Pause::duration),
+            after_boot: delay_after_boot.map_or(Duration::ZERO, Pause::duration),
+        },
         down_timer_adverts,
         v3_checksum_as_v2,
         mcast_group4,

@@ -27,12 +27,18 @@ pub struct Home<'a> {
 
 impl Home<'_> {
     /// The MAC address that adverts come from, if not the interface's own.
-    pub fn source_mac(&self, xmit_base: Mark, found: &mut Diagnostics) -> Option<[u8; 6]> {
-        if let (None, Some(at)) = (self.own, xmit_base.0) {
-            let message = format!("({}) `vmac_xmit_base` without `use_vmac`", self.name);
+    pub fn source_mac(&self, Mark(xmit_base): Mark, strict: bool, found: &mut Diagnostics) -> Option<[u8; 6]> {
+        let against = match self.own {
+            None => Some("without `use_vmac`"),
+            // keepalived lets IPv6 have it.
+            Some(_) if strict && self.family == Family::V4 => Some("is not in RFC 9568"),
+            Some(_) => None,
+        };
+        if let (Some(against), Some(at)) = (against, xmit_base) {
+            let message = format!("({}) `vmac_xmit_base` {against}", self.name);
             found.warning(Class::Conflict, at, message).done("it has no effect");
         }
-        self.own.filter(|_| xmit_base.0.is_none()).map(|(_, mac)| mac)
+        self.own.filter(|_| xmit_base.is_none() || against.is_some()).map(|(_, mac)| mac)
     }
 }
 
@@ -44,11 +50,15 @@ impl Resolver<'_> {
         interface: InterfaceId,
         family: Family,
         vrid: Vrid,
-        use_vmac: Option<At<UseVmac>>,
-        use_vmac_addr: Mark,
+        (use_vmac, use_vmac_addr): (Option<At<UseVmac>>, Mark),
+        strict: bool,
     ) -> Option<Home<'a>> {
         let mut home = Home { name, interface, family, vrid, own: None, others: use_vmac_addr.0.is_some() };
-        if let Some(At { value, at }) = use_vmac {
+        if let Some(At { mut value, at }) = use_vmac {
+            if strict && value.mac.take().is_some() {
+                let message = format!("({name}) another MAC address than the protocol's is not in RFC 9568");
+                self.found.warning(Class::Conflict, at, message).done("the MAC address is that of the protocol");
+            }
             let mac = mac(&value, family, vrid);
             let prefix = self.defaults.vmac_prefix.clone();
             home.own = Some((self.vmac(&home, interface, mac, (value, prefix, family), at)?, mac));

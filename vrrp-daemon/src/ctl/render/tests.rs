@@ -23,6 +23,7 @@ fn instance(name: &str, state: StateName, why: Cause) -> Instance {
             interface: "eth0".into(),
             held: state == StateName::Master,
         }],
+        checksum: Some(Checksum { ours: "rfc5798".into(), peer: None }),
         stats: Stats::default(),
         latest_us: 0,
         drops: Drops::new(),
@@ -78,6 +79,8 @@ fn sample() -> Status {
 #[test]
 fn many_instances() {
     let mut sample = sample();
+    let peer = Some("rfc9568".into());
+    sample.instances[1].checksum = Some(Checksum { ours: "rfc5798".into(), peer });
     sample.instances[0].drops = [("ttl_not_255".into(), 12), ("ok_passed".into(), 7)].into();
     sample.interfaces[0].drops = [("vrid_unknown".into(), 3456)].into();
     sample.daemon.late.advert = Spread { count: 7380, p50_us: 64, p99_us: 128, max_us: 1499, buckets: Vec::new() };
@@ -91,6 +94,7 @@ VI_WEB    BACKUP  59 s       100             192.0.2.2 (priority 200)  eth0 vrid
 VI_3      FAULT   2 h 3 min  100             unknown                   eth1 vrid 51  eth1 is down
 
 Attention
+  VI_WEB sums its adverts by rfc5798, its peer by rfc9568, which may not hear us: see v3_checksum_as_v2
   eth1 is down
   eth1 has no XDP program: its XDP slot is taken by program 7 (lb)
   eth0 answers ARP for virtual addresses with its own MAC address (arp_ignore 0)
@@ -134,6 +138,7 @@ fn one_instance_is_shown_in_detail() {
     sample.interfaces.truncate(1);
     sample.conflicts.clear();
     let instance = &mut sample.instances[0];
+    instance.checksum = Some(Checksum { ours: "rfc9568".into(), peer: Some("rfc9568".into()) });
     instance.addresses.push(Address { address: "192.0.2.9/24".into(), interface: "vrrp.51".into(), held: false });
     instance.latest_us = 1499;
     instance.stats = Stats { advert_sent: 7380, become_master: 1, ..Stats::default() };
@@ -154,6 +159,7 @@ VI_1
   master     this router
   priority   150 (base 100)
   protocol   VRRPv3 over IPv4, vrid 51
+  checksum   by rfc9568, the peer's by rfc9568
   interface  eth0, index 2, up, XDP native
   addresses  192.0.2.1/24, held
              192.0.2.9/24 on vrrp.51, not held

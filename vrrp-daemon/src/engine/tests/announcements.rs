@@ -1,5 +1,7 @@
 //! When addresses are announced: keepalived `garp_master_repeat`, `garp_master_delay`; the order advert, address, ARP.
 
+use std::time::Duration;
+
 use super::*;
 
 /// A master since 10 s with no answer about its addresses yet.
@@ -41,7 +43,7 @@ fn rounds_and_delay_are_configured() {
         (0, 5000, "",      "",              None),
     ];
     for (repeat, delay, first, last, again) in rows {
-        let garp = GarpPlan { repeat, delay: std::time::Duration::from_millis(delay) };
+        let garp = GarpPlan { repeat, delay: Duration::from_millis(delay), ..GarpPlan::default() };
         let slow = InstancePlan { garp, advert_int: centis(4000), ..instance() };
         let mut bench = Bench::up(10 * S, slow);
         bench.on(200 * S, Input::Deadline);

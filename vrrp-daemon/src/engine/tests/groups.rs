@@ -29,7 +29,7 @@ impl Group {
             InstancePlan { interface, watches, group: Some(GROUP), ..member }
         });
         let groups = vec![GroupPlan { members: (0..count).map(InstanceId).collect() }];
-        let plan = Plan { interfaces: count, trackers, instances: instances.collect(), groups };
+        let plan = Plan { interfaces: count, trackers, instances: instances.collect(), groups, ..Plan::default() };
         Self { engine: Engine::new(&plan, Instant::from_nanos(0)), members: count }
     }
 

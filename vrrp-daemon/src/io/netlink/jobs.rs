@@ -114,8 +114,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         match job {
             Job::Set { id, number, .. } => {
                 let address = address(id, number);
-                let interface = &setup.interfaces[address.interface.index()];
-                Some(Request::Add(self.links.link(interface)?.index, address))
+                Some(Request::Add(self.shown[address.interface.index()]?.index, address))
             }
             Job::Restore { id, number } => Some(Request::Add(self.holdings.index((id, number))?, address(id, number))),
             Job::Clear { id, number } => {

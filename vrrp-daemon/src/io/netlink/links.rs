@@ -55,6 +55,15 @@ pub struct Held {
     unproven: bool,
 }
 
+/// The addresses of one interface.
+#[derive(Clone, Debug, Default)]
+struct Addresses {
+    /// Those that may be a source, in the kernel's order: a few.
+    own: Vec<Held>,
+    /// The others, with their prefix lengths: a thousand perhaps, each of which is looked for again and again.
+    virtuals: BTreeSet<(IpAddr, u8)>,
+}
+
 /// All interfaces of the network namespace, by ifindex.
 #[derive(Clone, Debug, Default)]
 pub struct Links {
@@ -62,7 +71,7 @@ pub struct Links {
     by_name: BTreeMap<String, u32>,
     /// How many interfaces name one as the one they stand on, or as their other end.
     carried: BTreeMap<u32, u32>,
-    addresses: BTreeMap<u32, Vec<Held>>,
+    addresses: BTreeMap<u32, Addresses>,
     /// Addresses that are never a source: the virtual ones of instances that do not own them.
     virtuals: BTreeSet<IpAddr>,
     /// Interfaces that the daemon makes: they carry nobody else's frames.
@@ -97,17 +106,19 @@ impl Links {
         self.entries.get(&index)?.lower
     }
 
-    pub fn addresses(&self, index: IfIndex) -> &[Held] {
-        self.addresses.get(&index.0).map(Vec::as_slice).unwrap_or_default()
+    /// Whether an interface has this address.
+    pub fn has(&self, index: IfIndex, address: IpAddr, prefix: u8) -> bool {
+        self.addresses.get(&index.0).is_some_and(|Addresses { own, virtuals }| {
+            virtuals.contains(&(address, prefix))
+                || own.iter().any(|held| (held.address, held.prefix) == (address, prefix))
+        })
     }
 
     fn primary4(&self, index: u32) -> Option<Ipv4Addr> {
-        let held = self.addresses(IfIndex(index)).iter();
-        let mut usable =
-            held.filter(|held| !self.virtuals.contains(&held.address)).filter_map(|held| match held.address {
-                IpAddr::V4(address) => Some((held.secondary, address)),
-                IpAddr::V6(_) => None,
-            });
+        let mut usable = self.addresses.get(&index)?.own.iter().filter_map(|held| match held.address {
+            IpAddr::V4(address) => Some((held.secondary, address)),
+            IpAddr::V6(_) => None,
+        });
         let first = usable.next()?;
         // A primary address before any secondary one.
         let found = std::iter::once(first).chain(usable).find(|(secondary, _)| !secondary).unwrap_or(first);
@@ -115,8 +126,7 @@ impl Links {
     }
 
     fn link_local6(&self, index: u32) -> Option<Ipv6Addr> {
-        let held = self.addresses(IfIndex(index)).iter();
-        let mut usable = held.filter(|held| !held.unproven && !self.virtuals.contains(&held.address));
+        let mut usable = self.addresses.get(&index)?.own.iter().filter(|held| !held.unproven);
         usable.find_map(|held| match held.address {
             IpAddr::V6(address) if address.is_unicast_link_local() => Some(address),
             _ => None,
@@ -188,23 +198,28 @@ impl Links {
     /// An address was set or changed.
     pub fn address_is(&mut self, message: &AddressMessage) {
         let Some(held) = held(message) else { return };
-        let addresses = self.addresses.entry(message.header.index).or_default();
-        match addresses.iter_mut().find(|known| (known.address, known.prefix) == (held.address, held.prefix)) {
+        let Addresses { own, virtuals } = self.addresses.entry(message.header.index).or_default();
+        if self.virtuals.contains(&held.address) {
+            virtuals.insert((held.address, held.prefix));
+            return;
+        }
+        match own.iter_mut().find(|known| (known.address, known.prefix) == (held.address, held.prefix)) {
             Some(known) => *known = held,
-            None => addresses.push(held),
+            None => own.push(held),
         }
     }
 
     /// An address was removed; whether it was known.
     pub fn address_gone(&mut self, message: &AddressMessage) -> Option<Held> {
         let held = held(message)?;
-        let addresses = self.addresses.get_mut(&message.header.index)?;
-        let place = addresses.iter().position(|known| (known.address, known.prefix) == (held.address, held.prefix))?;
-        let gone = addresses.remove(place);
-        if addresses.is_empty() {
+        let Addresses { own, virtuals } = self.addresses.get_mut(&message.header.index)?;
+        let key = (held.address, held.prefix);
+        let place = own.iter().position(|known| (known.address, known.prefix) == key);
+        let known = virtuals.remove(&key) || place.map(|place| own.remove(place)).is_some();
+        if own.is_empty() && virtuals.is_empty() {
             self.addresses.remove(&message.header.index);
         }
-        Some(gone)
+        known.then_some(held)
     }
 }
 

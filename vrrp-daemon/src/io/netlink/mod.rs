@@ -283,8 +283,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                 let below = self.vmacs.of(interface).map(|place| self.setup.vmacs[place].parent);
                 for interface in [Some(interface), below].into_iter().flatten() {
                     let Some(link) = self.links.link(&self.setup.interfaces[interface.index()]) else { continue };
-                    let mut there = self.links.addresses(link.index).iter();
-                    if there.any(|held| (held.address, held.prefix) == (address, prefix)) {
+                    if self.links.has(link.index, address, prefix) {
                         jobs.push(Job::Tidy { id: InstanceId(id as u32), number, index: link.index });
                     }
                 }
@@ -390,9 +389,7 @@ impl<F: AsyncFn(Report)> Network<F> {
             self.links = before;
             return;
         }
-        let is_there = |&((index, address, prefix), _): &(Place, Holder)| {
-            self.links.addresses(index).iter().any(|held| (held.address, held.prefix) == (address, prefix))
-        };
+        let is_there = |&((index, address, prefix), _): &(Place, Holder)| self.links.has(index, address, prefix);
         let missing = self.holdings.all().filter(|held| !is_there(held));
         let jobs: Vec<_> = missing.map(|(_, (id, number))| Job::Restore { id, number }).collect();
         self.work_all(&jobs).await;
