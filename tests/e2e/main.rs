@@ -2,6 +2,7 @@
 //!
 //! Every test has a laboratory of its own. Times are asserted as order and as generous bounds: machines stall.
 
+mod accept;
 mod authentication;
 mod bad_input;
 mod console;
@@ -9,11 +10,13 @@ mod failover;
 mod forged;
 mod interop;
 mod moving;
+mod repaired;
 mod scenario;
 mod scripts;
 mod starved;
 mod sync_groups;
 mod tidiness;
 mod urgency;
+mod vmac;
 mod wire;
 mod without_bpf;

@@ -54,7 +54,7 @@ pub fn announced(lab: &Lab, router: usize, conf: &Conf, since: Stamp) -> Result<
     if conf.version == Version::V2 {
         ensure!(advert.authentication == Some(conf.shown_authentication()), "{advert:?}");
     }
-    ensure!(lab.ip_shows(router, VIP)?, "`ip address` does not show the virtual address");
+    ensure!(lab.ip_shows_on(router, &conf.device(), VIP)?, "`ip address` does not show the virtual address");
     Ok(())
 }
 
@@ -63,7 +63,10 @@ pub fn announced(lab: &Lab, router: usize, conf: &Conf, since: Stamp) -> Result<
 pub fn crash(lab: &Lab, pair: &mut Pair, b: &Conf) -> Result<()> {
     let killed_at = pair.a.kill()?;
     if pair.a.program == Program::Keepalived {
-        lab.routers[A].ip(&format!("address del {VIP}/24 dev eth0"))?;
+        match b.device().as_str() {
+            "eth0" => lab.routers[A].ip(&format!("address del {VIP}/24 dev eth0"))?,
+            own => lab.routers[A].ip(&format!("link del {own}"))?,
+        };
     }
     let what = format!("{VIP} to leave the killed daemon's router");
     let gone_at = lab.watch.wait(what, PATIENCE, |record| record.changed(A, VIP, false, killed_at))?;

@@ -75,6 +75,11 @@ impl Seen {
         })
     }
 
+    /// The frame's source.
+    pub fn source_mac(&self) -> [u8; 6] {
+        self.octets.get(6..).and_then(|octets| octets.first_chunk().copied()).unwrap_or_default()
+    }
+
     /// The address that a gratuitous ARP, request or reply, announces.
     pub fn gratuitous_arp(&self) -> Option<Ipv4Addr> {
         let arp = self.octets.get(14..42).filter(|_| self.ethertype() == Some(ETHERTYPE_ARP))?;

@@ -100,6 +100,17 @@ impl Conf {
         self
     }
 
+    /// With the virtual MAC address, on an interface of its own.
+    pub fn vmac(self) -> Self {
+        self.line("use_vmac")
+    }
+
+    /// The interface that the addresses are on.
+    pub fn device(&self) -> String {
+        let has_own = self.lines.iter().any(|line| line == "use_vmac");
+        if has_own { format!("vrrp.{}", self.vrid) } else { "eth0".into() }
+    }
+
     /// A check that passes while `file` exists, each second; `weight` as in the configuration.
     pub fn check(mut self, file: &Path, weight: i32) -> Self {
         let script = format!("/usr/bin/test -e {}", file.display());

@@ -132,7 +132,13 @@ impl Lab {
 
     /// Whether a router has `address`, by `ip address`.
     pub fn ip_shows(&self, router: usize, address: Ipv4Addr) -> Result<bool> {
-        Ok(self.routers[router].ip("-4 -o address show dev eth0")?.contains(&format!(" {address}/")))
+        self.ip_shows_on(router, "eth0", address)
+    }
+
+    /// The same of another interface than eth0.
+    pub fn ip_shows_on(&self, router: usize, interface: &str, address: Ipv4Addr) -> Result<bool> {
+        let shown = self.routers[router].ip(&format!("-4 -o address show dev {interface}"))?;
+        Ok(shown.contains(&format!(" {address}/")))
     }
 
     /// The logs of all daemons that were started, with their names.
