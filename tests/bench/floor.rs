@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use vrrp_common::wire::advert::{MESSAGE_MAX, Outgoing};
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, VRRP_GROUP4_MAC};
-use vrrp_common::wire::ip::VRRP_GROUP4;
+use vrrp_common::wire::ip::{PROTOCOL_VRRP, VRRP_GROUP4};
 use vrrp_common::wire::ip4::ipv4_header;
 use vrrp_common::{Address, Claim, Family, Vrid};
 use vrrp_daemon::io::socket::{Content, neighbour, packet, send_many};
@@ -61,14 +61,14 @@ fn advert(roster: &Roster, interface: usize, vrid: u8) -> Vec<u8> {
         claim: Claim::from_octet(PRIORITY[A]),
         interval: roster.interval,
         addresses: &addresses,
-        auth_pass: None,
+        authentication: None,
         checksum_form: ChecksumForm::PseudoHeader,
         source: Address::v4(source),
         destination: Address::v4(VRRP_GROUP4),
     };
     let mut message = [0; MESSAGE_MAX];
     let length = outgoing.write(&mut message);
-    [&ipv4_header(source, VRRP_GROUP4, 255, length as u16)[..], &message[..length]].concat()
+    [&ipv4_header(source, VRRP_GROUP4, 255, PROTOCOL_VRRP, length as u16)[..], &message[..length]].concat()
 }
 
 /// Sets these addresses on a router's eth0, one netlink message after the other, and returns how long that took.

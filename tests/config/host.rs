@@ -1,6 +1,6 @@
 //! A host that is the same on every machine.
 
-use vrrp_daemon::config::host::{Host, Program};
+use vrrp_daemon::config::host::{Host, KeyFile, Program};
 use vrrp_daemon::config::setup::RunAs;
 
 /// root and nobody, eth0 to eth3, two CPUs, and a few programs.
@@ -38,5 +38,14 @@ impl Host for Fixed {
         let open = program.starts_with(OPEN);
         let runnable = open || matches!(program, "/bin/true" | "/bin/sh" | "true" | "killall");
         Program { runnable, writable: open.then(|| OPEN.to_owned()) }
+    }
+
+    fn key_file(&self, path: &str) -> Result<KeyFile, String> {
+        let octets = match path {
+            "/etc/keys/good" | "/etc/keys/exposed" => "hex:".to_owned() + &"0a".repeat(32) + "\n",
+            "/etc/keys/short" => "hex:0a\n".to_owned(),
+            _ => return Err("No such file or directory (os error 2)".to_owned()),
+        };
+        Ok(KeyFile { octets: octets.into_bytes(), exposed: path.ends_with("exposed") })
     }
 }

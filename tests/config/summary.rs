@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use vrrp_common::wire::ip::vrrp_group;
+use vrrp_daemon::auth::Authentication;
 use vrrp_daemon::config::Checked;
 use vrrp_daemon::config::setup::{Command, Destination, Notify, Pace, Peer, Setup, TrackerKind};
 use vrrp_daemon::engine::plan::{GroupId, InstancePlan, Startup, Subject, Weight};
@@ -73,8 +74,11 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
                 }
             }
         }
-        if let Some(password) = router.auth_pass {
-            writeln!(out, "  password \"{}\"", password.escape_ascii())?;
+        match &router.authentication {
+            Authentication::None => {}
+            Authentication::Password(password) => writeln!(out, "  password \"{}\"", password.0.escape_ascii())?,
+            Authentication::Ah(password) => writeln!(out, "  AH by \"{}\"", password.0.escape_ascii())?,
+            Authentication::Hmac(policy) => writeln!(out, "  {policy:?}")?,
         }
         if let Some(form) = router.checksum_form {
             writeln!(out, "  checksum {form:?}")?;

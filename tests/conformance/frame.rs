@@ -46,8 +46,8 @@ pub fn of_a_peer(plan: &InstancePlan, router: &setup::Instance, source: IpAddr, 
     if plan.version == Version::V2 {
         frame.version = 2;
         frame.interval /= 100;
-        frame.auth_type = u8::from(router.auth_pass.is_some());
-        frame.auth_data = Some(router.auth_pass.unwrap_or_default());
+        let (kind, data) = router.authentication.of_message().unwrap_or_default();
+        (frame.auth_type, frame.auth_data) = (kind, Some(data));
         frame.checksum_form = ChecksumForm::Message;
     }
     frame

@@ -2,7 +2,7 @@
 
 use vrrp_common::drop::{Disposition, Reason};
 use vrrp_daemon::config::check;
-use vrrp_daemon::config::host::{Host, Program};
+use vrrp_daemon::config::host::{Host, KeyFile, Program};
 use vrrp_daemon::config::setup::{RunAs, Setup};
 use vrrp_daemon::engine::snapshot::StateName;
 use vrrp_daemon::syntax::diagnostic::Severity;
@@ -256,5 +256,9 @@ impl Host for Anywhere {
 
     fn program(&self, _program: &str, _run_as: RunAs) -> Program {
         Program { runnable: true, writable: None }
+    }
+
+    fn key_file(&self, _path: &str) -> Result<KeyFile, String> {
+        Ok(KeyFile { octets: vec![0; 32], exposed: false })
     }
 }

@@ -10,7 +10,6 @@ use vrrp_common::abi::{DEVICE_PASS_UNKNOWN, Device};
 use vrrp_common::classify::{Ingress, classify};
 use vrrp_common::drop::{Disposition, Reason};
 use vrrp_common::wire::advert::MESSAGE_MAX;
-use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::{Claim, Family, IfIndex, Instant};
 use vrrp_daemon::config::setup::Setup;
 use vrrp_daemon::engine::event::Level;
@@ -18,6 +17,7 @@ use vrrp_daemon::engine::plan::{InstanceId, InterfaceId, TrackerId};
 use vrrp_daemon::engine::snapshot::Snapshot;
 use vrrp_daemon::engine::{Action, Announced, Engine, Input, Tenure, Why};
 use vrrp_daemon::io::filter::{self, RuleTable};
+use vrrp_daemon::io::forms::Forms;
 use vrrp_daemon::io::hands::announcement;
 use vrrp_daemon::io::ports;
 use vrrp_daemon::io::tx::{Advert, Packets, Parts};
@@ -56,6 +56,7 @@ pub struct Router<'a> {
     adverts: Vec<Advert>,
     /// By instance: the octets of the addresses that its adverts name.
     advertised: Vec<Vec<u8>>,
+    forms: Forms,
     pub done: Vec<Done>,
     pub told: Vec<Told>,
 }
@@ -71,6 +72,7 @@ impl<'a> Router<'a> {
             tenures: vec![Tenure::default(); instances],
             adverts: vec![Advert::unsent(); instances],
             advertised: setup.instances.iter().map(ports::advertised).collect(),
+            forms: Forms::new(setup.instances.len()),
             done: Vec::new(),
             told: Vec::new(),
         }
@@ -193,6 +195,7 @@ impl<'a> Router<'a> {
             return Ok(());
         }
         let message = &message[..found.length];
+        self.forms.hear(InstanceId(found.slot), found.family, found.header, found.checksum_form);
         let input = ports::input(setup, &self.advertised, InstanceId(found.slot), found.source, message);
         input.map_or(Ok(()), |input| self.handle(at, input))
     }
@@ -241,7 +244,7 @@ impl<'a> Router<'a> {
         let known = advert.source().filter(|_| claim == Claim::Leaving);
         let Some(source) = self.sources[id.index()].or(known) else { return };
         let addresses = &self.advertised[id.index()];
-        let checksum_form = router.checksum_form.unwrap_or(ChecksumForm::PseudoHeader);
+        let checksum_form = self.forms.ours(id, router);
         let parts = Parts { plan, instance: router, source, index: index(plan.interface), addresses, checksum_form };
         advert.build(claim, 0, &parts);
         let mut send = |packet: &[u8], mac| {

@@ -61,9 +61,8 @@ rules! {
     "CK-03" Must "v3 over IPv4 by RFC 9568: the checksum covers the message alone.";
     "CK-04" Ours "v3 over IPv4 as RFC 5798 is deployed: the checksum covers the IPv4 pseudo header and the message.";
     "CK-05" Ours "Either form is accepted of v3 over IPv4, and which one it was is known."
-        except "nobody is told yet which one a master uses"
-        tests "xdp host::an_advert_is_delivered_with_what_the_daemon_needs";
-    "CK-06" Ours "Which form is sent is configured; without a word it is keepalived's.";
+        tests "xdp host::an_advert_is_delivered_with_what_the_daemon_needs", "e2e wire::the_peers_checksum_form_is_mirrored";
+    "CK-06" Ours "Which form is sent is configured; without a word it is the peers', and keepalived's before any was heard.";
     "CK-07" Must "To a unicast peer the pseudo header has the peer's address, not the group's.";
 
     "IP-01" Must "TTL and hop limit are 255: sent so, and anything else is discarded.";

@@ -91,7 +91,7 @@ fn codec(criterion: &mut Criterion) {
             claim: Claim::from_octet(150),
             interval: Centis::SECOND,
             addresses: &addresses,
-            auth_pass: None,
+            authentication: None,
             checksum_form: ChecksumForm::PseudoHeader,
             source: if family == Family::V4 { PEER.into() } else { PEER6.into() },
             destination: vrrp_group(family),

@@ -22,7 +22,7 @@ fn interoperate(programs: [Program; 2], conf: fn(u8) -> Conf) {
 }
 
 /// Of all daemons that ran.
-fn nobody_complains(lab: &Lab) -> Result<()> {
+pub fn nobody_complains(lab: &Lab) -> Result<()> {
     for (name, log) in lab.logs() {
         let program = if log.contains("Keepalived") { Keepalived } else { Vrrpd };
         let complaints = program.complaints(&log);

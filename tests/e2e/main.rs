@@ -3,6 +3,7 @@
 //! Every test has a laboratory of its own. Times are asserted as order and as generous bounds: machines stall.
 
 mod accept;
+mod authentication;
 mod bad_input;
 mod console;
 mod failover;

@@ -52,9 +52,7 @@ pub fn announced(lab: &Lab, router: usize, conf: &Conf, since: Stamp) -> Result<
     ensure!(advert.ttl == 255 && advert.vrid == conf.vrid && advert.version == conf.version, "{advert:?}");
     ensure!(advert.interval == conf.advert_int.get() && advert.addresses == [VIP], "{advert:?}");
     if conf.version == Version::V2 {
-        let mut password = [0; 8];
-        conf.password.unwrap_or_default().bytes().zip(&mut password).for_each(|(from, to)| *to = from);
-        ensure!(advert.authentication == Some((u8::from(conf.password.is_some()), password)), "{advert:?}");
+        ensure!(advert.authentication == Some(conf.shown_authentication()), "{advert:?}");
     }
     ensure!(lab.ip_shows_on(router, &conf.device(), VIP)?, "`ip address` does not show the virtual address");
     Ok(())

@@ -28,6 +28,8 @@ pub struct Conf {
     pub priority: u8,
     pub advert_int: Centis,
     pub password: Option<&'static str>,
+    /// What the password is for.
+    pub auth_type: &'static str,
     pub addresses: Vec<String>,
     /// Lines of the instance.
     pub lines: Vec<String>,
@@ -45,6 +47,7 @@ impl Conf {
             priority,
             advert_int: centis(20),
             password: None,
+            auth_type: "PASS",
             addresses: vec![format!("{VIP}/24")],
             lines: Vec::new(),
         }
@@ -53,6 +56,30 @@ impl Conf {
     /// VRRPv2 with a password, an advert each second, the least it has.
     pub fn v2(priority: u8) -> Self {
         Self { version: Version::V2, advert_int: Centis::SECOND, password: Some("secret12"), ..Self::v3(priority) }
+    }
+
+    /// VRRPv2 with an Authentication Header.
+    pub fn v2_ah(priority: u8) -> Self {
+        Self { auth_type: "AH", ..Self::v2(priority) }
+    }
+
+    /// VRRPv3 with keepalived's HMAC trailer, by this key.
+    pub fn v3_hmac(priority: u8, key: &str, mode: &str) -> Self {
+        let block = format!("auth_hmac {{\n        key 1 {key}\n        active_key 1\n        mode {mode}\n    }}");
+        Self::v3(priority).line(block)
+    }
+
+    /// v2: the authentication that its adverts show, type and data.
+    pub fn shown_authentication(&self) -> (u8, [u8; 8]) {
+        let mut password = [0; 8];
+        match (self.password, self.auth_type) {
+            (None, _) => (0, password),
+            (Some(_), "AH") => (2, password),
+            (Some(given), _) => {
+                given.bytes().zip(&mut password).for_each(|(from, to)| *to = from);
+                (1, password)
+            }
+        }
     }
 
     pub fn every(self, centiseconds: u16) -> Self {
@@ -116,8 +143,11 @@ impl Conf {
             self.before, self.state, self.vrid, self.priority, self.advert_int
         );
         if let Some(password) = self.password {
-            let _ =
-                writeln!(text, "    authentication {{\n        auth_type PASS\n        auth_pass {password}\n    }}");
+            let _ = writeln!(
+                text,
+                "    authentication {{\n        auth_type {}\n        auth_pass {password}\n    }}",
+                self.auth_type
+            );
         }
         let _ = writeln!(text, "    virtual_ipaddress {{\n        {}\n    }}", self.addresses.join("\n        "));
         for line in &self.lines {

@@ -1,6 +1,7 @@
 //! vrrpd: VRRP for people who have a `keepalived.conf`. The rules are pure; everything that touches the host is in
 //! [`io`], behind the feature of that name.
 
+pub mod auth;
 #[cfg(feature = "io")]
 pub mod cli;
 pub mod config;

@@ -105,8 +105,8 @@ pub struct Outgoing<'a> {
     pub interval: Centis,
     /// Virtual addresses in configured order, four or sixteen octets each, at most [`ADDRESSES_MAX`]; more are left out.
     pub addresses: &'a [u8],
-    /// v2: Auth Type and data; `None` writes type 0.
-    pub auth_pass: Option<[u8; AUTH_DATA]>,
+    /// v2: Auth Type and data; `None` writes type 0 and zeros.
+    pub authentication: Option<(u8, [u8; AUTH_DATA])>,
     /// Of v3 over IPv4; all else has one form only.
     pub checksum_form: ChecksumForm,
     /// For the pseudo header.
@@ -120,10 +120,11 @@ impl Outgoing<'_> {
         let each = self.family.octets();
         let count = (self.addresses.len() / each).min(ADDRESSES_MAX);
         let addresses = &self.addresses[..each * count];
+        let (kind, data) = self.authentication.unwrap_or_default();
         let [i0, i1] = match self.version {
             Version::V2 => {
                 let seconds = (self.interval.get() / 100).clamp(1, 255) as u8;
-                [if self.auth_pass.is_some() { crate::abi::AUTH_PASS } else { crate::abi::AUTH_NONE }, seconds]
+                [kind, seconds]
             }
             Version::V3 => (self.interval.get() & 0x0fff).to_be_bytes(),
         };
@@ -133,7 +134,7 @@ impl Outgoing<'_> {
         into[HEADER..trailer].copy_from_slice(addresses);
         let length = match self.version {
             Version::V2 => {
-                into[trailer..trailer + AUTH_DATA].copy_from_slice(&self.auth_pass.unwrap_or_default());
+                into[trailer..trailer + AUTH_DATA].copy_from_slice(&data);
                 trailer + AUTH_DATA
             }
             Version::V3 => trailer,
@@ -169,7 +170,7 @@ mod tests {
             claim: Claim::from_octet(150),
             interval: Centis::SECOND,
             addresses,
-            auth_pass: None,
+            authentication: None,
             checksum_form: ChecksumForm::PseudoHeader,
             source: SOURCE,
             destination: GROUP,
@@ -184,7 +185,7 @@ mod tests {
 
     #[test]
     fn v2_with_password_octet_by_octet() {
-        let advert = Outgoing { auth_pass: Some(*b"secret12"), ..outgoing(Version::V2, &[192, 168, 1, 100]) };
+        let advert = Outgoing { authentication: Some((1, *b"secret12")), ..outgoing(Version::V2, &[192, 168, 1, 100]) };
         let message = written(advert);
         assert_eq!(message[..6], [0x21, 51, 150, 1, 1, 1]);
         assert_eq!(message[8..], *b"\xc0\xa8\x01\x64secret12");

@@ -59,11 +59,11 @@ pub fn parse(frame: &(impl Frame + ?Sized), at: usize) -> Option<Ip> {
 }
 
 /// The 20 octets of a header without options, of a datagram that is whole (RFC 6864: its identification means nothing).
-pub fn ipv4_header(source: [u8; 4], destination: [u8; 4], ttl: u8, payload: u16) -> [u8; IPV4_HEADER] {
+pub fn ipv4_header(source: [u8; 4], destination: [u8; 4], ttl: u8, protocol: u8, payload: u16) -> [u8; IPV4_HEADER] {
     let [t0, t1] = (IPV4_HEADER as u16 + payload).to_be_bytes();
     let [s0, s1, s2, s3] = source;
     let [d0, d1, d2, d3] = destination;
-    let mut header = [0x45, TOS_CS6, t0, t1, 0, 0, 0, 0, ttl, PROTOCOL_VRRP, 0, 0, s0, s1, s2, s3, d0, d1, d2, d3];
+    let mut header = [0x45, TOS_CS6, t0, t1, 0, 0, 0, 0, ttl, protocol, 0, 0, s0, s1, s2, s3, d0, d1, d2, d3];
     let [c0, c1] = Sum::default().octets(&header).checksum();
     (header[10], header[11]) = (c0, c1);
     header
@@ -76,7 +76,7 @@ mod tests {
     use std::vec::Vec;
 
     fn packet() -> Vec<u8> {
-        let mut packet = ipv4_header([10, 0, 0, 1], VRRP_GROUP4, 255, 12).to_vec();
+        let mut packet = ipv4_header([10, 0, 0, 1], VRRP_GROUP4, 255, PROTOCOL_VRRP, 12).to_vec();
         packet.resize(46, 0); // 12 octets of message, 14 of padding
         packet
     }
@@ -103,8 +103,7 @@ mod tests {
 
     #[test]
     fn vrrp_is_found_behind_an_authentication_header() {
-        let mut packet = ipv4_header([10, 0, 0, 1], VRRP_GROUP4, 255, 24 + 12).to_vec();
-        packet[9] = 51;
+        let mut packet = ipv4_header([10, 0, 0, 1], VRRP_GROUP4, 255, PROTOCOL_AH, 24 + 12).to_vec();
         packet.extend([112, 4]);
         packet.resize(20 + 24 + 12, 0);
         let ip = parse(&packet[..], 0).unwrap();

@@ -1,4 +1,4 @@
-//! What a configuration must know of the host: users, interfaces, CPUs, programs. The only way there is [`Host`].
+//! What a configuration must know of the host: users, interfaces, CPUs, programs, keys. The only way there is [`Host`].
 
 use super::setup::RunAs;
 
@@ -18,6 +18,17 @@ pub trait Host {
 
     /// A program by its path, or looked up in PATH when it has no slash.
     fn program(&self, program: &str, run_as: RunAs) -> Program;
+
+    /// What is in a file that holds a key, or why it cannot be read.
+    fn key_file(&self, path: &str) -> Result<KeyFile, String>;
+}
+
+/// A file that holds a key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyFile {
+    pub octets: Vec<u8>,
+    /// Group or others can read it.
+    pub exposed: bool,
 }
 
 /// What was found of a program.

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::address::Address;
+use super::auth::{AuthHmac, Authentication};
 use super::global::{GarpDelay, GarpRefresh, GarpRepeat};
 use super::unicast::Peer;
 use super::unsupported;
@@ -31,6 +32,8 @@ block! {
         "version" => version: Option<At<Whole<2, 3>>>;
         /// Password of version 2.
         "authentication" => authentication: Authentication;
+        /// Authentication of either version, by HMAC.
+        "auth_hmac" => auth_hmac: Option<At<AuthHmac>>;
         /// Addresses it serves.
         "virtual_ipaddress" => virtual_ipaddress: Items<Address>;
         /// Addresses it holds beside those and does not advertise.
@@ -110,27 +113,10 @@ block! {
     }
 }
 
-block! {
-    /// Version 2's authentication.
-    pub struct Authentication, others (unsupported::NONE) {
-        /// PASS; AH is not supported.
-        "auth_type" => auth_type: Option<At<AuthType>>;
-        /// The password, eight octets at most.
-        "auth_pass" => auth_pass: Option<At<String>>;
-    }
-}
-
 choice! {
     pub enum State {
         "MASTER" => Master,
         "BACKUP" => Backup,
-    }
-}
-
-choice! {
-    pub enum AuthType {
-        "PASS" => Pass,
-        "AH" => Ah,
     }
 }
 

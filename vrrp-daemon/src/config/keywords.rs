@@ -1,8 +1,9 @@
 //! Every keyword of keepalived's and of ours, with what becomes of it: what docs/compat.md is made of.
 
+use super::auth::{AuthHmac, Authentication};
 use super::garp_group::GarpGroup;
 use super::global::GlobalDefs;
-use super::instance::{Authentication, Instance};
+use super::instance::Instance;
 use super::root::Config;
 use super::sync_group::SyncGroup;
 use crate::syntax::schema::{Block, Foreign, Keyword, Outcome};
@@ -42,6 +43,7 @@ pub fn rows() -> Vec<Row> {
     of::<SyncGroup>("vrrp_sync_group", &mut rows);
     of::<Instance>("vrrp_instance", &mut rows);
     of::<Authentication>("authentication", &mut rows);
+    of::<AuthHmac>("auth_hmac", &mut rows);
     rows
 }
 

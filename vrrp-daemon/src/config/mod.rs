@@ -4,6 +4,7 @@
 //! is only asked, through [`Host`](host::Host), and never changed.
 
 mod address;
+mod auth;
 mod check;
 mod garp_group;
 mod global;

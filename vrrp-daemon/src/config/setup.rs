@@ -8,6 +8,7 @@ use std::time::Duration;
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ip::VRRP_GROUP4;
 
+use crate::auth::Authentication;
 use crate::engine::plan::{InterfaceId, Plan};
 pub use crate::track::check::Script;
 pub use crate::track::command::{Command, RunAs};
@@ -121,12 +122,7 @@ pub struct Instance {
     pub destination: Destination,
     /// Of version 3 over IPv4: version 2 is heard, too (RFC 9568 section 8.4).
     pub both_versions: bool,
-    /// v2 `auth_pass`, cut to eight octets and padded with zeros.
-    pub auth_pass: Option<[u8; 8]>,
-    /// v2 `auth_type AH`: adverts have an IP authentication header, and `auth_pass` is its key.
-    pub auth_header: bool,
-    /// `auth_hmac`: adverts have a trailer.
-    pub hmac: Option<HmacMode>,
+    pub authentication: Authentication,
     /// `no_accept`, of one that does not own its addresses: packets to them are not for this host.
     pub no_accept: bool,
     /// When an address is removed, others of its subnet on the interface stay.
@@ -135,24 +131,6 @@ pub struct Instance {
     pub checksum_form: Option<ChecksumForm>,
     /// None for most.
     pub notify: Option<Box<Notify>>,
-}
-
-impl Instance {
-    /// Whether it takes the daemon to tell if an advert is genuine: then the kernel may absorb none.
-    pub const fn is_authenticated(&self) -> bool {
-        self.auth_header || self.hmac.is_some()
-    }
-}
-
-/// `auth_hmac` `mode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HmacMode {
-    /// What has no trailer is refused.
-    Enforce,
-    /// It is heard.
-    Permissive,
-    /// The same, and our own adverts have none.
-    ReceiveOnly,
 }
 
 /// Where adverts go, and where those of others come to.

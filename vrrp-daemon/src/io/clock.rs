@@ -33,6 +33,11 @@ fn realtime_offset() -> i128 {
     looks.min().map(|(_, offset)| offset).unwrap_or_default()
 }
 
+/// The wall clock at an instant of not long ago: the time since 1970.
+pub fn wall(at: Instant) -> Duration {
+    Duration::from_nanos((i128::from(at.as_nanos()) + realtime_offset()).max(0) as u64)
+}
+
 pub fn nanos(time: TimeSpec) -> u64 {
     Duration::from(time).as_nanos() as u64
 }

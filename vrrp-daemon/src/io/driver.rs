@@ -249,7 +249,7 @@ impl<T: FnMut(Told)> Driver<T> {
         let lateness = &mut self.hands.lateness;
         self.engine.adverts_due(now, |id, at, why| lateness.is_due(id, at, why));
         self.decide(now, Input::Deadline, None);
-        self.hands.perform(&mut self.actions, &self.ports)?;
+        self.hands.perform(&mut self.actions, &mut self.ports)?;
         self.hands.lateness.end_turn();
         self.hands.announce(&self.ports);
         self.actions.shrink_to(KEPT);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Group, Uid, User};
 
-use crate::config::host::{Host, Program};
+use crate::config::host::{Host, KeyFile, Program};
 use crate::config::setup::RunAs;
 use crate::config::{self, Checked};
 use crate::syntax::expand::Reading;
@@ -115,6 +115,12 @@ impl Host for System {
         // The widest first: it is the one to repair.
         let widest = writable.min_by_key(|part| part.as_os_str().len());
         Program { runnable: true, writable: widest.map(|part| part.display().to_string()) }
+    }
+
+    fn key_file(&self, path: &str) -> Result<KeyFile, String> {
+        let octets = Disk.read(path)?;
+        let exposed = fs::metadata(path).map_err(|error| error.to_string())?.mode() & 0o044 != 0;
+        Ok(KeyFile { octets, exposed })
     }
 }
 

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use vrrp_common::abi::{
-    AUTH_HEADER, AUTH_NONE, AUTH_PASS, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS, RULE_BOTH_VERSIONS, RULE_HMAC,
-    RULE_HMAC_ENFORCED, RULE_PEERS_ONLY, RouterKey, Rule, RuleKey,
+    AUTH_NONE, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS, RULE_BOTH_VERSIONS, RULE_HMAC, RULE_HMAC_ENFORCED,
+    RULE_PEERS_ONLY, RouterKey, Rule, RuleKey,
 };
 use vrrp_common::classify::Rules;
+use vrrp_common::wire::advert::AUTH_DATA;
 use vrrp_common::wire::ip::vrrp_group;
 use vrrp_common::{Address, IfIndex};
 
-use crate::config::setup::{Destination, HmacMode, Setup};
+use crate::auth::Authentication;
+use crate::config::setup::{Destination, Setup};
 use crate::engine::plan::InstanceId;
 
 /// Which frames that come in by an interface are for an instance; `None` while the address is not known that they come to.
@@ -46,21 +48,15 @@ pub fn rule(setup: &Setup, id: InstanceId, row: u32, source: Option<IpAddr>) -> 
     if instance.both_versions {
         flags |= RULE_BOTH_VERSIONS;
     }
-    match instance.hmac {
-        Some(HmacMode::Enforce) => flags |= RULE_HMAC | RULE_HMAC_ENFORCED,
-        Some(HmacMode::Permissive | HmacMode::ReceiveOnly) => flags |= RULE_HMAC,
-        None => {}
+    if let Authentication::Hmac(policy) = &instance.authentication {
+        flags |= RULE_HMAC | if policy.hears_unsigned { 0 } else { RULE_HMAC_ENFORCED };
     }
-    let auth_type = match (instance.auth_header, instance.auth_pass) {
-        (true, _) => AUTH_HEADER,
-        (false, Some(_)) => AUTH_PASS,
-        (false, None) => AUTH_NONE,
-    };
+    let (auth_type, auth_pass) = instance.authentication.of_message().unwrap_or((AUTH_NONE, [0; AUTH_DATA]));
     Rule {
         slot: id.0,
         row,
         source: source.map(Address::from).unwrap_or_default(),
-        auth_pass: instance.auth_pass.unwrap_or_default(),
+        auth_pass,
         interval: plan.advert_int.get(),
         version: plan.version as u8,
         auth_type,
@@ -145,9 +141,12 @@ impl Rules for RuleTable {
 
 #[cfg(test)]
 mod tests {
+    use vrrp_common::abi::{AUTH_HEADER, AUTH_PASS};
     use vrrp_common::{Family, Version, Vrid};
 
     use super::*;
+    use crate::auth::key::{KeyRing, Password};
+    use crate::auth::trailer::Policy;
     use crate::config::setup::{self, Instance, Unicast, VirtualAddress};
     use crate::engine::plan::{InstancePlan, InterfaceId};
 
@@ -202,20 +201,22 @@ mod tests {
 
     #[test]
     fn the_rule_says_what_proves_an_advert() {
-        let rule = |change: fn(&mut Instance)| {
+        let rule = |authentication: Authentication| {
             let mut setup = setup(Family::V4, Destination::default(), "10.0.0.9");
-            change(&mut setup.instances[0]);
-            let Rule { auth_type, flags, .. } = rule(&setup, ID, 3, None);
-            (auth_type, flags, setup.instances[0].is_authenticated())
+            setup.instances[0].authentication = authentication;
+            let Rule { auth_type, auth_pass, flags, .. } = rule(&setup, ID, 3, None);
+            (auth_type, auth_pass, flags)
         };
-        assert_eq!(rule(|_| {}), (AUTH_NONE, 0, false));
-        assert_eq!(rule(|own| own.auth_pass = Some(*b"password")), (AUTH_PASS, 0, false));
-        let header = |own: &mut Instance| (own.auth_pass, own.auth_header) = (Some(*b"password"), true);
-        assert_eq!(rule(header), (AUTH_HEADER, 0, true));
-        let enforced = RULE_HMAC | RULE_HMAC_ENFORCED;
-        assert_eq!(rule(|own| own.hmac = Some(HmacMode::Enforce)), (AUTH_NONE, enforced, true));
-        assert_eq!(rule(|own| own.hmac = Some(HmacMode::Permissive)), (AUTH_NONE, RULE_HMAC, true));
-        assert_eq!(rule(|own| own.hmac = Some(HmacMode::ReceiveOnly)), (AUTH_NONE, RULE_HMAC, true));
+        let (password, none) = (Password(*b"password"), [0; 8]);
+        assert_eq!(rule(Authentication::None), (AUTH_NONE, none, 0));
+        assert_eq!(rule(Authentication::Password(password)), (AUTH_PASS, *b"password", 0));
+        assert_eq!(rule(Authentication::Ah(password)), (AUTH_HEADER, none, 0), "the kernel needs no key");
+        let hmac = |hears_unsigned| {
+            let policy = Policy { keys: KeyRing::new(), sign_with: None, hears_unsigned, window: None };
+            rule(Authentication::Hmac(Box::new(policy)))
+        };
+        assert_eq!(hmac(false), (AUTH_NONE, none, RULE_HMAC | RULE_HMAC_ENFORCED));
+        assert_eq!(hmac(true), (AUTH_NONE, none, RULE_HMAC));
     }
 
     #[test]

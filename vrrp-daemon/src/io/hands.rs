@@ -79,7 +79,7 @@ impl<T: FnMut(Told)> Hands<T> {
     }
 
     /// Does all of `actions`; the adverts first, since others wait for them, and what is told last, since nobody does.
-    pub fn perform(&mut self, actions: &mut Vec<Action>, ports: &Ports) -> anyhow::Result<()> {
+    pub fn perform(&mut self, actions: &mut Vec<Action>, ports: &mut Ports) -> anyhow::Result<()> {
         for action in &*actions {
             if let Action::Advertise { id, claim } = *action {
                 self.advertise(id, claim, ports);
@@ -113,13 +113,16 @@ impl<T: FnMut(Told)> Hands<T> {
     }
 
     /// Puts an advert among those that leave together. Most say what they said before: of those nothing else is looked at.
-    fn advertise(&mut self, id: InstanceId, claim: Claim, ports: &Ports) {
+    fn advertise(&mut self, id: InstanceId, claim: Claim, ports: &mut Ports) {
         // Two in one turn, a last one and a priority 0 say: the second must not overwrite the first.
         if self.is_due[id.index()] {
             self.send_adverts();
         }
         if !self.adverts[id.index()].stands(claim, ports.changes) && !self.build(id, claim, ports) {
             return;
+        }
+        if let Some(association) = ports.association(id) {
+            self.adverts[id.index()].sign(association, clock::wall(clock::now()));
         }
         self.is_due[id.index()] = true;
         self.due.push(id);

@@ -10,6 +10,7 @@ pub mod errands;
 pub mod files;
 pub mod filter;
 pub mod firewall;
+pub mod forms;
 pub mod guard;
 pub mod hands;
 pub mod judge;

@@ -1,6 +1,8 @@
 //! The configured interfaces as the protocol sees them: socket, XDP program, rules and source addresses, kept in step
 //! with what the kernel reports.
 
+mod inspection;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,16 +17,20 @@ use vrrp_common::stance::{Bucket, Heed, Stance};
 use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, HEADER, Header, MESSAGE_MAX};
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ip4;
-use vrrp_common::{Address, Family, IfIndex, Instant, Version};
+use vrrp_common::{Address, Family, IfIndex, Instant};
 
+use super::clock;
 use super::filter::{self, RuleTable};
+use super::forms::Forms;
 use super::netlink::links::Link;
 use super::repairs::Repairs;
 use super::rx::Sockets;
 use super::socket;
 use super::xdp::{self, Attached, Xdp};
+use crate::auth::trailer::Sent;
+use crate::auth::{Association, Authentication};
 use crate::config::setup::{Destination, Instance, Setup, XdpMode};
-use crate::engine::plan::{InstanceId, InterfaceId};
+use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId};
 use crate::engine::{Heard, Input};
 
 /// How adverts reach us on one interface.
@@ -74,8 +80,9 @@ pub struct Ports {
     /// By instance: what valid adverts are worth, as in the kernel; and the raw sockets' own limit.
     stances: Vec<Stance>,
     buckets: Vec<Bucket>,
-    /// By instance: in which form the last v3 advert over IPv4 was summed.
-    forms: Vec<Option<ChecksumForm>>,
+    /// What adverts are signed and verified with, of the instances where they are.
+    associations: BTreeMap<InstanceId, Association>,
+    forms: Forms,
     /// What the raw sockets' path counted, by rows as in the kernel; none for most.
     counters: BTreeMap<u32, CounterRow>,
 }
@@ -122,7 +129,8 @@ impl Ports {
             advertised: setup.instances.iter().map(advertised).collect(),
             stances: vec![Stance::default(); setup.instances.len()],
             buckets: vec![Bucket::default(); setup.instances.len()],
-            forms: vec![None; setup.instances.len()],
+            associations: associations(&setup),
+            forms: Forms::new(setup.instances.len()),
             counters: BTreeMap::new(),
             setup,
         })
@@ -157,13 +165,12 @@ impl Ports {
 
     /// In which form the peers sum v3 adverts over IPv4, by the last one that was heard.
     pub fn peer_form(&self, id: InstanceId) -> Option<ChecksumForm> {
-        self.forms[id.index()]
+        self.forms.peer(id)
     }
 
-    /// In which form our own are summed: as configured, else as the peers', else as keepalived's.
+    /// In which form our own are summed.
     pub fn checksum_form(&self, id: InstanceId) -> ChecksumForm {
-        let configured = self.setup.instances[id.index()].checksum_form;
-        configured.or(self.peer_form(id)).unwrap_or(ChecksumForm::PseudoHeader)
+        self.forms.ours(id, &self.setup.instances[id.index()])
     }
 
     pub fn device_counters(&self, id: InterfaceId) -> CounterRow {
@@ -256,9 +263,9 @@ impl Ports {
             return;
         }
         let name = &self.setup.interfaces[id.index()];
-        for (family, groups) in self.groups(id) {
-            let opened = socket::vrrp(family, name, index, &groups);
-            if let Err(error) = opened.and_then(|socket| self.sockets.insert(id, family, socket)) {
+        for ((family, protocol), groups) in self.groups(id) {
+            let opened = socket::vrrp(family, protocol, name, index, &groups);
+            if let Err(error) = opened.and_then(|socket| self.sockets.insert(id, family, protocol, socket)) {
                 tracing::error!("cannot open a VRRP socket of {family:?} on {name}: {error}");
             }
         }
@@ -290,37 +297,14 @@ impl Ports {
         }
     }
 
-    /// Looks whether the programs are still where packets by the raw sockets say that they are not, and puts them there
-    /// again; returns the interfaces of those. The kernel does not tell of a program that somebody took off.
-    pub fn inspect(&mut self, now: Instant) -> Vec<InterfaceId> {
-        let mut repaired = Vec::new();
-        for id in std::mem::take(&mut self.suspects) {
-            let (Some(Link { index, .. }), Ok(xdp)) = (self.ports[id.index()].link, &mut self.xdp) else { continue };
-            if !self.inspections.may(id, now) || xdp.is_in_place(index.0) {
-                continue;
-            }
-            self.detached.extend(xdp.link(index.0));
-            xdp.detach(index.0);
-            let path = self.path_by(index);
-            let name = &self.setup.interfaces[id.index()];
-            match &path {
-                Path::Xdp(_) => tracing::warn!("{name}: somebody took the XDP program off; it is attached again"),
-                Path::Socket(why) => {
-                    tracing::warn!("{name}: somebody took the XDP program off; using the raw socket: {why}");
-                }
-            }
-            self.ports[id.index()].path = path;
-            repaired.push(id);
-        }
-        repaired
-    }
-
-    /// The families in use on an interface, each with the groups that its adverts go to; none where they are unicast.
-    fn groups(&self, id: InterfaceId) -> BTreeMap<Family, BTreeSet<IpAddr>> {
-        let mut groups: BTreeMap<Family, BTreeSet<IpAddr>> = BTreeMap::new();
-        for instance in &self.ports[id.index()].instances {
-            let groups = groups.entry(self.setup.plan.instances[instance.index()].family).or_default();
-            if let Destination::Group(group) = self.setup.instances[instance.index()].destination {
+    /// The families and IP protocols in use on an interface, each with the groups that its adverts go to; none where they
+    /// are unicast.
+    fn groups(&self, id: InterfaceId) -> BTreeMap<(Family, u8), BTreeSet<IpAddr>> {
+        let mut groups: BTreeMap<_, BTreeSet<IpAddr>> = BTreeMap::new();
+        for id in &self.ports[id.index()].instances {
+            let (plan, instance) = (&self.setup.plan.instances[id.index()], &self.setup.instances[id.index()]);
+            let groups = groups.entry((plan.family, instance.authentication.envelope().protocol)).or_default();
+            if let Destination::Group(group) = instance.destination {
                 groups.insert(group);
             }
         }
@@ -410,9 +394,8 @@ impl Ports {
 
     /// Hands every advert that the raw sockets received before `now` to `each`; returns how many packets they had.
     pub fn drain_sockets(&mut self, now: Instant, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
-        let Self {
-            setup, ports, sockets, rules, stances, buckets, forms, counters, advertised, changes, suspects, ..
-        } = self;
+        let Self { setup, ports, sockets, rules, stances, buckets, forms, associations, .. } = self;
+        let Self { counters, advertised, changes, suspects, .. } = self;
         let mut message = [0; MESSAGE_MAX];
         sockets.drain(now, |id, received| {
             let port = &ports[id.index()];
@@ -425,15 +408,20 @@ impl Ports {
             let message = &message[..found.length.min(MESSAGE_MAX)];
             let slot = found.slot as usize;
             let mut reason = found.reason;
+            let mut count = |reason| counters.entry(found.row).or_insert([0; REASON_SLOTS])[reason as usize] += 1;
             if found.disposition == Disposition::Deliver {
                 let heed = stances[slot].heed(found.source, found.header, &mut buckets[slot], arrival.as_nanos());
                 if heed == Heed::Limit {
                     reason = Reason::RateLimited;
-                } else if let Some(input) = input(setup, advertised, InstanceId(found.slot), found.source, message) {
-                    if has_two_forms(found.family, found.header) {
-                        let before = forms[slot].replace(found.checksum_form);
-                        *changes = changes.wrapping_add(u32::from(before != Some(found.checksum_form)));
-                    }
+                } else if is_authentic(
+                    associations.get_mut(&InstanceId(found.slot)),
+                    (arrival, found.source),
+                    message,
+                    &mut count,
+                ) && let Some(input) = input(setup, advertised, InstanceId(found.slot), found.source, message)
+                {
+                    let is_new = forms.hear(InstanceId(found.slot), found.family, found.header, found.checksum_form);
+                    *changes = changes.wrapping_add(u32::from(is_new));
                     each(arrival, input);
                 }
                 if matches!(port.path, Path::Xdp(_)) && !setup.daemon.xdp.observe {
@@ -442,26 +430,37 @@ impl Ports {
             }
             // Where a program is attached it has counted this frame, and passed it on.
             if matches!(port.path, Path::Socket(_)) {
-                counters.entry(found.row).or_insert([0; REASON_SLOTS])[reason as usize] += 1;
+                count(reason);
             }
         })
     }
 
     /// What a record of the ring says to the engine, and what the kernel may absorb if the engine says so.
     pub fn recorded(&mut self, head: &RecordHead, octets: &[u8]) -> Option<(Instant, Input, Option<Unchanged>)> {
-        let id = InstanceId(head.slot);
+        let (id, arrival) = (InstanceId(head.slot), Instant::from_nanos(head.arrival));
+        let row = instance_row(&self.setup, id);
+        let mut count = |reason| self.counters.entry(row).or_insert([0; REASON_SLOTS])[reason as usize] += 1;
+        let association = self.associations.get_mut(&id);
+        let is_signed = association.is_some();
+        if !is_authentic(association, (arrival, head.source), octets, &mut count) {
+            return None;
+        }
         let input = input(&self.setup, &self.advertised, id, head.source, octets)?;
         let header = *octets.first_chunk()?;
-        if has_two_forms(self.setup.plan.instances[id.index()].family, Header(header)) {
-            let form = ChecksumForm::from_number(head.checksum_form);
-            let before = std::mem::replace(&mut self.forms[id.index()], form);
-            self.changes = self.changes.wrapping_add(u32::from(before != form));
+        let family = self.setup.plan.instances[id.index()].family;
+        if let Some(form) = ChecksumForm::from_number(head.checksum_form)
+            && self.forms.hear(id, family, Header(header), form)
+        {
+            self.changes = self.changes.wrapping_add(1);
         }
-        let unchanged = match self.setup.instances[id.index()].is_authenticated() {
-            true => None,
-            false => Some(Unchanged { source: head.source, header }),
-        };
-        Some((Instant::from_nanos(head.arrival), input, unchanged))
+        // None that is signed goes unread.
+        let unchanged = (!is_signed).then_some(Unchanged { source: head.source, header });
+        Some((arrival, input, unchanged))
+    }
+
+    /// What adverts of an instance are signed with, if they are.
+    pub fn association(&mut self, id: InstanceId) -> Option<&mut Association> {
+        self.associations.get_mut(&id)
     }
 
     /// Has the kernel absorb adverts equal to this one for an instance, or none.
@@ -497,6 +496,34 @@ impl Ports {
     }
 }
 
+fn associations(setup: &Setup) -> BTreeMap<InstanceId, Association> {
+    let instances = (0..).map(InstanceId).zip(setup.instances.iter().zip(&setup.plan.instances));
+    let association =
+        |(instance, plan): (&Instance, &InstancePlan)| Association::new(&instance.authentication, plan.family);
+    instances.filter_map(|(id, both)| Some((id, association(both)?))).collect()
+}
+
+/// Whether what was delivered of an advert is from who it says; of those that are not, or do not say, `count` hears why.
+fn is_authentic(
+    association: Option<&mut Association>,
+    (arrival, source): (Instant, Address),
+    delivered: &[u8],
+    count: &mut impl FnMut(Reason),
+) -> bool {
+    let Some(association) = association else { return true };
+    match association.verify(source, delivered, clock::wall(arrival)) {
+        Ok(Sent::Signed) => true,
+        Ok(Sent::Unsigned) => {
+            count(Reason::AuthMissing);
+            true
+        }
+        Err(reason) => {
+            count(reason);
+            false
+        }
+    }
+}
+
 /// The octets of the addresses that an instance's adverts name, as many as the count octet can.
 pub fn advertised(instance: &Instance) -> Vec<u8> {
     let advertised = instance.addresses.iter().filter(|address| address.advertised);
@@ -510,9 +537,9 @@ pub fn advertised(instance: &Instance) -> Vec<u8> {
 /// What an advert says to the engine; `octets` are what [`judge`] delivers of it, by instance what is `advertised`.
 pub fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Address, octets: &[u8]) -> Option<Input> {
     let plan = setup.plan.instances.get(id.index())?;
-    let message = match setup.instances[id.index()].auth_header {
-        true => octets.get(ip4::parse(octets, 0)?.payload..)?,
-        false => octets,
+    let message = match setup.instances[id.index()].authentication {
+        Authentication::Ah(_) => octets.get(ip4::parse(octets, 0)?.payload..)?,
+        Authentication::None | Authentication::Password(_) | Authentication::Hmac(_) => octets,
     };
     let advert = Advert::parse(message, plan.family)?;
     // A rule removed while the kernel was reading it may have named another slot.
@@ -526,11 +553,6 @@ pub fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Addr
     };
     let Advert { claim, interval, .. } = advert;
     Some(Input::Advert(id, Heard { source: source.ip(plan.family), claim, interval, addresses_match }))
-}
-
-/// Whether an advert can be summed in two ways: version 3 over IPv4.
-fn has_two_forms(family: Family, header: Header) -> bool {
-    (family, Version::new(header.version_nibble())) == (Family::V4, Some(Version::V3))
 }
 
 /// Whether two lists have the same addresses of `N` octets, in whatever order.

@@ -24,8 +24,8 @@ const RUNAWAY: Duration = Duration::from_secs(1);
 
 /// Open files beside those of interfaces: scripts that run, connections, the program's maps, the guard's pipe.
 const FILES: u64 = 512;
-/// Of an interface: its socket, and the link of the program on it.
-const FILES_OF_INTERFACE: u64 = 2;
+/// Of an interface: its sockets, of either family and for authentication headers, and the link of the program on it.
+const FILES_OF_INTERFACE: u64 = 4;
 /// Octets from which on memory comes from the kernel, and is given back to it, piece by piece.
 const LARGE: i32 = 128 << 10;
 

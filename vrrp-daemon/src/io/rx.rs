@@ -34,7 +34,8 @@ pub struct Sockets {
     epoll: Epoll,
     /// The same, to be waited for.
     ready: Readiness,
-    by_interface: BTreeMap<(InterfaceId, Family), Socket>,
+    /// By interface, family and IP protocol.
+    sockets: BTreeMap<(InterfaceId, Family, u8), Socket>,
     /// Room for all of them.
     events: Vec<EpollEvent>,
     batch: Batch,
@@ -76,27 +77,25 @@ impl Sockets {
         Ok(Self {
             epoll,
             ready,
-            by_interface: BTreeMap::new(),
+            sockets: BTreeMap::new(),
             events: Vec::new(),
             batch: Batch { control, packets: Box::new([[0; PACKET_MAX]; BATCH]) },
             stamps: Stamps::begin(),
         })
     }
 
-    /// Puts the socket of an interface and family in place of an earlier one.
-    pub fn insert(&mut self, id: InterfaceId, family: Family, socket: Socket) -> io::Result<()> {
-        let event = EpollEvent::new(EpollFlags::EPOLLIN, u64::from(id.0) << 8 | family as u64);
-        self.epoll.add(&socket, event)?;
-        self.by_interface.insert((id, family), socket);
-        self.events.resize(self.by_interface.len(), EpollEvent::empty());
+    /// Puts the socket of an interface, family and protocol in place of an earlier one.
+    pub fn insert(&mut self, id: InterfaceId, family: Family, protocol: u8, socket: Socket) -> io::Result<()> {
+        let token = u64::from(id.0) << 16 | (family as u64) << 8 | u64::from(protocol);
+        self.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, token))?;
+        self.sockets.insert((id, family, protocol), socket);
+        self.events.resize(self.sockets.len(), EpollEvent::empty());
         Ok(())
     }
 
     /// Closes the sockets of an interface; the epoll set forgets them by itself.
     pub fn remove(&mut self, id: InterfaceId) {
-        for family in Family::ALL {
-            self.by_interface.remove(&(id, family));
-        }
+        self.sockets.retain(|&(interface, ..), _| interface != id);
     }
 
     /// Waits until some socket has a packet.
@@ -118,9 +117,10 @@ impl Sockets {
         };
         let mut packets = 0;
         for event in &self.events[..count] {
-            let id = InterfaceId((event.data() >> 8) as u32);
-            let family = if event.data() as u8 == Family::V6 as u8 { Family::V6 } else { Family::V4 };
-            if let Some(socket) = self.by_interface.get(&(id, family)) {
+            let id = InterfaceId((event.data() >> 16) as u32);
+            let [.., family, protocol] = event.data().to_be_bytes();
+            let family = if family == Family::V6 as u8 { Family::V6 } else { Family::V4 };
+            if let Some(socket) = self.sockets.get(&(id, family, protocol)) {
                 packets += self.batch.read((socket, family), now, &self.stamps, |received| each(id, received));
             }
         }
@@ -221,6 +221,8 @@ mod tests {
     use nix::sys::socket::{setsockopt, sockopt};
     use socket2::{Domain, Type};
 
+    use vrrp_common::wire::ip::PROTOCOL_VRRP;
+
     use super::*;
 
     /// Datagrams that fit into the buffer of an ordinary socket.
@@ -232,7 +234,7 @@ mod tests {
         let ends = (0..count).map(|id| {
             let (ours, theirs) = Socket::pair(Domain::UNIX, Type::DGRAM, None).unwrap();
             setsockopt(&ours, sockopt::ReceiveTimestampns, &true).unwrap();
-            sockets.insert(InterfaceId(id), Family::V4, ours).unwrap();
+            sockets.insert(InterfaceId(id), Family::V4, PROTOCOL_VRRP, ours).unwrap();
             theirs
         });
         let ends = ends.collect();

@@ -13,7 +13,6 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};
-use vrrp_common::wire::ip::PROTOCOL_VRRP;
 use vrrp_common::{Family, IfIndex};
 
 /// Kernel buffer for received adverts: a few thousand, enough for a starved daemon to hear what came meanwhile.
@@ -21,15 +20,14 @@ pub const RECEIVE_BUFFER: usize = 2 << 20;
 /// Packets per `sendmmsg`.
 const BATCH: usize = 64;
 
-/// A raw socket that hears VRRP of one family on one interface: what goes to these groups, and to the host itself. It
+/// A raw socket that hears one IP protocol, VRRP's or that of the authentication header, of one family on one interface: what goes to these groups, and to the host itself. It
 /// sees no other interface's adverts and none of our own.
 ///
 /// What comes over IPv4 has its header; over IPv6 it is told in ancillary data.
 ///
 /// Errors: EPERM without CAP_NET_RAW; EAFNOSUPPORT for IPv6 where the kernel has none.
-pub fn vrrp(family: Family, name: &str, index: IfIndex, groups: &BTreeSet<IpAddr>) -> io::Result<Socket> {
-    let protocol = Some(Protocol::from(i32::from(PROTOCOL_VRRP)));
-    let socket = Socket::new_raw(domain(family), Type::RAW, protocol)?;
+pub fn vrrp(family: Family, protocol: u8, name: &str, index: IfIndex, groups: &BTreeSet<IpAddr>) -> io::Result<Socket> {
+    let socket = Socket::new_raw(domain(family), Type::RAW, Some(Protocol::from(i32::from(protocol))))?;
     socket.set_nonblocking(true)?;
     socket.bind_device(Some(name.as_bytes()))?;
     match family {

@@ -4,17 +4,19 @@
 //! to peers one each: the checksum may cover the destination.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use socket2::SockAddr;
 use vrrp_common::wire::advert::{MESSAGE_MAX, Outgoing};
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
-use vrrp_common::wire::ip::{PROTOCOL_VRRP, multicast_mac};
+use vrrp_common::wire::ip::multicast_mac;
 use vrrp_common::wire::ip4::ipv4_header;
 use vrrp_common::wire::ip6::ipv6_header;
 use vrrp_common::{Address, Claim, IfIndex};
 
 use super::socket::{LinkAddress, device, host, neighbour};
+use crate::auth::{Association, Envelope};
 use crate::config::setup::{Destination, Instance, Peer};
 use crate::engine::plan::InstancePlan;
 
@@ -26,6 +28,9 @@ pub struct Advert {
     /// What it says, and [`Ports::changes`](super::ports::Ports) when it was found to be right.
     stands: Option<(Claim, u32)>,
 }
+
+/// Octets of the link's header in front of a packet.
+const LINK_HEADER: usize = 14;
 
 /// An IP packet.
 pub type Packet = Box<[u8]>;
@@ -88,6 +93,15 @@ impl Advert {
         };
     }
 
+    /// Signs what is about to leave, each packet anew. `now` is the time since 1970.
+    pub fn sign(&mut self, association: &mut Association, now: Duration) {
+        match &mut self.packets {
+            Packets::ToGroup(packet, _) => association.sign(packet, now),
+            Packets::Framed(frame, _) => association.sign(&mut frame[LINK_HEADER..], now),
+            Packets::ToPeers(packets) => packets.iter_mut().for_each(|(packet, _)| association.sign(packet, now)),
+        }
+    }
+
     /// The address it was last sent from.
     pub const fn source(&self) -> Option<IpAddr> {
         self.source
@@ -108,20 +122,22 @@ fn packet(claim: Claim, destination: IpAddr, ttl: u8, parts: &Parts) -> Packet {
         claim,
         interval: plan.advert_int,
         addresses,
-        auth_pass: instance.auth_pass,
+        authentication: instance.authentication.of_message(),
         checksum_form,
         source: Address::from(source),
         destination: Address::from(destination),
     };
     let mut message = [0; MESSAGE_MAX];
     let length = outgoing.write(&mut message);
-    let message = &message[..length];
+    let Envelope { protocol, before, behind } = instance.authentication.envelope();
+    let payload = [vec![0; before], message[..length].to_vec(), vec![0; behind]].concat();
+    let length = payload.len() as u16;
     match (source, destination) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
-            [&ipv4_header(from.octets(), to.octets(), ttl, length as u16), message].concat().into()
+            [&ipv4_header(from.octets(), to.octets(), ttl, protocol, length)[..], &payload].concat().into()
         }
         (IpAddr::V6(from), IpAddr::V6(to)) => {
-            [&ipv6_header(from.octets(), to.octets(), ttl, PROTOCOL_VRRP, length as u16), message].concat().into()
+            [&ipv6_header(from.octets(), to.octets(), ttl, protocol, length)[..], &payload].concat().into()
         }
         _ => Packet::default(),
     }

@@ -41,6 +41,8 @@ classes! {
     Script "SCRIPT" 5;
     /// A user or group that does not exist.
     User "USER" 5;
+    /// A key that cannot be used, or that others can read.
+    Key "KEY" 5;
     /// Neither ours nor keepalived's.
     UnknownKeyword "UNKNOWN_KEYWORD" 5;
     /// keepalived's, and not done here: the virtual router is left out.
@@ -162,15 +164,23 @@ impl Diagnostic {
     }
 }
 
-/// The line with a password blotted out: reports end up in tickets.
+/// The line with a secret blotted out, a password or a key: reports end up in tickets.
 fn without_secret(line: &str) -> String {
-    match line.split_once("auth_pass") {
-        Some((before, secret)) => {
-            let blot = |c: char| if c.is_whitespace() { c } else { '*' };
-            format!("{before}auth_pass{}", secret.chars().map(blot).collect::<String>())
-        }
-        None => line.to_owned(),
-    }
+    let behind = |word: &str| line.find(word).map(|at| at + word.len());
+    let secrets = [behind("auth_pass"), behind("hex:"), behind_key(line)];
+    let Some(secret) = secrets.into_iter().flatten().min() else { return line.to_owned() };
+    let blot = |c: char| if c.is_whitespace() { c } else { '*' };
+    line[..secret].to_owned() + &line[secret..].chars().map(blot).collect::<String>()
+}
+
+/// Where the word `key` ends.
+fn behind_key(line: &str) -> Option<usize> {
+    let ends = line.match_indices("key").map(|(at, word)| (at, at + word.len()));
+    let stands_alone = |&(at, end): &(usize, usize)| {
+        let opens = line[..at].chars().next_back().is_none_or(|c| c.is_whitespace() || c == '{');
+        opens && line[end..].starts_with(char::is_whitespace)
+    };
+    ends.filter(stands_alone).map(|(_, end)| end).next()
 }
 
 /// The front of a text, safe for a terminal: a file that came from elsewhere may hold its control characters.
@@ -299,13 +309,17 @@ mod tests {
     #[test]
     fn neither_passwords_nor_control_characters_are_shown() {
         let mut files = Files::default();
-        let file = files.add("k.conf", b" auth_pass sec ret\n\x1b[2J\n");
+        let lines = b" auth_pass sec ret\n\x1b[2J\n\tkey 1 a secret}\nauth_hmac {key 2 file:x\nmonkey 1\n$K=hex:ab\n";
+        let file = files.add("k.conf", lines);
         let mut found = Diagnostics::default();
-        for line in [1, 2] {
+        for line in 1..=6 {
             found.error(Class::Value, Span { file, line, column: 1, ..Span::default() }, "a\x1b[2Jb");
         }
         let report = found.report(&files);
         assert!(report.contains(" auth_pass *** ***\n") && !report.contains('\x1b'), "{report}");
+        for line in ["\tkey * * *******\n", " auth_hmac {key * ******\n", " monkey 1\n", " $K=hex:**\n"] {
+            assert!(report.contains(line), "{line}: {report}");
+        }
     }
 
     #[test]

@@ -74,6 +74,8 @@ impl Resolver<'_> {
     fn peers(&mut self, written: Written, at: Span, family: Family, name: &str) -> Option<Unicast> {
         let Written { unicast_src_ip, unicast_peer, unicast_ttl, check_unicast_src, unicast_fault_no_peer, .. } =
             written;
+        let says_how_far = |peer: &At<unicast::Peer>| peer.value.min_ttl.or(peer.value.max_ttl).is_some();
+        let limited = unicast_peer.items.iter().any(says_how_far);
         let mut peers = Vec::new();
         let mut known = BTreeSet::new();
         for item in unicast_peer.items {
@@ -112,7 +114,8 @@ impl Resolver<'_> {
         }
         let peers_only = match check_unicast_src.0 {
             Some(own) => own.value,
-            None => self.default(self.defaults.check_unicast_src.0, at).unwrap_or(false),
+            // To say of one how far away it is turns it on, as keepalived has it: a limit that others need not keep is none.
+            None => self.default(self.defaults.check_unicast_src.0, at).unwrap_or(limited),
         };
         let ttl = unicast_ttl.map_or(u8::MAX, |ttl| ttl.value.get() as u8);
         Some(Unicast { peers, ttl, peers_only })

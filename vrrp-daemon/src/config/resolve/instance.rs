@@ -5,13 +5,15 @@ use std::time::Duration;
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::{Centis, Family, Priority, Version, Vrid};
 
+use super::auth::Router;
 use super::destination::Written;
 use super::garp::Garp;
 use super::strict::Answers;
 use super::sync_group::{Group, Groups};
 use super::watch::Watcher;
 use super::{DEFAULT_INTERFACE, Resolver};
-use crate::config::instance::{AuthType, Authentication, Instance, LateRival, Preempt, State};
+use crate::auth::Authentication;
+use crate::config::instance::{Instance, LateRival, Preempt, State};
 use crate::config::setup::{self, Destination, Notify};
 use crate::engine::plan::{InstancePlan, Wanted};
 use crate::syntax::diagnostic::Class;
@@ -52,6 +54,7 @@ impl Resolver<'_> {
             advert_int,
             version,
             authentication,
+            auth_hmac,
             virtual_ipaddress,
             virtual_ipaddress_excluded,
             use_vmac,
@@ -136,12 +139,17 @@ impl Resolver<'_> {
         let source_mac = home.source_mac(vmac_xmit_base, strict, self.found);
         let needs = (version == Version::V3 || strict, family);
         let addresses = self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, &home, at, needs)?;
+        let stated = state.map(|state| state.at);
         let (mut wanted, priority) = self.start(state, priority.map(|priority| priority.value.get()), &name, at);
         if strict {
             wanted = self.strict_state(state, priority, &name, at);
         }
         let advert_int = self.advert_int(advert_int, version, &name);
-        let auth_pass = self.auth_pass(authentication, version, strict, &name).ok();
+        let authentication =
+            self.authentication(authentication, auth_hmac, Router { name: &name, version, advert_int, strict })?;
+        if let Authentication::Ah(_) = authentication {
+            wanted = self.waits_for_sequence(wanted, stated, &name);
+        }
         let checksum_form = self.checksum_form(v3_checksum_as_v2, at);
         let watcher = Watcher {
             name: &name,
@@ -211,9 +219,7 @@ impl Resolver<'_> {
             source,
             destination,
             both_versions: false,
-            auth_pass: auth_pass?,
-            auth_header: false,
-            hmac: None,
+            authentication,
             no_accept: accept.0.map_or(strict, |accept| !accept) && !priority.is_owner(),
             promote_secondaries: promote_secondaries.0.is_some(),
             checksum_form,
@@ -339,56 +345,6 @@ impl Resolver<'_> {
             }
         }
         Centis::new((used / 10_000) as u16).unwrap_or(Centis::SECOND)
-    }
-
-    /// The outer `Err`: the virtual router is left out, reported.
-    fn auth_pass(
-        &mut self,
-        auth: Authentication,
-        version: Version,
-        strict: bool,
-        name: &str,
-    ) -> Result<Option<[u8; 8]>, ()> {
-        let Authentication { auth_type, auth_pass, foreign: _ } = auth;
-        let Some(at) = auth_type.map(|given| given.at).or(auth_pass.as_ref().map(|given| given.at)) else {
-            return Ok(None);
-        };
-        if version == Version::V3 {
-            let message = format!("({name}) version 3 has no authentication");
-            self.found.warning(Class::Conflict, at, message).done("the authentication block is ignored");
-            return Ok(None);
-        }
-        if strict {
-            self.not_strict(Some(at), "authentication", "the authentication block is ignored", name);
-            return Ok(None);
-        }
-        match auth_type {
-            None => {
-                let message = format!("({name}) a password without `auth_type`");
-                self.found.notice(Class::Incomplete, at, message).done("adverts are not authenticated");
-                return Ok(None);
-            }
-            Some(At { value: AuthType::Ah, at }) => {
-                let message = format!("({name}) `auth_type AH` is known to keepalived and not done here");
-                let diagnostic = self.found.error(Class::Unsupported, at, message).done(LEFT_OUT);
-                diagnostic.hint("write `auth_type PASS`, or nothing: neither protects against more than mistakes");
-                return Err(());
-            }
-            Some(At { value: AuthType::Pass, .. }) => {}
-        }
-        let Some(password) = auth_pass.filter(|password| !password.value.is_empty()) else {
-            let message = format!("({name}) authentication without a password");
-            self.found.error(Class::Incomplete, at, message).done("adverts are not authenticated");
-            return Ok(None);
-        };
-        let octets = password.value.as_bytes();
-        if octets.len() > 8 {
-            let message = format!("({name}) a password of {} octets; VRRP carries eight", octets.len());
-            self.found.warning(Class::Value, password.at, message).done("the first eight are used");
-        }
-        let mut padded = [0; 8];
-        padded.iter_mut().zip(octets).for_each(|(to, from)| *to = *from);
-        Ok(Some(padded))
     }
 
     fn checksum_form(&mut self, Switch(own): Switch, at: Span) -> Option<ChecksumForm> {

@@ -2,6 +2,7 @@
 //! cannot be forgotten here.
 
 mod address;
+mod auth;
 mod command;
 mod destination;
 mod garp;

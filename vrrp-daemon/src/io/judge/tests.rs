@@ -14,7 +14,7 @@ use vrrp_common::Address;
 use vrrp_common::abi::{AUTH_NONE, Device, RouterKey};
 use vrrp_common::wire::checksum::Sum;
 use vrrp_common::wire::ethernet::VRRP_GROUP4_MAC;
-use vrrp_common::wire::ip::VRRP_GROUP4;
+use vrrp_common::wire::ip::{PROTOCOL_VRRP, VRRP_GROUP4};
 use vrrp_common::wire::ip4::ipv4_header;
 
 use super::*;
@@ -43,7 +43,7 @@ fn packet(ttl: u8) -> Vec<u8> {
     let mut message = [0x31, 51, 100, 1, 0, 100, 0, 0, 10, 0, 0, 9];
     let checksum = Sum::default().octets(&message).checksum();
     message[6..8].copy_from_slice(&checksum);
-    [&ipv4_header([10, 0, 0, 2], VRRP_GROUP4, ttl, 12)[..], &message].concat()
+    [&ipv4_header([10, 0, 0, 2], VRRP_GROUP4, ttl, PROTOCOL_VRRP, 12)[..], &message].concat()
 }
 
 fn frame(ttl: u8) -> Vec<u8> {

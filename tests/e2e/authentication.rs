@@ -1,0 +1,185 @@
+//! Who an advert is from is proved: with keepalived by its Authentication Header, among ourselves by the HMAC trailer; what
+//! is not signed, or signed with another key, or said again, moves nothing.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use vrrp_common::drop::Reason;
+use vrrp_tests::conf::{Conf, VIP};
+use vrrp_tests::daemon::Daemon;
+use vrrp_tests::daemon::Program::{self, Keepalived, Vrrpd};
+use vrrp_tests::forge;
+use vrrp_tests::lab::{A, B, Lab, with_lab};
+use vrrp_tests::stamp::Stamp;
+use vrrp_tests::{keepalived, vrrpd};
+
+use crate::interop::nobody_complains;
+use crate::scenario::{self, PATIENCE};
+
+const KEY: &str = "hex:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+const OTHER_KEY: &str = "\"another key, which is long enough\"";
+
+fn enforced(priority: u8) -> Conf {
+    Conf::v3_hmac(priority, KEY, "enforce")
+}
+
+fn with_header(programs: [Program; 2]) {
+    if programs.contains(&Keepalived) && keepalived::is_missing() {
+        return;
+    }
+    with_lab(|lab| {
+        scenario::round(lab, programs, &Conf::v2_ah(150), &Conf::v2_ah(100))?;
+        nobody_complains(lab)
+    });
+}
+
+#[test]
+fn master_of_keepalived_v2_with_header() {
+    with_header([Vrrpd, Keepalived]);
+}
+
+#[test]
+fn backup_of_keepalived_v2_with_header() {
+    with_header([Keepalived, Vrrpd]);
+}
+
+#[test]
+fn header_without_bpf() {
+    with_lab(|lab| {
+        let conf = |priority| Conf::v2_ah(priority).global("xdp_mode off");
+        scenario::round(lab, [Vrrpd; 2], &conf(150), &conf(100)).map(drop)
+    });
+}
+
+#[test]
+fn hmac_enforced() {
+    with_lab(|lab| {
+        scenario::round(lab, [Vrrpd; 2], &enforced(150), &enforced(100))?;
+        nobody_complains(lab)
+    });
+}
+
+#[test]
+fn hmac_without_bpf_and_without_clocks() {
+    with_lab(|lab| {
+        let monotonic = |priority| {
+            let block = format!("auth_hmac {{\n key 1 {KEY}\n active_key 1\n anti_replay monotonic\n }}");
+            Conf { password: None, ..Conf::v2(priority) }.global("xdp_mode off").line(block)
+        };
+        scenario::round(lab, [Vrrpd; 2], &monotonic(150), &monotonic(100)).map(drop)
+    });
+}
+
+/// First everybody learns to hear, then to sign, then to insist: no step of that makes a second master.
+#[test]
+fn hmac_is_introduced_step_by_step() {
+    let plain = Conf::v3;
+    let step = |mode: &'static str| move |priority| Conf::v3_hmac(priority, KEY, mode);
+    let (hears, signs, insists) = (step("receive-only"), step("permissive"), step("enforce"));
+    let pairs: [(Conf, Conf); 6] = [
+        (plain(150), hears(100)),
+        (hears(150), plain(100)),
+        (signs(150), hears(100)),
+        (hears(150), signs(100)),
+        (insists(150), signs(100)),
+        (signs(150), insists(100)),
+    ];
+    with_lab(|lab| {
+        for (a, b) in &pairs {
+            let pair = scenario::elect(lab, [Vrrpd; 2], a, b)?;
+            hears_nothing_new(lab, b)?;
+            drop(pair);
+            lab.watch.wait_nobody(VIP, PATIENCE)?;
+        }
+        Ok(())
+    });
+}
+
+/// For two of its down intervals the backup stays one.
+fn hears_nothing_new(lab: &Lab, b: &Conf) -> Result<()> {
+    let since = Stamp::now();
+    std::thread::sleep(2 * b.down_interval());
+    ensure!(lab.watch.record().adverts_of(B, since).next().is_none(), "the backup did not accept adverts");
+    Ok(())
+}
+
+#[test]
+fn who_does_not_sign_or_signs_otherwise_is_not_heard() {
+    let other_id = Conf::v3(200).line(format!("auth_hmac {{\n key 2 {KEY}\n active_key 2\n }}"));
+    let strangers = [
+        (Conf::v3(200), Reason::AuthMissing),
+        (Conf::v3_hmac(200, OTHER_KEY, "enforce"), Reason::AuthBadHmac),
+        (other_id, Reason::AuthUnknownKey),
+    ];
+    with_lab(|lab| {
+        for (theirs, reason) in &strangers {
+            refuses(lab, &enforced(100), theirs, *reason)?;
+        }
+        let wrong = Conf { password: Some("Secret12"), ..Conf::v2_ah(200) };
+        refuses(lab, &Conf::v2_ah(100), &wrong, Reason::AuthFailure)?;
+        refuses(lab, &Conf::v2_ah(100), &Conf::v2(200), Reason::AuthType)
+    });
+}
+
+/// The stronger router is no peer, and is counted so.
+fn refuses(lab: &Lab, ours: &Conf, theirs: &Conf, reason: Reason) -> Result<()> {
+    let theirs = lab.start(B, Vrrpd, &theirs.text())?;
+    lab.watch.wait_holder(B, VIP, PATIENCE)?;
+    let a = lab.start(A, Vrrpd, &ours.text())?;
+    lab.watch
+        .wait("A to take its adverts for none", PATIENCE, |record| record.holders(VIP).contains(&A).then_some(()))?;
+    std::thread::sleep(ours.down_interval());
+    ensure!(lab.watch.record().holders(VIP).contains(&A), "{reason:?}: mastership was taken away");
+    let status = vrrpd::status(&a)?;
+    ensure!(vrrpd::drops(&status, reason) > 2, "{reason:?} is not counted: {status:#}");
+    drop((a, theirs));
+    lab.watch.wait_nobody(VIP, PATIENCE)
+}
+
+/// What the master said before it left is said again: first while it is fresh, then when it is not.
+#[test]
+fn what_was_said_is_not_heard_again() {
+    with_lab(|lab| {
+        let conf = |priority| {
+            let block = format!("auth_hmac {{\n key 1 {KEY}\n active_key 1\n time_window 3\n }}");
+            Conf::v3(priority).line(block)
+        };
+        let mut pair = scenario::elect(lab, [Vrrpd; 2], &conf(150), &conf(100))?;
+        scenario::hand_over(lab, &mut pair, &conf(100))?;
+        let frames = said(lab, A);
+        replay(lab, &frames, &pair.b, Reason::AuthReplay)?;
+        std::thread::sleep(Duration::from_secs(5));
+        replay(lab, &frames, &pair.b, Reason::AuthStale)?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_header_is_not_heard_again() {
+    with_lab(|lab| {
+        let mut pair = scenario::elect(lab, [Vrrpd; 2], &Conf::v2_ah(150), &Conf::v2_ah(100))?;
+        scenario::hand_over(lab, &mut pair, &Conf::v2_ah(100))?;
+        replay(lab, &said(lab, A), &pair.b, Reason::AuthReplay)
+    });
+}
+
+/// The adverts that a router sent last.
+fn said(lab: &Lab, router: usize) -> Vec<Vec<u8>> {
+    let record = lab.watch.record();
+    let sent = record.frames.iter().filter(|seen| seen.router == router && seen.advert().is_some());
+    let frames: Vec<_> = sent.map(|seen| seen.octets.clone()).collect();
+    frames[frames.len().saturating_sub(3)..].to_vec()
+}
+
+/// Stronger adverts, and a last one, that the new master had heard: it stays.
+fn replay(lab: &Lab, frames: &[Vec<u8>], master: &Daemon, reason: Reason) -> Result<()> {
+    ensure!(frames.len() == 3, "{} adverts were captured", frames.len());
+    let before = vrrpd::drops(&vrrpd::status(master)?, reason);
+    forge::flood(&lab.attacker, frames, 30, 100)?;
+    std::thread::sleep(Duration::from_millis(500));
+    let status = vrrpd::status(master)?;
+    let count = vrrpd::drops(&status, reason) - before;
+    ensure!(count == 30, "{count} of 30 counted as {reason:?}: {status:#}");
+    ensure!(lab.watch.record().holders(VIP) == [B], "a replay moved mastership");
+    Ok(())
+}
