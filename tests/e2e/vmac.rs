@@ -139,6 +139,12 @@ fn round_with_keepalived_as_master_without_xdp() {
     round([Keepalived, Vrrpd], |conf| conf.line("vmac_xmit_base"));
 }
 
+/// The authentication header covers the packet alone, not the frame that we put around it.
+#[test]
+fn round_with_authentication_headers() {
+    round([Vrrpd, Keepalived], |conf| Conf::v2_ah(conf.priority).vmac());
+}
+
 /// Two masters hear each other's adverts, though these come from the MAC address that both have (E3), by XDP and without.
 fn one_master_after_a_partition(mode: &str) {
     with_lab(|lab| {

@@ -1,6 +1,8 @@
 //! The configured interfaces as the protocol sees them: socket, XDP program, rules and source addresses, kept in step
 //! with what the kernel reports.
 
+mod inspection;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -291,31 +293,6 @@ impl Ports {
             },
             Err(why) => Path::Socket(why.clone()),
         }
-    }
-
-    /// Looks whether the programs are still where packets by the raw sockets say that they are not, and puts them there
-    /// again; returns the interfaces of those. The kernel does not tell of a program that somebody took off.
-    pub fn inspect(&mut self, now: Instant) -> Vec<InterfaceId> {
-        let mut repaired = Vec::new();
-        for id in std::mem::take(&mut self.suspects) {
-            let (Some(Link { index, .. }), Ok(xdp)) = (self.ports[id.index()].link, &mut self.xdp) else { continue };
-            if !self.inspections.may(id, now) || xdp.is_in_place(index.0) {
-                continue;
-            }
-            self.detached.extend(xdp.link(index.0));
-            xdp.detach(index.0);
-            let path = self.path_by(index);
-            let name = &self.setup.interfaces[id.index()];
-            match &path {
-                Path::Xdp(_) => tracing::warn!("{name}: somebody took the XDP program off; it is attached again"),
-                Path::Socket(why) => {
-                    tracing::warn!("{name}: somebody took the XDP program off; using the raw socket: {why}");
-                }
-            }
-            self.ports[id.index()].path = path;
-            repaired.push(id);
-        }
-        repaired
     }
 
     /// The families and IP protocols in use on an interface, each with the groups that its adverts go to; none where they
