@@ -1,10 +1,11 @@
 //! Which virtual routers a row is about, and the configurations that say so in keepalived's and FRR's language.
 
 use std::fmt::Write;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use vrrp_common::{Centis, Priority, Version, time};
+use vrrp_common::{Centis, Family, Priority, Version, time};
+use vrrp_tests::frr;
 
 /// The priority of router A, which is master while it lives, and of B.
 pub const PRIORITY: [u8; 2] = [200, 100];
@@ -100,14 +101,9 @@ impl Roster {
     pub fn frr(&self, router: usize) -> String {
         let mut text = String::from("frr defaults traditional\nlog stdout informational\n");
         for (interface, vrid) in self.routers() {
-            let _ = writeln!(text, "interface eth{interface}\n vrrp {vrid} version {}", self.version() as u8);
-            let _ = writeln!(text, " vrrp {vrid} priority {}", PRIORITY[router]);
-            let millis = self.interval.duration().as_millis();
-            let _ = writeln!(text, " vrrp {vrid} advertisement-interval {millis}");
-            for address in self.addresses_of(interface, vrid) {
-                let _ = writeln!(text, " vrrp {vrid} ip {address}");
-            }
-            text.push_str("exit\n");
+            let addresses = self.addresses_of(interface, vrid).map(IpAddr::V4);
+            let lines = frr::router(vrid, self.version(), PRIORITY[router], self.interval.duration(), addresses);
+            let _ = writeln!(text, "interface eth{interface}\n{lines}exit");
         }
         text
     }
@@ -117,10 +113,7 @@ impl Roster {
         let mut lines = String::new();
         for (interface, vrid) in self.routers() {
             let name = format!("vr{interface}-{vrid}");
-            let _ = writeln!(
-                lines,
-                "link add {name} link eth{interface} address 00:00:5e:00:01:{vrid:02x} type macvlan mode bridge"
-            );
+            let _ = writeln!(lines, "{}", frr::macvlan(&name, &format!("eth{interface}"), Family::V4, vrid));
             for address in self.addresses_of(interface, vrid) {
                 let _ = writeln!(lines, "addr add {address}/32 dev {name}");
             }

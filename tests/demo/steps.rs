@@ -146,7 +146,7 @@ pub fn by_the_centisecond(lab: &Lab, show: &mut Show) -> Result<()> {
     let title = "Never two masters";
     show.step(title, "how long both routers held the address at once, at most, over all of the above");
     let record = lab.watch.record();
-    let longest = addresses::overlaps(&record.changes, VIP).into_iter().map(|overlap| overlap.1).max();
+    let longest = addresses::overlaps(&record.changes, VIP.into()).into_iter().map(|overlap| overlap.1).max();
     let expected = Expected { least: Duration::ZERO, most: Duration::from_millis(1), lateness: LATENESS };
     show.measured(title, "two holders", "one advert on the wire", expected, longest.unwrap_or_default());
     Ok(())

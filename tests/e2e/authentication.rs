@@ -1,5 +1,5 @@
-//! Who an advert is from is proved: with keepalived by its Authentication Header, among ourselves by the HMAC trailer; what
-//! is not signed, or signed with another key, or said again, moves nothing.
+//! Who an advert is from is proved, by an Authentication Header or the HMAC trailer (with keepalived: `matrix/`); what is not
+//! signed, or signed with another key, or said again, moves nothing.
 
 use std::time::Duration;
 
@@ -7,13 +7,12 @@ use anyhow::{Result, ensure};
 use vrrp_common::drop::Reason;
 use vrrp_tests::conf::{Conf, VIP};
 use vrrp_tests::daemon::Daemon;
-use vrrp_tests::daemon::Program::{self, Keepalived, Vrrpd};
+use vrrp_tests::daemon::Program::Vrrpd;
 use vrrp_tests::forge;
 use vrrp_tests::lab::{A, B, Lab, with_lab};
 use vrrp_tests::stamp::Stamp;
-use vrrp_tests::{keepalived, vrrpd};
+use vrrp_tests::vrrpd;
 
-use crate::interop::nobody_complains;
 use crate::scenario::{self, PATIENCE};
 
 const KEY: &str = "hex:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -21,26 +20,6 @@ const OTHER_KEY: &str = "\"another key, which is long enough\"";
 
 fn enforced(priority: u8) -> Conf {
     Conf::v3_hmac(priority, KEY, "enforce")
-}
-
-fn with_header(programs: [Program; 2]) {
-    if programs.contains(&Keepalived) && keepalived::is_missing() {
-        return;
-    }
-    with_lab(|lab| {
-        scenario::round(lab, programs, &Conf::v2_ah(150), &Conf::v2_ah(100))?;
-        nobody_complains(lab)
-    });
-}
-
-#[test]
-fn master_of_keepalived_v2_with_header() {
-    with_header([Vrrpd, Keepalived]);
-}
-
-#[test]
-fn backup_of_keepalived_v2_with_header() {
-    with_header([Keepalived, Vrrpd]);
 }
 
 #[test]
@@ -55,7 +34,7 @@ fn header_without_bpf() {
 fn hmac_enforced() {
     with_lab(|lab| {
         scenario::round(lab, [Vrrpd; 2], &enforced(150), &enforced(100))?;
-        nobody_complains(lab)
+        lab.nobody_complains()
     });
 }
 

@@ -1,55 +1,15 @@
-//! With Debian's keepalived as the peer, mastership moves both ways, and neither finds fault with the other's adverts.
+//! Passwords, with Debian's keepalived as the peer; all else that peers must show is in `matrix/`.
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use vrrp_common::drop::Reason;
 use vrrp_tests::conf::{Conf, VIP};
-use vrrp_tests::daemon::Program::{self, Keepalived, Vrrpd};
+use vrrp_tests::daemon::Program::{Keepalived, Vrrpd};
 use vrrp_tests::keepalived;
-use vrrp_tests::lab::{A, B, Lab, with_lab};
+use vrrp_tests::lab::{A, B, with_lab};
 use vrrp_tests::stamp::Stamp;
 use vrrp_tests::vrrpd;
 
 use crate::scenario::{self, PATIENCE};
-
-fn interoperate(programs: [Program; 2], conf: fn(u8) -> Conf) {
-    if keepalived::is_missing() {
-        return;
-    }
-    with_lab(|lab| {
-        scenario::round(lab, programs, &conf(150), &conf(100))?;
-        nobody_complains(lab)
-    });
-}
-
-/// Of all daemons that ran.
-pub fn nobody_complains(lab: &Lab) -> Result<()> {
-    for (name, log) in lab.logs() {
-        let program = if log.contains("Keepalived") { Keepalived } else { Vrrpd };
-        let complaints = program.complaints(&log);
-        ensure!(complaints.is_empty(), "{name} ({program:?}) complains: {complaints:#?}");
-    }
-    Ok(())
-}
-
-#[test]
-fn master_of_keepalived_v2_with_password() {
-    interoperate([Vrrpd, Keepalived], Conf::v2);
-}
-
-#[test]
-fn master_of_keepalived_v3() {
-    interoperate([Vrrpd, Keepalived], Conf::v3);
-}
-
-#[test]
-fn backup_of_keepalived_v2_with_password() {
-    interoperate([Keepalived, Vrrpd], Conf::v2);
-}
-
-#[test]
-fn backup_of_keepalived_v3() {
-    interoperate([Keepalived, Vrrpd], Conf::v3);
-}
 
 /// A password of nine characters is cut to eight by both.
 #[test]

@@ -1,14 +1,18 @@
 //! What two routers must show whatever daemons they run: the steps that several tests take.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use vrrp_common::Version;
+use vrrp_common::wire::ip::{VRRP_GROUP4, VRRP_GROUP6};
+use vrrp_common::{Family, Version};
 use vrrp_tests::addresses;
-use vrrp_tests::conf::{Conf, VIP};
+use vrrp_tests::capture::SeenAdvert;
+use vrrp_tests::conf::Conf;
 use vrrp_tests::daemon::{Daemon, Program};
-use vrrp_tests::lab::{A, B, Lab, own_address};
+use vrrp_tests::lab::{A, B, Lab, own_address, own_link_local};
 use vrrp_tests::stamp::Stamp;
+use vrrp_tests::watch::Record;
 
 /// For what should come soon, on a machine that may stall.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,77 +33,103 @@ pub struct Pair {
 /// Starts the master, and its backup when there is one to hear: no stall of the machine makes the backup master first.
 pub fn elect(lab: &Lab, programs: [Program; 2], a: &Conf, b: &Conf) -> Result<Pair> {
     let start = Stamp::now();
-    let a_runs = lab.start(A, programs[A], &a.text())?;
+    let a_runs = lab.start_conf(A, programs[A], a)?;
     announced(lab, A, a, start)?;
-    let mut b_runs = lab.start(B, programs[B], &b.text())?;
-    b_runs.wait_log("Entering BACKUP STATE", PATIENCE)?;
+    let mut b_runs = lab.start_conf(B, programs[B], b)?;
+    b_runs.wait_log(programs[B].backup_line(), PATIENCE)?;
     // Alone: what an earlier life of B left on its interface is gone now.
-    lab.watch.wait_holder(A, VIP, PATIENCE)?;
+    holds(lab, A, a)?;
     // The first one may come before B listens; with the second, B counts from A's adverts and not from its own start.
     let since = Stamp::now();
-    lab.watch.wait("two adverts of A", PATIENCE, |record| record.adverts_of(A, since).nth(1))?;
+    lab.watch.wait("two adverts of A", PATIENCE, |record| adverts(record, A, a, since).nth(1))?;
     Ok(Pair { a: a_runs, b: b_runs })
 }
 
-/// The new master has sent an advert as configured, and gratuitous ARP.
+/// Waits until a router holds all addresses of a configuration, and nobody else does.
+pub fn holds(lab: &Lab, router: usize, conf: &Conf) -> Result<()> {
+    conf.held().into_iter().try_for_each(|address| lab.watch.wait_holder(router, address, PATIENCE))
+}
+
+/// The adverts of a configuration's own virtual router.
+fn adverts(record: &Record, router: usize, conf: &Conf, since: Stamp) -> impl Iterator<Item = SeenAdvert> {
+    record.adverts_of(router, since).filter(|advert| advert.vrid == conf.vrid)
+}
+
+/// The new master has sent an advert as configured, and gratuitous ARP or neighbour advertisements for all its addresses.
 pub fn announced(lab: &Lab, router: usize, conf: &Conf, since: Stamp) -> Result<()> {
-    let what = format!("an advert of priority {} and gratuitous ARP", conf.priority);
+    let what = format!("an advert of priority {} and announcements", conf.priority);
     let advert = lab.watch.wait(what, PATIENCE, |record| {
-        record.announcements(router, VIP, since).next()?;
-        record.adverts_of(router, since).find(|advert| advert.priority == conf.priority)
+        for address in conf.held() {
+            record.announcements(router, address, since).next()?;
+        }
+        adverts(record, router, conf, since).find(|advert| advert.priority == conf.priority)
     })?;
-    ensure!(advert.source == own_address(router), "the advert comes from {}", advert.source);
-    ensure!(advert.ttl == 255 && advert.vrid == conf.vrid && advert.version == conf.version, "{advert:?}");
-    ensure!(advert.interval == conf.advert_int.get() && advert.addresses == [VIP], "{advert:?}");
+    let (source, destination) = conf.unicast.unwrap_or(match conf.family() {
+        Family::V4 => (own_address(router).into(), VRRP_GROUP4.into()),
+        Family::V6 => (own_link_local(router).into(), VRRP_GROUP6.into()),
+    });
+    ensure!((advert.source, advert.destination) == (source, destination), "{advert:?}");
+    ensure!(advert.ttl == 255 && advert.version == conf.version, "{advert:?}");
+    ensure!(advert.interval == conf.advert_int.get() && advert.addresses == conf.advertised(), "{advert:?}");
+    if conf.use_vmac {
+        let family = if conf.family() == Family::V4 { 1 } else { 2 };
+        ensure!(advert.mac == [0, 0, 0x5e, 0, family, conf.vrid], "{advert:?}");
+    }
     if conf.version == Version::V2 {
         ensure!(advert.authentication == Some(conf.shown_authentication()), "{advert:?}");
     }
-    ensure!(lab.ip_shows_on(router, &conf.device(), VIP)?, "`ip address` does not show the virtual address");
+    for address in conf.held() {
+        ensure!(lab.ip_shows(router, address)?, "`ip address` does not show {address}");
+    }
     Ok(())
 }
 
-/// Kills the master: its addresses go (keepalived's do not: the router is "switched off"), and the backup takes over
+/// Kills the master: its addresses go (others' than ours do not: the router is "switched off"), and the backup takes over
 /// when theory says.
-pub fn crash(lab: &Lab, pair: &mut Pair, b: &Conf) -> Result<()> {
+pub fn crash(lab: &Lab, pair: &mut Pair, a: &Conf, b: &Conf) -> Result<()> {
     let killed_at = pair.a.kill()?;
-    if pair.a.program == Program::Keepalived {
-        match b.device().as_str() {
-            "eth0" => lab.routers[A].ip(&format!("address del {VIP}/24 dev eth0"))?,
-            own => lab.routers[A].ip(&format!("link del {own}"))?,
-        };
+    lab.switch_off(A, pair.a.program, a)?;
+    let mut gone_at = Vec::new();
+    for address in a.held() {
+        let what = format!("{address} to leave the killed daemon's router");
+        gone_at.push(lab.watch.wait(what, PATIENCE, |record| record.changed(A, address, false, killed_at))?);
     }
-    let what = format!("{VIP} to leave the killed daemon's router");
-    let gone_at = lab.watch.wait(what, PATIENCE, |record| record.changed(A, VIP, false, killed_at))?;
-    lab.watch.wait_holder(B, VIP, PATIENCE)?;
+    holds(lab, B, b)?;
     announced(lab, B, b, killed_at)?;
     let record = lab.watch.record();
-    let last = record.adverts_of(A, Stamp::default()).last().map(|advert| advert.at).unwrap_or_default();
-    let first = record.adverts_of(B, killed_at).next().map(|advert| advert.at).unwrap_or_default();
-    takes(first - last, b.down_interval(), "a takeover after a crash")?;
-    let taken_at = record.changed(B, VIP, true, killed_at).unwrap_or_default();
-    ensure!(gone_at < taken_at, "the killed daemon's address was there when its peer took over");
+    let last = adverts(&record, A, a, Stamp::default()).last().map(|advert| advert.at).unwrap_or_default();
+    let first = adverts(&record, B, b, killed_at).next().map(|advert| advert.at).unwrap_or_default();
+    takes(first - last, pair.b.program.counts(b.down_interval()), "a takeover after a crash")?;
+    let taken_at = b.held().iter().filter_map(|address| record.changed(B, *address, true, killed_at)).min();
+    ensure!(gone_at.into_iter().max() < taken_at, "the killed daemon's address was there when its peer took over");
     Ok(())
 }
 
 /// Starts the master again: it preempts.
 pub fn come_back(lab: &Lab, pair: &mut Pair, a: &Conf) -> Result<()> {
     let since = Stamp::now();
-    pair.a = lab.start(A, pair.a.program, &a.text())?;
-    lab.watch.wait_holder(A, VIP, PATIENCE)?;
+    pair.a = lab.start_conf(A, pair.a.program, a)?;
+    holds(lab, A, a)?;
     announced(lab, A, a, since)
 }
 
 /// Stops the master: it says so with priority 0, its address goes, and the backup need not wait.
 pub fn hand_over(lab: &Lab, pair: &mut Pair, b: &Conf) -> Result<()> {
-    let since = pair.a.stop()?;
-    lab.watch.wait_holder(B, VIP, PATIENCE)?;
-    announced(lab, B, b, since)?;
+    leaves(lab, &mut pair.a, A, &pair.b, b)
+}
+
+/// Stops a router's daemon, which is master; the other router's, which has this configuration, succeeds it.
+pub fn leaves(lab: &Lab, daemon: &mut Daemon, from: usize, successor: &Daemon, conf: &Conf) -> Result<()> {
+    let to = 1 - from;
+    let since = daemon.stop()?;
+    holds(lab, to, conf)?;
+    announced(lab, to, conf, since)?;
     let record = lab.watch.record();
-    let left = record.adverts_of(A, since).find(|advert| advert.priority == 0);
+    let left = adverts(&record, from, conf, since).find(|advert| advert.priority == 0);
     ensure!(left.is_some(), "the master stopped without an advert of priority 0");
     let left_at = left.map(|advert| advert.at).unwrap_or_default();
-    let first = record.adverts_of(B, since).next().map(|advert| advert.at).unwrap_or_default();
-    takes(first - left_at, b.skew(), "a takeover after priority 0")
+    let first = adverts(&record, to, conf, since).next().map(|advert| advert.at).unwrap_or_default();
+    takes(first - left_at, successor.program.counts(conf.skew()), "a takeover after priority 0")
 }
 
 /// Neither earlier than theory says, nor much later.
@@ -109,12 +139,15 @@ pub fn takes(time: Duration, theory: Duration, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// At no time after `since` did two routers hold the address, but for the moment of a handover.
+/// At no time after `since` did two routers hold an address, but for the moment of a handover.
 pub fn one_holder_at_a_time(lab: &Lab, since: Stamp) -> Result<()> {
-    let overlaps = addresses::overlaps(&lab.watch.record().changes, VIP);
-    for (at, duration) in overlaps.into_iter().filter(|overlap| overlap.0 >= since) {
-        let ago = at.elapsed();
-        ensure!(duration <= OVERLAP, "two routers held {VIP} for {duration:?}, {ago:?} ago");
+    let changes = lab.watch.record().changes.clone();
+    let addresses: BTreeSet<_> = changes.iter().map(|change| change.address).collect();
+    for address in addresses {
+        for (at, duration) in addresses::overlaps(&changes, address).into_iter().filter(|overlap| overlap.0 >= since) {
+            let ago = at.elapsed();
+            ensure!(duration <= OVERLAP, "two routers held {address} for {duration:?}, {ago:?} ago");
+        }
     }
     Ok(())
 }
@@ -122,11 +155,13 @@ pub fn one_holder_at_a_time(lab: &Lab, since: Stamp) -> Result<()> {
 /// The whole round: election, crash, return, graceful stop, and the end of the other.
 pub fn round(lab: &Lab, programs: [Program; 2], a: &Conf, b: &Conf) -> Result<Pair> {
     let mut pair = elect(lab, programs, a, b)?;
-    crash(lab, &mut pair, b)?;
+    crash(lab, &mut pair, a, b)?;
     come_back(lab, &mut pair, a)?;
     hand_over(lab, &mut pair, b)?;
     pair.b.stop()?;
-    lab.watch.wait_nobody(VIP, PATIENCE)?;
+    for address in b.held() {
+        lab.watch.wait_nobody(address, PATIENCE)?;
+    }
     one_holder_at_a_time(lab, Stamp::default())?;
     Ok(pair)
 }

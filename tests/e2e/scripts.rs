@@ -94,7 +94,7 @@ fn the_pair_as_written() {
         let mut daemon = lab.start(A, Vrrpd, PAIR)?;
         lab.watch.wait_holder(A, VIP, PATIENCE)?;
         let advert = lab.watch.wait("an advert", PATIENCE, |record| record.adverts_of(A, Stamp::default()).next())?;
-        ensure!((advert.vrid, advert.interval, &advert.addresses[..]) == (51, 100, &[VIP]), "{advert:?}");
+        ensure!((advert.vrid, advert.interval, &advert.addresses[..]) == (51, 100, &[VIP.into()]), "{advert:?}");
         ensure!(advert.authentication == Some((1, *b"secret12")), "the password is not cut to eight: {advert:?}");
         ensure!(advert.priority == expected, "150, less 50 while nginx does not run: {advert:?}");
         ensure!(daemon.log().contains(PAIR_SCRIPT), "a missing script is not named: {}", daemon.log());

@@ -1,5 +1,6 @@
 //! The daemon takes over what its own crash left, touches nobody else's addresses, and leaves nothing behind.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -27,7 +28,7 @@ fn leftovers_go_at_start_and_strangers_stay() {
         }
         scenario::hand_over(lab, &mut pair, &b)?;
         pair.b.stop()?;
-        ensure!(lab.ip_shows(B, STRANGERS.parse()?)?, "a stranger's address is gone");
+        ensure!(lab.ip_shows(B, STRANGERS.parse::<IpAddr>()?)?, "a stranger's address is gone");
         ensure!(lab.ip_shows(B, own_address(B))?, "the router's own address is gone");
         Ok(())
     });

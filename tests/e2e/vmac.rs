@@ -48,7 +48,7 @@ fn is_up(shown: &str) -> bool {
 fn sent(lab: &Lab, router: usize, since: Stamp) -> Vec<Seen> {
     let record = lab.watch.record();
     let all = record.frames.iter().filter(|seen| seen.router == router && seen.at > since);
-    all.filter(|seen| seen.advert().is_some() || seen.gratuitous_arp() == Some(VIP)).cloned().collect()
+    all.filter(|seen| seen.advert().is_some() || seen.announces() == Some(VIP.into())).cloned().collect()
 }
 
 /// The client learns the virtual MAC address from both routers, and each router's own for its own address (IP-05, GA-01,
@@ -352,7 +352,7 @@ fn two_hundred_and_fifty_cost_no_fan_out() {
             let mut daemon = lab.start(A, Vrrpd, &text(use_vmac))?;
             daemon.wait_log("(VI_254) setting VIPs", PATIENCE)?;
             let all = lab.watch.wait("all addresses", PATIENCE, |record| {
-                let held = (1..=254).filter(|n| record.holders([192, 168, 1, *n].into()).contains(&A)).count();
+                let held = (1..=254).filter(|n| record.holders([192, 168, 1, *n]).contains(&A)).count();
                 // Its own is among them, by the record of the kernel's word since the laboratory began, or not.
                 (held >= 250).then_some(held)
             })?;

@@ -1,6 +1,7 @@
 //! tshark calls every frame of ours well-formed.
 
 use anyhow::{Result, ensure};
+use vrrp_common::Family;
 use vrrp_common::classify::Packet;
 use vrrp_common::wire::checksum::{ChecksumForm, Sum};
 use vrrp_common::wire::ip::PROTOCOL_VRRP;
@@ -18,12 +19,15 @@ use crate::scenario::{self, PATIENCE};
 
 /// Everything that two routers send from election to stop.
 fn well_formed(lab: &Lab, conf: fn(u8) -> Conf, adverts: &str) -> Result<()> {
+    if conf(150).family() == Family::V6 {
+        lab.speak_ipv6()?;
+    }
     scenario::round(lab, [Vrrpd; 2], &conf(150), &conf(100))?;
     let frames = lab.watch.record().frames.clone();
     let file = lab.directory.join("sent.pcap");
-    let faults = tshark::faults(&frames, &file, &format!("({adverts}) || arp"))?;
+    let faults = tshark::faults(&frames, &file, &format!("({adverts}) || arp || icmpv6.type == 136"))?;
     ensure!(faults.is_empty(), "tshark finds fault with our frames:\n{}", faults.join("\n"));
-    ensure!(frames.iter().any(|seen| seen.gratuitous_arp().is_some()), "no gratuitous ARP was seen");
+    ensure!(frames.iter().any(|seen| seen.announces().is_some()), "no announcement was seen");
     Ok(())
 }
 
@@ -35,6 +39,11 @@ fn tshark_is_content_with_v2() {
 #[test]
 fn tshark_is_content_with_v3() {
     with_lab(|lab| well_formed(lab, Conf::v3, "vrrp.version == 3"));
+}
+
+#[test]
+fn tshark_is_content_with_ipv6() {
+    with_lab(|lab| well_formed(lab, Conf::v6, "vrrp.version == 3 && ipv6.hlim == 255"));
 }
 
 /// The judge can say no: one octet changed, and it does.

@@ -1,9 +1,9 @@
-//! Frames as the switch sees them: each router's adverts and ARP, with the kernel's time of arrival.
+//! Frames as the switch sees them: each router's adverts, ARP and neighbour advertisements, with the kernel's time of arrival.
 //!
 //! The routers' own captures would not do: an XDP program takes adverts away before any capture there.
 
 use std::io::IoSliceMut;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -12,11 +12,10 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, 
 use nix::sys::time::TimeValLike;
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::{DataLink, TsResolution};
-use vrrp_common::Family;
 use vrrp_common::wire::advert::{AUTH_DATA, HEADER, Header};
-use vrrp_common::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4, Link};
-use vrrp_common::wire::ip4;
-use vrrp_common::{Priority, Version};
+use vrrp_common::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Link};
+use vrrp_common::wire::{ip4, ip6};
+use vrrp_common::{Family, Priority, Version};
 
 use crate::stamp::Stamp;
 
@@ -34,7 +33,11 @@ pub struct Seen {
 pub struct SeenAdvert {
     pub at: Stamp,
     pub router: usize,
-    pub source: Ipv4Addr,
+    /// The Ethernet source.
+    pub mac: [u8; 6],
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    /// Or hop limit.
     pub ttl: u8,
     pub version: Version,
     pub vrid: u8,
@@ -42,7 +45,7 @@ pub struct SeenAdvert {
     pub priority: u8,
     /// Centiseconds.
     pub interval: u16,
-    pub addresses: Vec<Ipv4Addr>,
+    pub addresses: Vec<IpAddr>,
     /// v2: type and data.
     pub authentication: Option<(u8, [u8; AUTH_DATA])>,
 }
@@ -52,22 +55,31 @@ impl Seen {
     pub fn advert(&self) -> Option<SeenAdvert> {
         let frame = &self.octets[..];
         let link = Link::parse(frame)?;
-        let ip = (link.ethertype == ETHERTYPE_IPV4).then(|| ip4::parse(frame, link.payload))??;
+        let ip = match link.ethertype {
+            ETHERTYPE_IPV4 => ip4::parse(frame, link.payload)?,
+            ETHERTYPE_IPV6 => ip6::parse(frame, link.payload)?,
+            _ => return None,
+        };
         let message = frame.get(ip.payload..ip.payload + ip.length)?;
         let header = Header(*message.first_chunk::<HEADER>()?);
         let version = Version::new(header.version_nibble())?;
-        let (addresses, trailer) = message[HEADER..].split_at_checked(4 * header.address_count() as usize)?;
-        let IpAddr::V4(source) = ip.source.ip(Family::V4) else { return None };
+        let each = ip.family.octets();
+        let (addresses, trailer) = message[HEADER..].split_at_checked(each * header.address_count() as usize)?;
         Some(SeenAdvert {
             at: self.at,
             router: self.router,
-            source,
+            mac: *frame.get(6..)?.first_chunk()?,
+            source: ip.source.ip(ip.family),
+            destination: ip.destination.ip(ip.family),
             ttl: ip.ttl,
             version,
             vrid: header.vrid(),
             priority: header.claim().octet(),
             interval: header.interval(version),
-            addresses: addresses.as_chunks::<4>().0.iter().map(|octets| Ipv4Addr::from(*octets)).collect(),
+            addresses: match ip.family {
+                Family::V4 => addresses.as_chunks::<4>().0.iter().map(|octets| IpAddr::from(*octets)).collect(),
+                Family::V6 => addresses.as_chunks::<16>().0.iter().map(|octets| IpAddr::from(*octets)).collect(),
+            },
             authentication: match version {
                 Version::V2 => Some((header.auth_type(), *trailer.first_chunk()?)),
                 Version::V3 => None,
@@ -80,11 +92,21 @@ impl Seen {
         self.octets.get(6..).and_then(|octets| octets.first_chunk().copied()).unwrap_or_default()
     }
 
-    /// The address that a gratuitous ARP, request or reply, announces.
-    pub fn gratuitous_arp(&self) -> Option<Ipv4Addr> {
-        let arp = self.octets.get(14..42).filter(|_| self.ethertype() == Some(ETHERTYPE_ARP))?;
-        let (sender, target): ([u8; 4], [u8; 4]) = (*arp[14..].first_chunk()?, *arp[24..].first_chunk()?);
-        (sender == target && sender != [0; 4]).then(|| sender.into())
+    /// The address that a gratuitous ARP, request or reply, or an unsolicited neighbour advertisement announces.
+    pub fn announces(&self) -> Option<IpAddr> {
+        match self.ethertype()? {
+            ETHERTYPE_ARP => {
+                let arp = self.octets.get(14..42)?;
+                let (sender, target): ([u8; 4], [u8; 4]) = (*arp[14..].first_chunk()?, *arp[24..].first_chunk()?);
+                (sender == target && sender != [0; 4]).then(|| sender.into())
+            }
+            ETHERTYPE_IPV6 if self.octets.get(20) == Some(&58) => {
+                let message = self.octets.get(54..78)?;
+                let unsolicited = message[0] == 136 && message[4] & 0x40 == 0;
+                unsolicited.then_some((*message[8..].first_chunk::<16>()?).into())
+            }
+            _ => None,
+        }
     }
 
     fn ethertype(&self) -> Option<u16> {
@@ -92,11 +114,16 @@ impl Seen {
     }
 
     fn is_of_interest(&self) -> bool {
-        self.ethertype() == Some(ETHERTYPE_ARP) || self.advert().is_some() || self.is_vrrp()
+        self.ethertype() == Some(ETHERTYPE_ARP) || self.announces().is_some() || self.is_vrrp()
     }
 
+    /// VRRP, or an authentication header, which nothing else here has.
     fn is_vrrp(&self) -> bool {
-        self.ethertype() == Some(ETHERTYPE_IPV4) && self.octets.get(23) == Some(&112)
+        match self.ethertype() {
+            Some(ETHERTYPE_IPV4) => matches!(self.octets.get(23), Some(112 | 51)),
+            Some(ETHERTYPE_IPV6) => self.octets.get(20) == Some(&112),
+            _ => false,
+        }
     }
 }
 
@@ -134,7 +161,7 @@ impl Tap {
         Ok(Self { socket, router })
     }
 
-    /// Everything that has arrived and is advert or ARP.
+    /// Everything that has arrived and is an advert, ARP or an unsolicited neighbour advertisement.
     pub fn drain(&self, into: &mut Vec<Seen>) {
         let mut buffer = [0; 2048];
         loop {

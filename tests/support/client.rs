@@ -1,6 +1,6 @@
 //! What a client notices of a failover: one echo request a millisecond to the virtual address, and which were answered.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, connect, recv, send, setsockopt, socket,
-    sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, connect, recv, send, setsockopt,
+    socket, sockopt,
 };
 use nix::sys::time::TimeVal;
 use vrrp_common::wire::checksum::Sum;
@@ -24,6 +24,17 @@ const PACE: Duration = Duration::from_millis(1);
 const ATTENTION: TimeVal = TimeVal::new(0, 50_000);
 /// Where the number of a probe starts in an echo message.
 const NUMBER_AT: usize = 8;
+
+/// The types of request and reply, and whether the IP header stands before what is received.
+#[derive(Clone, Copy)]
+struct Echo {
+    request: u8,
+    reply: u8,
+    has_header: bool,
+}
+
+const ECHO4: Echo = Echo { request: 8, reply: 0, has_header: true };
+const ECHO6: Echo = Echo { request: 128, reply: 129, has_header: false };
 
 #[derive(Clone, Copy, Debug)]
 struct Probe {
@@ -54,19 +65,25 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn start(namespace: &Namespace, address: Ipv4Addr) -> Result<Self> {
+    pub fn start(namespace: &Namespace, address: impl Into<IpAddr>) -> Result<Self> {
+        let address = address.into();
+        let (family, protocol) = match address {
+            IpAddr::V4(_) => (AddressFamily::Inet, SockProtocol::Icmp),
+            IpAddr::V6(_) => (AddressFamily::Inet6, SockProtocol::IcmpV6),
+        };
+        let echo = if address.is_ipv4() { ECHO4 } else { ECHO6 };
         let socket = namespace.within(|| {
-            let socket = socket(AddressFamily::Inet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::Icmp)
-                .context("socket for echo requests")?;
-            connect(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(address, 0)))?;
+            let socket =
+                socket(family, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol).context("socket for echo requests")?;
+            connect(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(address, 0)))?;
             setsockopt(&socket, sockopt::ReceiveTimeout, &ATTENTION)?;
             setsockopt(&socket, sockopt::RcvBufForce, &(1 << 20))?;
             Ok(Arc::new(socket))
         })?;
         let (probes, end) = (Arc::<Mutex<Vec<Probe>>>::default(), Arc::<AtomicBool>::default());
-        let run = |work: fn(&OwnedFd, &Mutex<Vec<Probe>>, &AtomicBool)| {
+        let run = |work: fn(&OwnedFd, Echo, &Mutex<Vec<Probe>>, &AtomicBool)| {
             let (socket, probes, end) = (Arc::clone(&socket), Arc::clone(&probes), Arc::clone(&end));
-            std::thread::spawn(move || work(&socket, &probes, &end))
+            std::thread::spawn(move || work(&socket, echo, &probes, &end))
         };
         let threads = vec![run(ask), run(hear)];
         Ok(Self { probes, end, threads })
@@ -123,7 +140,7 @@ fn outages(probes: &[Probe], since: Stamp) -> Vec<Outage> {
 }
 
 /// Sends a probe each millisecond. One that the host was late for is not made up for.
-fn ask(socket: &OwnedFd, probes: &Mutex<Vec<Probe>>, end: &AtomicBool) {
+fn ask(socket: &OwnedFd, echo: Echo, probes: &Mutex<Vec<Probe>>, end: &AtomicBool) {
     let mut due = Instant::now();
     while !end.load(Ordering::Relaxed) {
         let number = {
@@ -131,18 +148,18 @@ fn ask(socket: &OwnedFd, probes: &Mutex<Vec<Probe>>, end: &AtomicBool) {
             probes.push(Probe { sent_at: Stamp::now(), answered: false });
             probes.len() as u32 - 1
         };
-        // "No route to host" while nobody answers ARP: that is an unanswered probe.
-        let _ = send(socket.as_raw_fd(), &echo_request(number), MsgFlags::MSG_DONTWAIT);
+        // "No route to host" while nobody answers for the address: that is an unanswered probe.
+        let _ = send(socket.as_raw_fd(), &echo_request(echo, number), MsgFlags::MSG_DONTWAIT);
         due = (due + PACE).max(Instant::now());
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
     }
 }
 
-fn hear(socket: &OwnedFd, probes: &Mutex<Vec<Probe>>, end: &AtomicBool) {
+fn hear(socket: &OwnedFd, echo: Echo, probes: &Mutex<Vec<Probe>>, end: &AtomicBool) {
     let mut packet = [0; 256];
     while !end.load(Ordering::Relaxed) {
         let Ok(length) = recv(socket.as_raw_fd(), &mut packet, MsgFlags::empty()) else { continue };
-        let Some(number) = echo_reply(&packet[..length]) else { continue };
+        let Some(number) = echo_reply(echo, &packet[..length]) else { continue };
         let Ok(mut probes) = probes.lock() else { return };
         if let Some(probe) = probes.get_mut(number as usize) {
             probe.answered = true;
@@ -150,18 +167,20 @@ fn hear(socket: &OwnedFd, probes: &Mutex<Vec<Probe>>, end: &AtomicBool) {
     }
 }
 
-fn echo_request(number: u32) -> [u8; 12] {
-    let mut message = [8, 0, 0, 0, 0x56, 0x52, 0, 0, 0, 0, 0, 0];
+/// Of ICMPv6 the kernel writes the checksum itself.
+fn echo_request(echo: Echo, number: u32) -> [u8; 12] {
+    let mut message = [echo.request, 0, 0, 0, 0x56, 0x52, 0, 0, 0, 0, 0, 0];
     message[NUMBER_AT..].copy_from_slice(&number.to_be_bytes());
     let checksum = Sum::default().octets(&message).checksum();
     message[2..4].copy_from_slice(&checksum);
     message
 }
 
-/// The number in an echo reply, from the IP header on.
-fn echo_reply(packet: &[u8]) -> Option<u32> {
-    let message = packet.get((packet.first()? & 0x0f) as usize * 4..)?;
-    let is_ours = message.starts_with(&[0, 0]) && message.get(4..6)? == [0x56, 0x52];
+/// The number in an echo reply.
+fn echo_reply(echo: Echo, packet: &[u8]) -> Option<u32> {
+    let header = if echo.has_header { (packet.first()? & 0x0f) as usize * 4 } else { 0 };
+    let message = packet.get(header..)?;
+    let is_ours = message.starts_with(&[echo.reply, 0]) && message.get(4..6)? == [0x56, 0x52];
     is_ours.then(|| message.get(NUMBER_AT..)?.first_chunk().map(|octets| u32::from_be_bytes(*octets)))?
 }
 

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use crate::netns::Namespace;
 use crate::stamp::Stamp;
-use crate::{keepalived, sweep, vrrpd};
+use crate::{frr, keepalived, sweep, vrrpd};
 
 /// Between two looks at what cannot be awaited.
 const LOOK: Duration = Duration::from_millis(5);
@@ -20,6 +20,8 @@ const LOOK: Duration = Duration::from_millis(5);
 pub enum Program {
     Vrrpd,
     Keepalived,
+    /// FRR's vrrpd, with a zebra of its own.
+    Frr,
 }
 
 impl Program {
@@ -28,7 +30,21 @@ impl Program {
         match self {
             Self::Vrrpd => vrrpd::words(directory),
             Self::Keepalived => keepalived::words(directory),
+            Self::Frr => {
+                let file = directory.join("keepalived.conf").display().to_string();
+                Ok(frr::words(directory, "vrrpd", &["-f", &file]))
+            }
         }
+    }
+
+    /// Part of the line that a router logs when it is a backup.
+    pub fn backup_line(self) -> &'static str {
+        if self == Self::Frr { "-> Backup" } else { "Entering BACKUP STATE" }
+    }
+
+    /// What it makes of a time: FRR counts whole centiseconds.
+    pub fn counts(self, theory: Duration) -> Duration {
+        if self == Self::Frr { Duration::from_millis(theory.as_millis() as u64 / 10 * 10) } else { theory }
     }
 
     /// Lines of a log that find fault with the peer's adverts.
@@ -36,6 +52,7 @@ impl Program {
         let is_complaint = match self {
             Self::Vrrpd => vrrpd::is_complaint,
             Self::Keepalived => keepalived::is_complaint,
+            Self::Frr => frr::is_complaint,
         };
         log.lines().filter(|line| is_complaint(line)).map(str::to_owned).collect()
     }
@@ -45,8 +62,11 @@ pub struct Daemon {
     pub program: Program,
     /// Its configuration, log and run directory.
     pub directory: PathBuf,
+    pub started_at: Stamp,
     child: Child,
     ended: Option<ExitStatus>,
+    /// What it cannot do without, and takes along when it ends: FRR's zebra.
+    companion: Option<Child>,
 }
 
 impl Daemon {
@@ -59,17 +79,20 @@ impl Daemon {
     ) -> Result<Self> {
         std::fs::create_dir(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         std::fs::write(directory.join("keepalived.conf"), configuration)?;
+        let companion = (program == Program::Frr).then(|| frr::zebra(namespace, directory)).transpose()?;
         let words = change(program.words(directory)?);
-        let log = File::create(directory.join("log"))?;
-        let mut command = namespace.command(&words[0]);
-        command.args(&words[1..]).stdout(log.try_clone()?).stderr(log);
-        let child = command.spawn().with_context(|| format!("cannot start {}", words[0]))?;
-        sweep::process_started(child.id() as i32);
-        Ok(Self { program, directory: directory.to_owned(), child, ended: None })
+        let started_at = Stamp::now();
+        let child = spawn(namespace, &words, &directory.join("log"))?;
+        Ok(Self { program, directory: directory.to_owned(), started_at, child, ended: None, companion })
     }
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// With its companion's.
+    pub fn pids(&self) -> impl Iterator<Item = u32> {
+        [&self.child].into_iter().chain(&self.companion).map(Child::id)
     }
 
     pub fn log(&self) -> String {
@@ -151,6 +174,10 @@ impl Daemon {
         {
             sweep::process_ended(self.child.id() as i32);
             self.ended = Some(status);
+            if let Some(mut companion) = self.companion.take() {
+                let _ = companion.kill().and_then(|()| companion.wait());
+                sweep::process_ended(companion.id() as i32);
+            }
         }
         self.ended.is_some()
     }
@@ -166,6 +193,16 @@ impl Drop for Daemon {
             let _ = self.kill();
         }
     }
+}
+
+/// Starts a command in a namespace, what it prints in a file.
+pub fn spawn(namespace: &Namespace, words: &[String], log: &Path) -> Result<Child> {
+    let log = File::create(log)?;
+    let mut command = namespace.command(&words[0]);
+    command.args(&words[1..]).stdout(log.try_clone()?).stderr(log);
+    let child = command.spawn().with_context(|| format!("cannot start {}", words[0]))?;
+    sweep::process_started(child.id() as i32);
+    Ok(child)
 }
 
 /// The processes that `pid` started.

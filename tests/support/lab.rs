@@ -8,19 +8,23 @@
 //!   attacker  eth0, no address ------ attack/
 //! ```
 //!
+//! IPv6 is off until [`Lab::speak_ipv6`]: then they have fe80::2, fe80::3, ... and 2001:db8:1::2, ..., too.
+//!
 //! Closing it fails when a daemon of ours logged an error that the test did not announce.
 
 use std::cell::RefCell;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::addresses::Ear;
 use crate::capture::Tap;
+use crate::conf::Conf;
 use crate::daemon::{Daemon, Program};
+use crate::frr;
 use crate::netns::Namespace;
 use crate::skip::skip;
 use crate::stamp::Stamp;
@@ -90,6 +94,49 @@ impl Lab {
         })
     }
 
+    /// Gives everybody IPv6 addresses, which are proven to be theirs without being asked for. No router is asked for one.
+    pub fn speak_ipv6(&self) -> Result<()> {
+        let routers = self.routers.iter().enumerate().map(|(place, host)| (host, 2 + place));
+        for (host, number) in routers.chain([(&self.client, 0x10)]) {
+            host.ip("link set eth0 addrgenmode none")?;
+            for key in ["accept_ra", "disable_ipv6"] {
+                host.sysctl(&format!("net/ipv6/conf/default/{key}"), "0")?;
+                host.sysctl(&format!("net/ipv6/conf/eth0/{key}"), "0")?;
+            }
+            for network in ["fe80", "2001:db8:1"] {
+                host.ip(&format!("address add {network}::{number:x}/64 dev eth0 nodad"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a daemon on a router with this configuration, in its language.
+    pub fn start_conf(&self, router: usize, program: Program, conf: &Conf) -> Result<Daemon> {
+        if program == Program::Frr {
+            frr::prepare(&self.routers[router], router, conf)?;
+            return self.start(router, program, &frr::text(conf)?);
+        }
+        self.start(router, program, &conf.text())
+    }
+
+    /// Takes what a killed daemon left on its router, as the power's failure would have.
+    pub fn switch_off(&self, router: usize, program: Program, conf: &Conf) -> Result<()> {
+        let host = &self.routers[router];
+        match program {
+            // Its guard does.
+            Program::Vrrpd => Ok(()),
+            Program::Keepalived if conf.use_vmac => host.ip(&format!("link del vrrp.{}", conf.vrid)).map(drop),
+            Program::Keepalived => {
+                let mut lengths =
+                    conf.held().into_iter().map(|address| (address, if address.is_ipv4() { 24 } else { 64 }));
+                lengths.try_for_each(|(address, length)| {
+                    host.ip(&format!("address del {address}/{length} dev eth0")).map(drop)
+                })
+            }
+            Program::Frr => frr::power(host, false),
+        }
+    }
+
     /// Starts a daemon on a router with this configuration.
     pub fn start(&self, router: usize, program: Program, configuration: &str) -> Result<Daemon> {
         self.start_by(router, program, configuration, |command| command)
@@ -104,7 +151,7 @@ impl Lab {
         change: impl FnOnce(Vec<String>) -> Vec<String>,
     ) -> Result<Daemon> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}{number}", letter(router));
+        let name = format!("{}{number}-{program:?}", letter(router));
         Daemon::start(&self.routers[router], program, &self.directory.join(name), configuration, change)
     }
 
@@ -130,15 +177,9 @@ impl Lab {
         Ok(at)
     }
 
-    /// Whether a router has `address`, by `ip address`.
-    pub fn ip_shows(&self, router: usize, address: Ipv4Addr) -> Result<bool> {
-        self.ip_shows_on(router, "eth0", address)
-    }
-
-    /// The same of another interface than eth0.
-    pub fn ip_shows_on(&self, router: usize, interface: &str, address: Ipv4Addr) -> Result<bool> {
-        let shown = self.routers[router].ip(&format!("-4 -o address show dev {interface}"))?;
-        Ok(shown.contains(&format!(" {address}/")))
+    /// Whether a router has `address`, on eth0 or on an interface of the daemon's own, by `ip address`.
+    pub fn ip_shows(&self, router: usize, address: impl Into<IpAddr>) -> Result<bool> {
+        Ok(self.routers[router].ip("-o address show up")?.contains(&format!(" {}/", address.into())))
     }
 
     /// The logs of all daemons that were started, with their names.
@@ -152,6 +193,17 @@ impl Lab {
             .collect();
         logs.sort();
         logs
+    }
+
+    /// Fails when a daemon found fault with an advert, in its own words.
+    pub fn nobody_complains(&self) -> Result<()> {
+        for (name, log) in self.logs() {
+            let of = [Program::Vrrpd, Program::Keepalived, Program::Frr];
+            let program = of.into_iter().find(|program| name.ends_with(&format!("-{program:?}")));
+            let complaints = program.with_context(|| format!("whose log is {name}?"))?.complaints(&log);
+            ensure!(complaints.is_empty(), "{name} complains: {complaints:#?}");
+        }
+        Ok(())
     }
 
     fn check_logs(&self) -> Result<()> {
@@ -211,6 +263,15 @@ pub fn with_routers(routers: usize, test: impl FnOnce(&Lab) -> Result<()>) {
 /// A router's own address.
 pub fn own_address(router: usize) -> Ipv4Addr {
     Ipv4Addr::new(192, 168, 1, 2 + router as u8)
+}
+
+/// Its IPv6 addresses.
+pub fn own_link_local(router: usize) -> Ipv6Addr {
+    Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2 + router as u16)
+}
+
+pub fn own_global(router: usize) -> Ipv6Addr {
+    Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 2 + router as u16)
 }
 
 /// The files of the laboratory's own, beside the sources.

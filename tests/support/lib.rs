@@ -8,6 +8,7 @@ pub mod conf;
 pub mod daemon;
 pub mod forge;
 pub mod frames;
+pub mod frr;
 pub mod invariants;
 pub mod keepalived;
 pub mod lab;

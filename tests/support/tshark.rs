@@ -14,7 +14,8 @@ use crate::capture::{Seen, write_pcap};
 pub fn faults(frames: &[Seen], file: &Path, filter: &str) -> Result<Vec<String>> {
     write_pcap(frames, file)?;
     let not_content = format!(
-        "_ws.malformed || _ws.expert.severity >= 0x00400000 || !({filter}) || ip.checksum.status == 0 || vrrp.checksum.status == 0"
+        "_ws.malformed || _ws.expert.severity >= 0x00400000 || !({filter}) || ip.checksum.status == 0 || vrrp.checksum.status == 0 \
+         || icmpv6.checksum.status == 0"
     );
     let output = Command::new("tshark")
         .args(["-n", "-r"])

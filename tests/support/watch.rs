@@ -1,6 +1,6 @@
 //! One thread that records what every router sends and holds, and lets tests await it.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -34,18 +34,25 @@ impl Record {
         self.frames.iter().filter(move |seen| seen.router == router && seen.at > since).filter_map(Seen::advert)
     }
 
-    /// Gratuitous ARPs for `address` of one router that arrived after `since`.
-    pub fn announcements(&self, router: usize, address: Ipv4Addr, since: Stamp) -> impl Iterator<Item = Stamp> {
+    /// Gratuitous ARPs or unsolicited neighbour advertisements for `address` of one router that arrived after `since`.
+    pub fn announcements(
+        &self,
+        router: usize,
+        address: impl Into<IpAddr>,
+        since: Stamp,
+    ) -> impl Iterator<Item = Stamp> {
+        let address = address.into();
         let of = self.frames.iter().filter(move |seen| seen.router == router && seen.at > since);
-        of.filter(move |seen| seen.gratuitous_arp() == Some(address)).map(|seen| seen.at)
+        of.filter(move |seen| seen.announces() == Some(address)).map(|seen| seen.at)
     }
 
-    pub fn holders(&self, address: Ipv4Addr) -> Vec<usize> {
-        addresses::holders(&self.changes, address)
+    pub fn holders(&self, address: impl Into<IpAddr>) -> Vec<usize> {
+        addresses::holders(&self.changes, address.into())
     }
 
     /// When `router` first came to hold `address`, or first lost it, after `since`.
-    pub fn changed(&self, router: usize, address: Ipv4Addr, set: bool, since: Stamp) -> Option<Stamp> {
+    pub fn changed(&self, router: usize, address: impl Into<IpAddr>, set: bool, since: Stamp) -> Option<Stamp> {
+        let address = address.into();
         let change = self
             .changes
             .iter()
@@ -103,13 +110,15 @@ impl Watch {
     }
 
     /// Waits until `router`, and nobody else, holds `address`.
-    pub fn wait_holder(&self, router: usize, address: Ipv4Addr, patience: Duration) -> Result<()> {
+    pub fn wait_holder(&self, router: usize, address: impl Into<IpAddr>, patience: Duration) -> Result<()> {
+        let address = address.into();
         let what = format!("{} alone to hold {address}", letter(router));
         self.wait(what, patience, |record| (record.holders(address) == [router]).then_some(()))
     }
 
     /// Waits until nobody holds `address`.
-    pub fn wait_nobody(&self, address: Ipv4Addr, patience: Duration) -> Result<()> {
+    pub fn wait_nobody(&self, address: impl Into<IpAddr>, patience: Duration) -> Result<()> {
+        let address = address.into();
         self.wait(format!("{address} to be gone"), patience, |record| record.holders(address).is_empty().then_some(()))
     }
 }

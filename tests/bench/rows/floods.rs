@@ -189,6 +189,6 @@ fn counted(subject: Subject, pair: &Pair, kind: Kind) -> Result<u64> {
     if subject != Subject::Vrrpd {
         return Ok(0);
     }
-    let status = vrrpd::status(&pair.a.daemons[0])?;
+    let status = vrrpd::status(&pair.a.daemon)?;
     Ok(kind.reasons().iter().map(|reason| vrrpd::drops(&status, *reason)).sum())
 }

@@ -130,7 +130,7 @@ impl Pair {
         let mark = capture.mark();
         let mut a = Running::start(rig, A, subject, roster)?;
         let until = all_masters(capture, mark, A, &mut a, roster)?;
-        let took = until - a.started_at;
+        let took = until - a.started_at();
         let b = Running::start(rig, B, subject, roster)?;
         std::thread::sleep(roster.down(B) + Duration::from_millis(700 + roster.count as u64 / 2));
         Ok(Self { a, b, took, until })

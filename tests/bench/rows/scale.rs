@@ -119,7 +119,7 @@ fn measure(bench: &mut Bench, subject: Subject, spec: (usize, usize, u16)) -> Re
     let is_mass = SPECS[1..].contains(&spec);
     if is_mass {
         let excess = millis(pair.took) - millis(roster.down(A));
-        bench.add("mass", (pair.a.started_at, pair.until), &format!("mass.{count}.start"), subject, excess);
+        bench.add("mass", (pair.a.started_at(), pair.until), &format!("mass.{count}.start"), subject, excess);
         bench.board.add(&format!("rss.{count}"), subject, account::rss(&pair.a.processes()) as f64 / 1024.0);
     }
     // A capture is paid by whoever sends: the kernel's own counters must do for this row.

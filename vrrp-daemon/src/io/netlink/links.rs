@@ -51,8 +51,16 @@ pub struct Held {
     pub address: IpAddr,
     pub prefix: u8,
     secondary: bool,
-    /// Duplicate address detection (RFC 4862 section 5.4) is not over, or found one.
-    unproven: bool,
+    unproven: Option<Unproven>,
+}
+
+/// Why an IPv6 address is not to be sent from (RFC 4862 section 5.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unproven {
+    /// Duplicate address detection is under way.
+    Tentative,
+    /// Another host on the link has it.
+    Duplicate,
 }
 
 /// The addresses of one interface.
@@ -126,11 +134,19 @@ impl Links {
     }
 
     fn link_local6(&self, index: u32) -> Option<Ipv6Addr> {
-        let mut usable = self.addresses.get(&index)?.own.iter().filter(|held| !held.unproven);
+        let mut usable = self.addresses.get(&index)?.own.iter().filter(|held| held.unproven.is_none());
         usable.find_map(|held| match held.address {
             IpAddr::V6(address) if address.is_unicast_link_local() => Some(address),
             _ => None,
         })
+    }
+
+    /// The link-local address that will be an interface's source once it is proven, while there is none that is.
+    pub fn unproven6(&self, index: u32) -> Option<(IpAddr, Unproven)> {
+        let own = &self.addresses.get(&index)?.own;
+        let is_link_local = |held: &&Held| matches!(held.address, IpAddr::V6(six) if six.is_unicast_link_local());
+        let found = own.iter().find(is_link_local).filter(|_| self.link_local6(index).is_none())?;
+        Some((found.address, found.unproven?))
     }
 
     pub fn link_is(&mut self, message: &LinkMessage) {
@@ -241,7 +257,11 @@ fn held(message: &AddressMessage) -> Option<Held> {
         address,
         prefix: message.header.prefix_len,
         secondary: flags.contains(AddressHeaderFlags::Secondary),
-        unproven: flags.intersects(AddressHeaderFlags::Tentative | AddressHeaderFlags::Dadfailed),
+        unproven: if flags.contains(AddressHeaderFlags::Dadfailed) {
+            Some(Unproven::Duplicate)
+        } else {
+            flags.contains(AddressHeaderFlags::Tentative).then_some(Unproven::Tentative)
+        },
     })
 }
 
@@ -294,12 +314,13 @@ mod tests {
         let mut tentative = address(2, "fe80::1", false);
         tentative.header.flags = AddressHeaderFlags::Tentative;
         links.address_is(&tentative);
-        assert_eq!(source(&links), None);
+        let own = "fe80::1".parse().unwrap();
+        assert_eq!((source(&links), links.unproven6(2)), (None, Some((own, Unproven::Tentative))));
         links.address_is(&address(2, "fe80::1", false));
-        assert_eq!(source(&links).as_deref(), Some("fe80::1"));
-        tentative.header.flags = AddressHeaderFlags::Dadfailed;
+        assert_eq!((source(&links), links.unproven6(2)), (Some(own.to_string()), None));
+        tentative.header.flags = AddressHeaderFlags::Tentative | AddressHeaderFlags::Dadfailed;
         links.address_is(&tentative);
-        assert_eq!(source(&links), None);
+        assert_eq!((source(&links), links.unproven6(2)), (None, Some((own, Unproven::Duplicate))));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage as Route};
 use rtnetlink::sys::AsyncSocket;
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::mpsc;
-use vrrp_common::{IfIndex, Instant};
+use vrrp_common::{Family, IfIndex, Instant};
 
 use super::clock;
 use super::firewall;
@@ -33,13 +33,13 @@ use super::privilege::Urgency;
 use super::repairs::Repairs;
 use super::run::EndsDaemon;
 use super::sysctl::{Change, Needs};
-use crate::config::setup::{Setup, VirtualAddress};
+use crate::config::setup::{Instance, Setup, VirtualAddress};
 use crate::engine::Tenure;
-use crate::engine::plan::{InstanceId, InterfaceId};
+use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId};
 use addresses::Place;
 use holdings::{Holder, Holdings};
 use jobs::Job;
-use links::{Link, Links};
+use links::{Link, Links, Unproven};
 use requests::Requests;
 use vmac::Vmacs;
 
@@ -195,6 +195,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         network.shown = network.setup.interfaces.iter().map(|name| network.links.link(name)).collect();
         let found = network.shown.iter().zip((0..).map(InterfaceId));
         network.by_index = found.filter_map(|(link, id)| Some(((*link)?.index, id))).collect();
+        network.by_index.keys().for_each(|index| network.tell_unproven(index.0));
         Ok((network, events.map(|(message, _)| message).boxed()))
     }
 
@@ -345,7 +346,10 @@ impl<F: AsyncFn(Report)> Network<F> {
         match message {
             Route::NewLink(message) => self.links.link_is(&message),
             Route::DelLink(message) => self.links.link_gone(message.header.index),
-            Route::NewAddress(message) => self.links.address_is(&message),
+            Route::NewAddress(message) => {
+                self.links.address_is(&message);
+                self.tell_unproven(index);
+            }
             Route::DelAddress(message) => {
                 if let Some(gone) = self.links.address_gone(&message) {
                     self.restore((IfIndex(index), gone.address, gone.prefix)).await;
@@ -357,6 +361,31 @@ impl<F: AsyncFn(Report)> Network<F> {
         let after = self.links.place(index).1;
         for index in [Some(index), before, after.filter(|_| after != before)].into_iter().flatten() {
             self.show(index).await;
+        }
+    }
+
+    /// Says why the IPv6 instances of an interface stay in fault that has an address.
+    fn tell_unproven(&self, index: u32) {
+        let Some(&id) = self.by_index.get(&IfIndex(index)) else { return };
+        let waits = |(instance, plan): (&Instance, &InstancePlan)| {
+            plan.interface == id && plan.family == Family::V6 && instance.source.is_none()
+        };
+        if !self.setup.instances.iter().zip(&self.setup.plan.instances).any(waits) {
+            return;
+        }
+        let name = &self.setup.interfaces[id.index()];
+        match self.links.unproven6(index) {
+            Some((address, Unproven::Tentative)) => {
+                tracing::info!(
+                    "{name}: {address} is tentative; adverts wait for the end of duplicate address detection"
+                );
+            }
+            Some((address, Unproven::Duplicate)) => {
+                tracing::warn!(
+                    "{name}: another host on the link has {address}; no advert can leave until it is changed"
+                );
+            }
+            None => {}
         }
     }
 
