@@ -17,7 +17,7 @@ pub fn of(checked: &Checked) -> String {
 }
 
 fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
-    let Setup { plan, daemon, interfaces, instances, groups, trackers, paces, pace_of } = setup;
+    let Setup { plan, daemon, interfaces, instances, groups, trackers, paces, pace_of, vmacs } = setup;
     if *daemon != Default::default() {
         writeln!(out, "{daemon:?}")?;
     }
@@ -34,12 +34,29 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         let start = if plan.starts_failed { ", starts failed" } else { "" };
         writeln!(out, "at most {:?}, rise {}, fall {}{start}", script.timeout, plan.rise, plan.fall)?;
     }
+    for vmac in vmacs {
+        let (name, parent) = (&interfaces[vmac.interface.index()], &interfaces[vmac.parent.index()]);
+        write!(out, "vmac {name}: on {parent} {}", mac(vmac.mac))?;
+        if let Some(group) = vmac.group {
+            write!(out, " group {group}")?;
+        }
+        writeln!(out, "{}", if vmac.ipv6 { " ipv6" } else { "" })?;
+    }
     for (router, plan) in instances.iter().zip(&plan.instances) {
         let interface = &interfaces[plan.interface.index()];
         write!(out, "instance {}: {interface} {:?} {:?} vrid {} ", router.name, plan.family, plan.version, plan.vrid)?;
         write!(out, "priority {} {:?} advert_int {} ", plan.priority, plan.wanted, plan.advert_int)?;
         write!(out, "down after {} garp {} + {:?}", plan.down_adverts, plan.garp.repeat, plan.garp.delay)?;
         writeln!(out, "{}", options(plan))?;
+        if let Some(own) = router.source_mac {
+            writeln!(out, "  source {}", mac(own))?;
+        }
+        if router.no_accept {
+            writeln!(out, "  accepts no packets to its addresses")?;
+        }
+        if router.promote_secondaries {
+            writeln!(out, "  promotes secondary addresses")?;
+        }
         if let Some(phase) = plan.phase {
             writeln!(out, "  phase {phase:?}")?;
         }
@@ -150,9 +167,13 @@ fn command(command: &Command) -> String {
     format!("{:?} as {}:{}", command.argv, command.run_as.uid, command.run_as.gid)
 }
 
+fn mac(octets: [u8; 6]) -> String {
+    octets.map(|octet| format!("{octet:02x}")).join(":")
+}
+
 /// Every index points into its table, and what must be unique is.
 pub fn assert_consistent(setup: &Setup, case: &str) {
-    let Setup { plan, interfaces, instances, groups, trackers, paces, pace_of, daemon: _ } = setup;
+    let Setup { plan, interfaces, instances, groups, trackers, paces, pace_of, vmacs, daemon: _ } = setup;
     assert_eq!(plan.interfaces as usize, interfaces.len(), "{case}");
     assert_eq!(plan.trackers.len(), trackers.len(), "{case}");
     assert_eq!(plan.instances.len(), instances.len(), "{case}");
@@ -165,6 +186,11 @@ pub fn assert_consistent(setup: &Setup, case: &str) {
     }
     let members: usize = plan.groups.iter().map(|group| group.members.len()).sum();
     assert_eq!(members, plan.instances.iter().filter(|instance| instance.group.is_some()).count(), "{case}");
+    for vmac in vmacs {
+        let mut users = instances.iter().flat_map(|router| &router.addresses);
+        assert!(vmac.parent.index() < interfaces.len() && vmac.parent != vmac.interface, "{case}");
+        assert!(users.any(|address| address.interface == vmac.interface), "{case}: nobody has {vmac:?}");
+    }
     let mut routers = Vec::new();
     for (plan, router) in plan.instances.iter().zip(instances) {
         assert!(plan.interface.index() < interfaces.len(), "{case}");

@@ -16,10 +16,10 @@ use vrrp_daemon::engine::event::Level;
 use vrrp_daemon::engine::plan::{InstanceId, InterfaceId, TrackerId};
 use vrrp_daemon::engine::snapshot::Snapshot;
 use vrrp_daemon::engine::{Action, Announced, Engine, Input, Tenure, Why};
+use vrrp_daemon::io::delivered;
 use vrrp_daemon::io::filter::{self, RuleTable};
 use vrrp_daemon::io::forms::Forms;
 use vrrp_daemon::io::hands::announcement;
-use vrrp_daemon::io::ports;
 use vrrp_daemon::io::tx::{Advert, Packets, Parts};
 
 use vrrp_tests::quiet::Quiet;
@@ -71,7 +71,7 @@ impl<'a> Router<'a> {
             sources: vec![None; instances],
             tenures: vec![Tenure::default(); instances],
             adverts: vec![Advert::unsent(); instances],
-            advertised: setup.instances.iter().map(ports::advertised).collect(),
+            advertised: setup.instances.iter().map(delivered::advertised).collect(),
             forms: Forms::new(setup.instances.len()),
             done: Vec::new(),
             told: Vec::new(),
@@ -196,7 +196,7 @@ impl<'a> Router<'a> {
         }
         let message = &message[..found.length];
         self.forms.hear(InstanceId(found.slot), found.family, found.header, found.checksum_form);
-        let input = ports::input(setup, &self.advertised, InstanceId(found.slot), found.source, message);
+        let input = delivered::input(setup, &self.advertised, InstanceId(found.slot), found.source, message);
         input.map_or(Ok(()), |input| self.handle(at, input))
     }
 
@@ -252,6 +252,7 @@ impl<'a> Router<'a> {
         };
         match advert.packets() {
             Packets::ToGroup(packet, to) => send(packet, to.sll_addr.first_chunk().copied()),
+            Packets::Framed(frame, _) => send(&frame[14..], frame.first_chunk().copied()),
             Packets::ToPeers(packets) => packets.iter().for_each(|(packet, _)| send(packet, None)),
         }
     }

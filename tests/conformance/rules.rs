@@ -70,10 +70,11 @@ rules! {
     "IP-03" Must "Adverts go to 224.0.0.18 or ff02::12 and their Ethernet addresses.";
     "IP-04" Must "Adverts come from the interface's primary or link-local address, not from a virtual one.";
     "IP-05" Must "The source MAC of an advert is the virtual one; a receiver may not insist on it."
-        except "adverts leave from the card's own MAC, as keepalived's do without use_vmac"
-        tests "e2e interop::backup_of_keepalived_v3";
+        except "without use_vmac adverts leave from the card's own MAC, as keepalived's do"
+        tests "e2e vmac::the_client_sees_the_virtual_mac", "e2e interop::backup_of_keepalived_v3";
     "IP-06" Must "No interface identifier is made of the virtual MAC."
-        without "use_vmac is not done yet: a configuration that asks for it is refused";
+        without "the kernel is told to make no address of it (addr_gen_mode 1)"
+        tests "e2e vmac::leftovers_are_taken_over_and_strangers_are_not";
     "IP-07" Should "Adverts are marked CS6.";
     "IP-08" Ours "IPv4 options are skipped; fragments and messages behind IPv6 extension headers are discarded.";
 
@@ -108,15 +109,16 @@ rules! {
     "FSM-R2" Ours "An advert from our own address that we did not send is counted, told and never elected.";
 
     "DP-01" Must "ARP for a virtual address is answered by the master alone, with the virtual MAC."
-        without "the kernel answers ARP, and the address is set on the master alone; it answers with the card's own MAC, as with keepalived without use_vmac"
-        tests "e2e failover::crash_return_and_stop_v3";
+        without "the kernel answers ARP, and the address is set on the master alone; without use_vmac it answers with the card's own MAC, as with keepalived"
+        tests "e2e vmac::the_client_sees_the_virtual_mac", "e2e failover::crash_return_and_stop_v3";
     "DP-02" Must "IPv6: neighbour solicitations and router advertisements are the master's, with the virtual MAC."
-        without "the kernel answers neighbour solicitations, and the address is set on the master alone, with the card's own MAC, as with keepalived without use_vmac. Router advertisements are another daemon's";
+        without "the kernel answers neighbour solicitations, and the address is set on the master alone, with the virtual MAC by use_vmac. Router advertisements are another daemon's";
     "DP-03" Must "Frames to the virtual MAC are forwarded by the master and dropped by backups."
-        without "use_vmac is not done yet: a configuration that asks for it is refused";
+        without "the interface of the virtual MAC is up in the master alone, and the kernel forwards what comes to one that is up"
+        tests "e2e vmac::the_client_sees_the_virtual_mac";
     "DP-04" Must "A backup accepts no packets to the virtual addresses; a master as owner, or by accept mode."
-        without "the kernel accepts what is for an address that is set, and it is set on the master alone; no_accept is refused until it is done"
-        tests "e2e failover::crash_return_and_stop_v3";
+        without "the kernel accepts what is for an address that is set, and it is set on the master alone; no_accept is a table of nftables"
+        tests "e2e accept::no_accept_answers_arp_alone", "e2e failover::crash_return_and_stop_v3";
     "DP-05" Should "Packets to a virtual address are not forwarded; redirects come from the address that the host used."
         without "the kernel forwards nothing that is for an address of its own, and chooses the source of its redirects";
     "DP-06" Should "Unsolicited neighbour advertisements are accepted in either state."
@@ -124,11 +126,11 @@ rules! {
     "DP-07" Must "Nothing is announced before the address is there.";
 
     "GA-01" Must "Gratuitous ARP: broadcast, one for each address, sender and target address the virtual one."
-        except "the sender is the card's own MAC, as keepalived's without use_vmac"
-        tests "e2e wire::tshark_is_content_with_v3";
+        except "without use_vmac the sender is the card's own MAC, as keepalived's"
+        tests "e2e vmac::the_client_sees_the_virtual_mac", "e2e wire::tshark_is_content_with_v3";
 
     "NA-01" Must "Unsolicited neighbour advertisement: router and override set, not solicited, link-layer option, to ff02::1, hop limit 255."
-        except "the link-layer address is the card's own MAC, as keepalived's without use_vmac";
+        except "without use_vmac the link-layer address is the card's own MAC, as keepalived's";
 
     "RX-01" Must "First test: TTL or hop limit 255.";
     "RX-02" Must "The version is known, and the virtual router's.";

@@ -2,6 +2,7 @@
 //!
 //! Every test has a laboratory of its own. Times are asserted as order and as generous bounds: machines stall.
 
+mod accept;
 mod authentication;
 mod bad_input;
 mod console;
@@ -11,6 +12,7 @@ mod interop;
 mod ipv6;
 mod matrix;
 mod moving;
+mod repaired;
 mod scenario;
 mod scripts;
 mod starved;
@@ -18,5 +20,6 @@ mod sync_groups;
 mod tidiness;
 mod unicast;
 mod urgency;
+mod vmac;
 mod wire;
 mod without_bpf;

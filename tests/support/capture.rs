@@ -87,6 +87,11 @@ impl Seen {
         })
     }
 
+    /// The frame's source.
+    pub fn source_mac(&self) -> [u8; 6] {
+        self.octets.get(6..).and_then(|octets| octets.first_chunk().copied()).unwrap_or_default()
+    }
+
     /// The address that a gratuitous ARP, request or reply, or an unsolicited neighbour advertisement announces.
     pub fn announces(&self) -> Option<IpAddr> {
         match self.ethertype()? {

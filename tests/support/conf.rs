@@ -140,6 +140,11 @@ impl Conf {
         self
     }
 
+    /// With the virtual MAC address, on an interface of its own.
+    pub fn vmac(self) -> Self {
+        Self { use_vmac: true, ..self }
+    }
+
     /// A check that passes while `file` exists, each second; `weight` as in the configuration.
     pub fn check(self, file: &Path, weight: i32) -> Self {
         Self { check: Some((format!("/usr/bin/test -e {}", file.display()), weight)), ..self }

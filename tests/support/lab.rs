@@ -127,7 +127,8 @@ impl Lab {
             Program::Vrrpd => Ok(()),
             Program::Keepalived if conf.use_vmac => host.ip(&format!("link del vrrp.{}", conf.vrid)).map(drop),
             Program::Keepalived => {
-                let mut lengths = conf.held().into_iter().map(|held| (held, if held.is_ipv4() { 24 } else { 64 }));
+                let mut lengths =
+                    conf.held().into_iter().map(|address| (address, if address.is_ipv4() { 24 } else { 64 }));
                 lengths.try_for_each(|(address, length)| {
                     host.ip(&format!("address del {address}/{length} dev eth0")).map(drop)
                 })

@@ -1,6 +1,7 @@
 //! What the tests share: worlds, namespaces, frames, peers.
 
 pub mod addresses;
+pub mod bpf;
 pub mod capture;
 pub mod client;
 pub mod conf;

@@ -9,6 +9,8 @@ use crate::syntax::suggest;
 use crate::syntax::tree::Entry;
 use crate::syntax::value::{InterfaceName, Value};
 
+use super::vmac::UseVmac;
+
 /// An address as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
@@ -22,6 +24,8 @@ pub struct Address {
     pub label: Option<String>,
     /// The interface of `dev` is not watched.
     pub no_track: bool,
+    /// On an interface of its own, with a virtual MAC address.
+    pub use_vmac: Option<UseVmac>,
     /// The first option that would put something else on the wire than we do.
     pub refused: Option<At<&'static str>>,
 }
@@ -49,9 +53,18 @@ impl FromItem for Address {
     fn from_item(entry: &Entry, found: &mut Diagnostics) -> Option<Self> {
         let first = entry.keyword();
         let (address, prefix) = with_prefix(first, found)?;
-        let mut read =
-            Self { address, prefix, broadcast: None, dev: None, scope: 0, label: None, no_track: false, refused: None };
-        let mut words = entry.parameters().iter();
+        let mut read = Self {
+            address,
+            prefix,
+            broadcast: None,
+            dev: None,
+            scope: 0,
+            label: None,
+            no_track: false,
+            use_vmac: None,
+            refused: None,
+        };
+        let mut words = entry.parameters().iter().peekable();
         while let Some(option) = words.next() {
             let mut argument = |found: &mut Diagnostics| {
                 let word = words.next();
@@ -67,11 +80,7 @@ impl FromItem for Address {
                 "scope" => read.scope = scope(argument(found)?, found),
                 "label" => read.label = label(argument(found)?, found),
                 "no_track" => read.no_track = true,
-                "use_vmac" => {
-                    read.refused.get_or_insert(At { value: "use_vmac", at: option.span });
-                    // Its own words, a name or a MAC address, have no end of their own.
-                    break;
-                }
+                "use_vmac" => read.use_vmac = Some(UseVmac::read(&mut words, OPTIONS, found)),
                 "peer" => {
                     argument(found)?;
                     read.refused.get_or_insert(At { value: "peer", at: option.span });

@@ -3,9 +3,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::unsupported;
+use super::vmac::Prefix;
 use crate::syntax::command::UserName;
 use crate::syntax::diagnostic::{Class, Diagnostics};
-use crate::syntax::schema::{At, FromEntry, Lenient, Mark, Switch, block};
+use crate::syntax::schema::{At, Field, FromEntry, Lenient, Mark, Switch, block};
 use crate::syntax::tree::Entry;
 use crate::syntax::value::{InterfaceName, Seconds, Value, Whole, choice};
 
@@ -109,6 +110,16 @@ block! {
         "default_interface" => default_interface: Lenient<InterfaceName>;
         /// Interfaces may come later; one that is missing is no finding.
         "dynamic_interfaces" => dynamic_interfaces: Mark;
+        /// Table of nftables that `no_accept` sets up.
+        "nftables" => nftables: TableName;
+        /// Priority of its chains.
+        "nftables_priority" => nftables_priority: Lenient<Whole<{ i32::MIN as i64 }, { i32::MAX as i64 }>>;
+        /// Count what it drops.
+        "nftables_counters" => nftables_counters: Switch;
+        /// What the names of virtual MAC interfaces start with: `vrrp` of `vrrp.51`.
+        "vmac_prefix" => vmac_prefix: Lenient<Prefix>;
+        /// The same for those of single addresses.
+        "vmac_addr_prefix" => vmac_addr_prefix: Lenient<Prefix>;
         /// Where the kernel's program is attached.
         "xdp_mode" => xdp_mode: Option<XdpMode>;
         /// What becomes of adverts of VRIDs that are not configured.
@@ -138,5 +149,24 @@ choice! {
     pub enum XdpDeliver {
         "consume" => Consume,
         "observe" => Observe,
+    }
+}
+
+/// The name of a table; none is the default one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableName(pub Option<String>);
+
+impl Field for TableName {
+    fn take(&mut self, entry: &Entry, found: &mut Diagnostics) {
+        entry.no_block(found);
+        entry.no_more_than(1, found);
+        let Some(word) = entry.parameters().first() else { return };
+        let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+        if word.text.starts_with(is_letter) && word.text.chars().all(|c| is_letter(c) || c.is_ascii_digit()) {
+            self.0 = Some(word.text.clone());
+        } else {
+            let message = format!("`nftables` is `{}`; expected a name of letters, digits and _", word.text);
+            found.error(Class::Value, word.span, message).done("the line is skipped");
+        }
     }
 }

@@ -7,6 +7,7 @@ use super::auth::{AuthHmac, Authentication};
 use super::global::{GarpDelay, GarpRefresh, GarpRepeat};
 use super::unicast::Peer;
 use super::unsupported;
+use super::vmac::UseVmac;
 use crate::syntax::command::CommandLine;
 use crate::syntax::diagnostic::Diagnostics;
 use crate::syntax::schema::{At, Field, FromEntry, Items, Mark, Switch, block};
@@ -37,8 +38,16 @@ block! {
         "virtual_ipaddress" => virtual_ipaddress: Items<Address>;
         /// Addresses it holds beside those and does not advertise.
         "virtual_ipaddress_excluded" => virtual_ipaddress_excluded: Items<Address>;
+        /// Have the addresses on an interface of their own, with the virtual MAC address, and advertise from that address.
+        "use_vmac" => use_vmac: Option<At<UseVmac>>;
+        /// The same for addresses on other interfaces, or of the other family.
+        "use_vmac_addr" => use_vmac_addr: Mark;
+        /// Advertise from the interface's own MAC address all the same.
+        "vmac_xmit_base" => vmac_xmit_base: Mark;
         /// Take over from a master of lower priority, or wait until it is gone.
         "preempt" | "nopreempt" => preempt: Preempt;
+        /// Take packets to the virtual addresses, or drop them unless it owns the addresses.
+        "accept" | "no_accept" => accept: Accept;
         /// Seconds for which a weaker master is let be.
         "preempt_delay" => preempt_delay: Option<At<Seconds<0, 1_000_000_000>>>;
         /// Whether what contradicts the RFC is refused.
@@ -83,6 +92,8 @@ block! {
         "down_timer_adverts" => down_timer_adverts: Option<At<Whole<1, 100>>>;
         /// Sum v3 adverts over IPv4 without the pseudo header.
         "v3_checksum_as_v2" => v3_checksum_as_v2: Switch;
+        /// Keep the interface's other addresses of a subnet when the first of them is removed.
+        "promote_secondaries" => promote_secondaries: Mark;
         /// Stay in service while the interface is down.
         "dont_track_primary" => dont_track_primary: Mark;
         /// Scripts whose outcome counts.
@@ -131,5 +142,16 @@ impl Field for Preempt {
     fn take(&mut self, entry: &Entry, found: &mut Diagnostics) {
         entry.no_block(found);
         self.0 = Some(At { value: entry.keyword().text == "preempt", at: entry.span() });
+    }
+}
+
+/// `accept` or `no_accept`, the last one counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Accept(pub Option<bool>);
+
+impl Field for Accept {
+    fn take(&mut self, entry: &Entry, found: &mut Diagnostics) {
+        entry.no_block(found);
+        self.0 = Some(entry.keyword().text == "accept");
     }
 }

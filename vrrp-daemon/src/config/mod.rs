@@ -17,5 +17,6 @@ pub mod setup;
 mod sync_group;
 mod unicast;
 mod unsupported;
+mod vmac;
 
 pub use check::{Checked, check};

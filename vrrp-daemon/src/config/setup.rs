@@ -30,6 +30,8 @@ pub struct Setup {
     pub paces: Vec<Pace>,
     /// By [`InterfaceId`]: index into `paces`.
     pub pace_of: Vec<u32>,
+    /// Interfaces that the daemon makes for virtual MAC addresses; all of them are in use.
+    pub vmacs: Vec<Vmac>,
 }
 
 /// Time between two announcements on an interface, or on those of one `garp_group`.
@@ -48,7 +50,25 @@ pub struct Daemon {
     pub scheduling: Scheduling,
     /// `dynamic_interfaces`: an interface that does not exist may come later.
     pub dynamic_interfaces: bool,
+    pub firewall: Firewall,
     pub xdp: Xdp,
+}
+
+/// The table of nftables that `no_accept` needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Firewall {
+    /// `nftables`.
+    pub table: String,
+    /// `nftables_priority` of its chains.
+    pub priority: i32,
+    /// `nftables_counters`.
+    pub counters: bool,
+}
+
+impl Default for Firewall {
+    fn default() -> Self {
+        Self { table: "keepalived".into(), priority: -1, counters: false }
+    }
 }
 
 /// How the protocol's threads get their time.
@@ -95,12 +115,18 @@ pub struct Instance {
     pub name: String,
     /// In configured order; those of the advert first.
     pub addresses: Vec<VirtualAddress>,
+    /// `use_vmac` without `vmac_xmit_base`: the MAC address that adverts come from; otherwise the interface's own.
+    pub source_mac: Option<[u8; 6]>,
     /// `mcast_src_ip` or `unicast_src_ip`; otherwise the interface's primary address, of IPv6 its link-local one.
     pub source: Option<IpAddr>,
     pub destination: Destination,
     /// Of version 3 over IPv4: version 2 is heard, too (RFC 9568 section 8.4).
     pub both_versions: bool,
     pub authentication: Authentication,
+    /// `no_accept`, of one that does not own its addresses: packets to them are not for this host.
+    pub no_accept: bool,
+    /// When an address is removed, others of its subnet on the interface stay.
+    pub promote_secondaries: bool,
     /// `v3_checksum_as_v2`: how v3 adverts over IPv4 are summed. Not said: as those of the peer.
     pub checksum_form: Option<ChecksumForm>,
     /// None for most.
@@ -147,7 +173,7 @@ pub struct VirtualAddress {
     pub address: IpAddr,
     /// Prefix length; 32 or 128 when the configuration gives none.
     pub prefix: u8,
-    /// `dev`; otherwise the instance's interface.
+    /// `dev`, otherwise the instance's interface; or the virtual MAC interface on it.
     pub interface: InterfaceId,
     /// `brd`: none, given, or `+` (all host bits one).
     pub broadcast: Option<Ipv4Addr>,
@@ -157,6 +183,21 @@ pub struct VirtualAddress {
     pub scope: u8,
     /// In the advert; `false` for `virtual_ipaddress_excluded`.
     pub advertised: bool,
+}
+
+/// A macvlan interface for a virtual MAC address (RFC 9568 section 7.3). It is up while an instance that has addresses on it
+/// is master.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vmac {
+    /// Its own place in [`Setup::interfaces`].
+    pub interface: InterfaceId,
+    /// The interface that it stands on.
+    pub parent: InterfaceId,
+    pub mac: [u8; 6],
+    /// Link group; otherwise the parent's.
+    pub group: Option<u32>,
+    /// It will have IPv6 addresses.
+    pub ipv6: bool,
 }
 
 /// The host side of a sync group.

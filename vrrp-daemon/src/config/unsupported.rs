@@ -42,8 +42,8 @@ foreign! {
         "enable_dbus" | "dbus_service_name" | "dbus_no_interface_name" Skipped "there is no D-Bus service";
         "vrrp_garp_extra_if" | "vrrp_vmac_garp_intvl" Skipped
             "only interfaces beside the one of the adverts would announce more often";
-        "vrrp_iptables" | "vrrp_ipsets" | "nftables" | "nftables_priority" | "nftables_counters" | "nftables_ifindex"
-            Skipped "no packet filter is set up";
+        "vrrp_iptables" | "vrrp_ipsets" Skipped "no_accept is done by nftables";
+        "nftables_ifindex" Skipped "link-local addresses are told apart by the names of their interfaces";
         "nftables_ipvs" | "nftables_ipvs_priority" | "nftables_ipvs_start_fwmark" | "lvs_sync_daemon" | "lvs_flush"
             | "lvs_flush_on_stop" | "lvs_flush_onstop" | "lvs_timeouts" | "lvs_netlink_cmd_rcv_bufs"
             | "lvs_netlink_cmd_rcv_bufs_force" | "lvs_netlink_monitor_rcv_bufs" | "lvs_netlink_monitor_rcv_bufs_force"
@@ -69,22 +69,17 @@ foreign! {
             | "vrrp_netlink_monitor_rcv_bufs_force" | "process_monitor_rcv_bufs" | "process_monitor_rcv_bufs_force"
             | "vrrp_rx_bufs_policy" | "vrrp_rx_bufs_multiplier" Skipped "buffers are sized by the daemon";
         "log_unknown_vrids" Skipped "adverts of unknown VRIDs are counted";
-        "vmac_prefix" | "vmac_addr_prefix" Skipped "there are no virtual MAC interfaces";
         "random_seed" | "disable_local_igmp" | "set_supplementary_groups" Skipped "there is nothing like it";
     }
 
     /// `vrrp_instance`.
     INSTANCE {
         "old_unicast_checksum" Skipped "keepalived 1.3.6 and older summed unicast adverts wrong, and nothing else does";
-        "use_vmac" | "use_vmac_addr" | "vmac_xmit_base" | "use_ipvlan" Refused
-            "the addresses would answer with the interface's own MAC address";
+        "use_ipvlan" Refused "the addresses would be on the interface itself";
         "vrf" Refused "adverts would leave outside the VRF";
-        "no_accept" Refused "packets to the virtual address would be accepted";
-        "accept" Skipped "packets to the virtual address are always accepted";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
         "virtual_routes" | "virtual_rules" Refused "routes or rules would be missing while it is master";
         "track_process" | "track_file" | "track_bfd" | "track_src_ip" Refused "a failure of it would not be noticed";
-        "promote_secondaries" Skipped "addresses are put back when the kernel takes them away";
         "garp_extra_if" | "vmac_garp_intvl" Skipped "only interfaces beside the one of the adverts would announce more often";
         "notify_deleted" | "notify_master_rx_lower_pri" | "notify_priority_changes" Skipped "it is not run";
         "smtp_alert" Skipped "no mail is sent";

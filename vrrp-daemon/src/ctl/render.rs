@@ -47,7 +47,7 @@ pub fn status(status: &Status, detail: bool, paint: Paint) -> String {
 }
 
 fn write_status(out: &mut String, status: &Status, detail: bool, paint: Paint) -> fmt::Result {
-    let Status { daemon, interfaces, instances, groups } = status;
+    let Status { daemon, interfaces, instances, groups, conflicts: _ } = status;
     write!(out, "vrrpd {}, pid {}, up {}", daemon.version, daemon.pid, span(daemon.seconds))?;
     if let Some(router_id) = &daemon.router_id {
         write!(out, ", router {router_id}")?;
@@ -211,6 +211,7 @@ fn write_attention(out: &mut String, status: &Status, paint: Paint) -> fmt::Resu
             lines.push(format!("{name} has no XDP program: {why}"));
         }
     }
+    lines.extend(status.conflicts.iter().cloned());
     if status.daemon.log_lines_lost > 0 {
         lines.push(format!("{} log lines were lost", status.daemon.log_lines_lost));
     }
@@ -296,7 +297,8 @@ fn write_detail(out: &mut String, instance: &Instance, interface: Option<&Interf
     let mut heading = "addresses";
     for address in &instance.addresses {
         let held = if address.held { "held" } else { "not held" };
-        line(heading, &format_args!("{}, {held}", address.address))?;
+        let place = if address.interface == instance.interface { "" } else { &format!(" on {}", address.interface) };
+        line(heading, &format_args!("{}{place}, {held}", address.address))?;
         heading = "";
     }
     line("lateness", &format_args!("{} for its latest advert", timing::time(instance.latest_us)))?;

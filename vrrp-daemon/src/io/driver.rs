@@ -235,6 +235,7 @@ impl<T: FnMut(Told)> Driver<T> {
         }
         let heard = &mut self.heard;
         let packets = self.ports.drain_sockets(now, |at, input| heard.push(Heard { at, input, advert: None }))?;
+        self.inspect(now);
         self.crowded = self.crowd.is_there(packets, now);
         let mut heard = std::mem::take(&mut self.heard);
         for Heard { at, input, advert } in heard.drain(..) {
@@ -254,6 +255,21 @@ impl<T: FnMut(Told)> Driver<T> {
         self.actions.shrink_to(KEPT);
         self.heard.shrink_to(KEPT);
         Ok(())
+    }
+
+    /// Has programs back that somebody took off.
+    fn inspect(&mut self, now: Instant) {
+        for id in self.ports.inspect(now) {
+            self.tell_guard(None, id);
+        }
+    }
+
+    /// Has the guard hold the program of an interface, unless it is the one that was there before.
+    fn tell_guard(&mut self, before: Option<u32>, id: InterfaceId) {
+        self.ports.detached.drain(..).for_each(|program_link| self.hands.let_go(program_link));
+        if let Some(now) = self.ports.program_link(id).filter(|&now| before != Some(now)) {
+            self.hands.keep(now);
+        }
     }
 
     /// Lets the engine decide, and has the kernel absorb and limit what it says need not be heard.
@@ -313,10 +329,7 @@ impl<T: FnMut(Told)> Driver<T> {
                 let mut inputs = Vec::new();
                 let before = self.ports.program_link(id);
                 self.ports.link_is(id, link, &mut inputs);
-                self.ports.detached.drain(..).for_each(|program_link| self.hands.let_go(program_link));
-                if let Some(now) = self.ports.program_link(id).filter(|&now| before != Some(now)) {
-                    self.hands.keep(now);
-                }
+                self.tell_guard(before, id);
                 self.heard.extend(inputs.into_iter().map(|input| Heard { at: now, input, advert: None }));
             }
             Message::Network(Report::Address { id, tenure, address, installed }) => {

@@ -1,10 +1,12 @@
-//! The guard: a process beside the daemon that removes its addresses when it dies, however it dies.
+//! The guard: a process beside the daemon that removes its traces when it dies, however it dies.
 //!
-//! It reads from a pipe which addresses the daemon holds. When the pipe ends, what is still held goes. It is a fork and
-//! not a program of its own: what it never needs is never loaded for it.
+//! It reads from a pipe which addresses the daemon holds, and what else it changed. When the pipe ends, what is left of
+//! that goes, the addresses first. It is a fork and not a program of its own: what it never needs is never loaded for it.
 //!
 //! It also holds the XDP programs on their devices until then: taking one off may keep the kernel's network lock for long,
 //! with some drivers for seconds, and the addresses would wait for it.
+
+pub mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -21,8 +23,8 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, dup2_stdin, dup2_stdout, fork, setpgid};
 use vrrp_common::IfIndex;
 
-use super::netlink::addresses::{BATCH, Outcome, Request, Requests};
 use super::xdp::link;
+use trace::Trace;
 
 /// The least number of the pipe's descriptor. Of a dead process the kernel releases the files in descending order, and
 /// takes tens of milliseconds for those with sockets and programs: longer than a backup waits at 10 ms.
@@ -65,12 +67,17 @@ impl Guard {
 
     /// Tells that an address is about to be set.
     pub fn holds(&mut self, index: IfIndex, address: IpAddr, prefix: u8) {
-        self.tell('+', index, address, prefix);
+        self.tell('+', &Trace::Address(index, address, prefix));
     }
 
     /// Tells that an address was removed.
     pub fn released(&mut self, index: IfIndex, address: IpAddr, prefix: u8) {
-        self.tell('-', index, address, prefix);
+        self.tell('-', &Trace::Address(index, address, prefix));
+    }
+
+    /// Tells that something is about to be changed.
+    pub fn leaves(&mut self, trace: &Trace) {
+        self.tell('+', trace);
     }
 
     /// Has it hold a program on its device, by the number of its link.
@@ -85,9 +92,9 @@ impl Guard {
         let _ = writeln!(self.untold, "y {program_link}");
     }
 
-    fn tell(&mut self, sign: char, index: IfIndex, address: IpAddr, prefix: u8) {
+    fn tell(&mut self, sign: char, trace: &Trace) {
         // Writing to a String cannot fail.
-        let _ = writeln!(self.untold, "{sign} {} {address} {prefix}", index.0);
+        let _ = writeln!(self.untold, "{sign} {trace}");
     }
 
     /// Hands over what was told: before the first of it is done.
@@ -120,14 +127,12 @@ impl Drop for Guard {
     }
 }
 
-type Record = (u32, IpAddr, u8);
-
 /// The guard's own life: until the pipe ends. Returns its exit status.
 fn live(pipe: PipeReader) -> i32 {
     match run(pipe) {
         Ok(()) => 0,
         Err(error) => {
-            eprintln!("vrrpd: the guard could not remove the addresses: {error:#}");
+            eprintln!("vrrpd: the guard could not tidy up: {error:#}");
             1
         }
     }
@@ -155,41 +160,23 @@ fn run(pipe: PipeReader) -> anyhow::Result<()> {
     if held.is_empty() {
         return Ok(());
     }
-    let mut requests = Requests::open().context("cannot open a netlink socket")?;
-    let places: Vec<_> = held.into_iter().map(|(index, address, prefix)| (IfIndex(index), address, prefix)).collect();
-    for batch in places.chunks(BATCH) {
-        let removals: Vec<_> = batch.iter().copied().map(Request::Remove).collect();
-        for ((_, address, prefix), outcome) in batch.iter().zip(requests.make(&removals)?) {
-            if let Outcome::Failed(error) = outcome {
-                eprintln!("vrrpd: cannot remove {address}/{prefix} after the daemon died: {error}");
-            }
-        }
-    }
-    Ok(())
+    trace::remove(&held)
 }
 
-/// What is held when the input ends. A line cut short by the daemon's death counts for nothing.
+/// What is left when the input ends. A line cut short by the daemon's death counts for nothing.
 /// `program` hears of each program to be held, or no longer.
-fn read(input: impl BufRead, mut program: impl FnMut(u32, bool)) -> BTreeSet<Record> {
+fn read(input: impl BufRead, mut program: impl FnMut(u32, bool)) -> BTreeSet<Trace> {
     let mut held = BTreeSet::new();
     for line in input.lines().map_while(Result::ok) {
-        let mut words = line.split(' ');
-        let sign = words.next();
-        if let Some(sign @ ("x" | "y")) = sign {
-            words.next().and_then(|id| id.parse().ok()).into_iter().for_each(|id| program(id, sign == "x"));
-            continue;
+        let Some((sign, rest)) = line.split_once(' ') else { continue };
+        match (sign, Trace::parse(rest)) {
+            ("x" | "y", _) => rest.parse().into_iter().for_each(|id| program(id, sign == "x")),
+            ("+", Some(trace)) => drop(held.insert(trace)),
+            ("-", Some(trace)) => drop(held.remove(&trace)),
+            _ => {}
         }
-        let Some(record) = record(words) else { continue };
-        match sign {
-            Some("+") => held.insert(record),
-            _ => held.remove(&record),
-        };
     }
     held
-}
-
-fn record<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Record> {
-    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -200,11 +187,12 @@ mod tests {
     fn what_was_not_released_is_held() {
         let mut kept = Vec::new();
         let held = read(
-            "+ 2 10.0.0.1 32\n+ 2 10.0.0.2 32\n- 2 10.0.0.1 32\nx 77\ny 77\n+ 3 10.0.0.1 24\n+ 3 10.".as_bytes(),
+            "+ address 2 10.0.0.1 32\n+ address 2 10.0.0.2 32\n- address 2 10.0.0.1 32\nx 77\ny 77\n+ link vrrp.51\n+ addr"
+                .as_bytes(),
             |id, keep| kept.push((id, keep)),
         );
         assert_eq!(kept, [(77, true), (77, false)]);
-        let expected = [(2, "10.0.0.2".parse().unwrap(), 32), (3, "10.0.0.1".parse().unwrap(), 24)];
+        let expected = [Trace::Address(IfIndex(2), "10.0.0.2".parse().unwrap(), 32), Trace::Link("vrrp.51".to_owned())];
         assert_eq!(held, expected.into());
     }
 }

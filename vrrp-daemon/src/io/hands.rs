@@ -144,10 +144,11 @@ impl<T: FnMut(Told)> Hands<T> {
     }
 
     fn send_adverts(&mut self) {
-        let (mut by_link, mut routed): (Vec<_>, [Vec<_>; 2]) = Default::default();
+        let (mut by_link, mut framed, mut routed): (Vec<_>, Vec<_>, [Vec<_>; 2]) = Default::default();
         for id in &self.due {
             match self.adverts[id.index()].packets() {
                 Packets::ToGroup(packet, to) => by_link.push((&packet[..], to)),
+                Packets::Framed(frame, by) => framed.push((&frame[..], by)),
                 Packets::ToPeers(packets) => {
                     for (packet, to) in packets {
                         routed[usize::from(to.is_ipv6())].push((&packet[..], to));
@@ -155,7 +156,7 @@ impl<T: FnMut(Told)> Hands<T> {
                 }
             }
         }
-        let mut refused = vec![send_many(&self.packets, &by_link)];
+        let mut refused = vec![send_many(&self.packets, &by_link), send_many(&self.frames, &framed)];
         for (socket, packets) in self.routed.iter().zip(&routed) {
             refused.extend(socket.as_ref().map(|socket| send_many(socket, packets)));
         }

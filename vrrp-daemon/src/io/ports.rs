@@ -1,6 +1,8 @@
 //! The configured interfaces as the protocol sees them: socket, XDP program, rules and source addresses, kept in step
 //! with what the kernel reports.
 
+mod inspection;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,23 +14,22 @@ use vrrp_common::abi::{
 use vrrp_common::classify::{Ingress, judge};
 use vrrp_common::drop::{Disposition, REASON_SLOTS, Reason};
 use vrrp_common::stance::{Bucket, Heed, Stance};
-use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert, HEADER, Header, MESSAGE_MAX};
+use vrrp_common::wire::advert::{HEADER, Header, MESSAGE_MAX};
 use vrrp_common::wire::checksum::ChecksumForm;
-use vrrp_common::wire::ip4;
 use vrrp_common::{Address, Family, IfIndex, Instant};
 
-use super::clock;
+use super::delivered::{advertised, associations, input, is_authentic};
 use super::filter::{self, RuleTable};
 use super::forms::Forms;
 use super::netlink::links::Link;
+use super::repairs::Repairs;
 use super::rx::Sockets;
 use super::socket;
 use super::xdp::{self, Attached, Xdp};
-use crate::auth::trailer::Sent;
-use crate::auth::{Association, Authentication};
-use crate::config::setup::{Destination, Instance, Setup, XdpMode};
-use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId};
-use crate::engine::{Heard, Input};
+use crate::auth::Association;
+use crate::config::setup::{Destination, Setup, XdpMode};
+use crate::engine::Input;
+use crate::engine::plan::{InstanceId, InterfaceId};
 
 /// How adverts reach us on one interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +61,9 @@ pub struct Ports {
     /// Counts changes of what adverts are made of: of interfaces, their addresses, and the form of checksums.
     pub changes: u32,
     xdp: Result<Xdp, String>,
+    /// Interfaces whose raw socket received what their program would have taken.
+    suspects: BTreeSet<InterfaceId>,
+    inspections: Repairs<InterfaceId>,
     /// Links of programs that were taken off their devices, until somebody takes note.
     pub detached: Vec<u32>,
     rules: RuleTable,
@@ -112,6 +116,8 @@ impl Ports {
             sockets: Sockets::new()?,
             changes: 0,
             xdp: Err("the XDP program is being loaded".into()),
+            suspects: BTreeSet::new(),
+            inspections: Repairs::default(),
             detached: Vec::new(),
             rules: RuleTable::new(filter::peers(&setup)),
             sources: vec![None; setup.instances.len()],
@@ -201,7 +207,8 @@ impl Ports {
 
     /// Takes in what an interface is now; appends what the engine must know, sources before the interface itself.
     pub fn link_is(&mut self, id: InterfaceId, link: Option<Link>, inputs: &mut Vec<Input>) {
-        self.changes = self.changes.wrapping_add(1);
+        let is_used = !self.ports[id.index()].instances.is_empty();
+        self.changes = self.changes.wrapping_add(u32::from(is_used));
         let before = std::mem::replace(&mut self.ports[id.index()].link, link);
         let (old, new) = (before.map(|link| link.index), link.map(|link| link.index));
         if old != new {
@@ -222,10 +229,12 @@ impl Ports {
             inputs.push(Input::Source { id: instance, address: source });
         }
         self.set_rules(id);
-        if let Some(link) = link {
+        if let Some(link) = link.filter(|_| is_used) {
             self.set_device(id, &link);
         }
-        self.stands_on(id, before.and_then(|link| link.lower), link.and_then(|link| link.lower));
+        if is_used {
+            self.stands_on(id, before.and_then(|link| link.lower), link.and_then(|link| link.lower));
+        }
         inputs.push(Input::Interface { id, up: link.is_some_and(|link| link.up) });
     }
 
@@ -264,14 +273,8 @@ impl Ports {
         if self.ports[id.index()].instances.is_empty() {
             return;
         }
+        let path = self.path_by(index);
         let name = &self.setup.interfaces[id.index()];
-        let path = match &mut self.xdp {
-            Ok(xdp) => match xdp.attach(index.0, mode(self.setup.daemon.xdp.mode)) {
-                Ok(attached) => Path::Xdp(attached),
-                Err(refused) => Path::Socket(refused.to_string()),
-            },
-            Err(why) => Path::Socket(why.clone()),
-        };
         match &path {
             Path::Xdp(attached) => tracing::info!("{name}: XDP program attached, {}", attached.label()),
             // Why there is no program at all was said once, at the start.
@@ -279,6 +282,17 @@ impl Ports {
             Path::Socket(_) => {}
         }
         self.ports[id.index()].path = path;
+    }
+
+    /// Puts the program on a device, if it can be.
+    fn path_by(&mut self, index: IfIndex) -> Path {
+        match &mut self.xdp {
+            Ok(xdp) => match xdp.attach(index.0, mode(self.setup.daemon.xdp.mode)) {
+                Ok(attached) => Path::Xdp(attached),
+                Err(refused) => Path::Socket(refused.to_string()),
+            },
+            Err(why) => Path::Socket(why.clone()),
+        }
     }
 
     /// The families and IP protocols in use on an interface, each with the groups that its adverts go to; none where they
@@ -379,7 +393,7 @@ impl Ports {
     /// Hands every advert that the raw sockets received before `now` to `each`; returns how many packets they had.
     pub fn drain_sockets(&mut self, now: Instant, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
         let Self { setup, ports, sockets, rules, stances, buckets, forms, associations, .. } = self;
-        let Self { counters, advertised, changes, .. } = self;
+        let Self { counters, advertised, changes, suspects, .. } = self;
         let mut message = [0; MESSAGE_MAX];
         sockets.drain(now, |id, received| {
             let port = &ports[id.index()];
@@ -407,6 +421,9 @@ impl Ports {
                     let is_new = forms.hear(InstanceId(found.slot), found.family, found.header, found.checksum_form);
                     *changes = changes.wrapping_add(u32::from(is_new));
                     each(arrival, input);
+                }
+                if matches!(port.path, Path::Xdp(_)) && !setup.daemon.xdp.observe {
+                    suspects.insert(id);
                 }
             }
             // Where a program is attached it has counted this frame, and passed it on.
@@ -475,74 +492,6 @@ impl Ports {
     pub fn take_ring(&mut self) -> Option<xdp::Ring> {
         self.xdp.as_mut().ok()?.take_ring()
     }
-}
-
-fn associations(setup: &Setup) -> BTreeMap<InstanceId, Association> {
-    let instances = (0..).map(InstanceId).zip(setup.instances.iter().zip(&setup.plan.instances));
-    let association =
-        |(instance, plan): (&Instance, &InstancePlan)| Association::new(&instance.authentication, plan.family);
-    instances.filter_map(|(id, both)| Some((id, association(both)?))).collect()
-}
-
-/// Whether what was delivered of an advert is from who it says; of those that are not, or do not say, `count` hears why.
-fn is_authentic(
-    association: Option<&mut Association>,
-    (arrival, source): (Instant, Address),
-    delivered: &[u8],
-    count: &mut impl FnMut(Reason),
-) -> bool {
-    let Some(association) = association else { return true };
-    match association.verify(source, delivered, clock::wall(arrival)) {
-        Ok(Sent::Signed) => true,
-        Ok(Sent::Unsigned) => {
-            count(Reason::AuthMissing);
-            true
-        }
-        Err(reason) => {
-            count(reason);
-            false
-        }
-    }
-}
-
-/// The octets of the addresses that an instance's adverts name, as many as the count octet can.
-pub fn advertised(instance: &Instance) -> Vec<u8> {
-    let advertised = instance.addresses.iter().filter(|address| address.advertised);
-    let octets = advertised.take(ADDRESSES_MAX).map(|address| match address.address {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    });
-    octets.flatten().collect()
-}
-
-/// What an advert says to the engine; `octets` are what [`judge`] delivers of it, by instance what is `advertised`.
-pub fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Address, octets: &[u8]) -> Option<Input> {
-    let plan = setup.plan.instances.get(id.index())?;
-    let message = match setup.instances[id.index()].authentication {
-        Authentication::Ah(_) => octets.get(ip4::parse(octets, 0)?.payload..)?,
-        Authentication::None | Authentication::Password(_) | Authentication::Hmac(_) => octets,
-    };
-    let advert = Advert::parse(message, plan.family)?;
-    // A rule removed while the kernel was reading it may have named another slot.
-    if advert.vrid != plan.vrid {
-        return None;
-    }
-    let ours = &advertised[id.index()];
-    let addresses_match = match plan.family {
-        Family::V4 => same_addresses::<4>(advert.addresses, ours),
-        Family::V6 => same_addresses::<16>(advert.addresses, ours),
-    };
-    let Advert { claim, interval, .. } = advert;
-    Some(Input::Advert(id, Heard { source: source.ip(plan.family), claim, interval, addresses_match }))
-}
-
-/// Whether two lists have the same addresses of `N` octets, in whatever order.
-fn same_addresses<const N: usize>(theirs: &[u8], ours: &[u8]) -> bool {
-    if theirs == ours {
-        return true;
-    }
-    let ((theirs, _), (ours, _)) = (theirs.as_chunks::<N>(), ours.as_chunks::<N>());
-    theirs.len() == ours.len() && theirs.iter().all(|address| ours.contains(address))
 }
 
 const fn mode(mode: XdpMode) -> xdp::Mode {

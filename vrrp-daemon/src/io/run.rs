@@ -1,5 +1,6 @@
 //! The daemon's life: its threads start in the order in which they need each other, and end in the reverse.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,11 +17,12 @@ use super::driver::{self, Driver, Message};
 use super::errands::{self, Errands};
 use super::files;
 use super::filter;
+use super::firewall;
 use super::guard::Guard;
 use super::hands::Hands;
 use super::log::{self, Loss};
 use super::netlink::links::Link;
-use super::netlink::{self, Command, Netlink};
+use super::netlink::{self, Command, Netlink, vmac};
 use super::notify::Told;
 use super::pidfile::PidFile;
 use super::ports::{self, Ports};
@@ -28,6 +30,7 @@ use super::privilege::{self, Urgency};
 use super::status::Process;
 use super::xdp::{Sizes, Xdp};
 use crate::config::setup::{Setup, XdpMode};
+use crate::engine::plan::Subject;
 
 /// Why the daemon did not run, or no longer does; the exit codes are keepalived's.
 #[derive(Debug)]
@@ -101,6 +104,8 @@ pub fn run(mut setup: Setup, mut guard: Guard, places: &Places) -> Result<(), Fa
     urgency.prepare();
     let (network, links) = netlink::start(Arc::clone(&setup), guard, urgency, report)?;
     check_interfaces(&setup, &links)?;
+    check_vmacs(&setup, &links)?;
+    firewall::check(&setup).map_err(|error| Failure::Configuration(format!("{error:#}")))?;
 
     network.commands.try_send(Command::Tidy)?;
     let errands = start_errands(&setup, places, socket, &inbox)?;
@@ -135,19 +140,44 @@ fn start_errands(
     Ok(errands::start(Arc::clone(setup), socket, process, inbox.clone(), report)?)
 }
 
-/// Every interface must exist, unless it may come later; keepalived, too, refuses to start without.
+/// Every interface in use must exist, unless it may come later; keepalived, too, refuses to start without.
 fn check_interfaces(setup: &Setup, links: &[Option<Link>]) -> Result<(), Failure> {
     if setup.daemon.dynamic_interfaces {
         return Ok(());
     }
-    let missing: Vec<_> = setup.interfaces.iter().zip(links).filter(|(_, link)| link.is_none()).collect();
-    let Some((first, _)) = missing.first() else { return Ok(()) };
-    let users = setup.plan.instances.iter().zip(&setup.instances);
-    let user = users.clone().find(|(plan, _)| &setup.interfaces[plan.interface.index()] == *first);
-    let user = user.map(|(_, instance)| format!(" of vrrp_instance {}", instance.name)).unwrap_or_default();
-    Err(Failure::Configuration(format!(
-        "interface {first}{user} does not exist; create it or correct the name (`ip link` lists them)"
-    )))
+    let made: BTreeSet<_> = setup.vmacs.iter().map(|vmac| vmac.interface).collect();
+    for (plan, instance) in setup.plan.instances.iter().zip(&setup.instances) {
+        let watched = plan.watches.iter().filter_map(|watch| match watch.subject {
+            Subject::Interface(id) => Some(id),
+            Subject::Tracker(_) => None,
+        });
+        let addressed = instance.addresses.iter().map(|address| address.interface).filter(|id| !made.contains(id));
+        let mut used = [plan.interface].into_iter().chain(addressed).chain(watched);
+        if let Some(missing) = used.find(|id| links[id.index()].is_none()) {
+            let (interface, name) = (&setup.interfaces[missing.index()], &instance.name);
+            return Err(Failure::Configuration(format!(
+                "interface {interface} of vrrp_instance {name} does not exist; create it or correct the name (`ip link` \
+                 lists them)"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The names of the interfaces that will be made are free, or are those of ours that a dead daemon left.
+fn check_vmacs(setup: &Setup, links: &[Option<Link>]) -> Result<(), Failure> {
+    for vmac in &setup.vmacs {
+        let (name, parent) = (&setup.interfaces[vmac.interface.index()], &setup.interfaces[vmac.parent.index()]);
+        if links[vmac.interface.index()].is_none_or(|link| vmac::is_kin(vmac, &link, links[vmac.parent.index()])) {
+            continue;
+        }
+        return Err(Failure::Configuration(format!(
+            "interface {name} exists, and is no virtual MAC interface of this configuration (a macvlan on {parent} with \
+             the address {}); remove it (`ip link del {name}`) or choose another name (`use_vmac NAME`)",
+            vmac.mac.map(|octet| format!("{octet:02x}")).join(":")
+        )));
+    }
+    Ok(())
 }
 
 /// The program, or in one line why there is none.

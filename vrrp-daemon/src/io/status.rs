@@ -2,7 +2,7 @@
 //!
 //! The protocol thread hands over [`Observed`]: copies, no text. Names and times are put to it on the slow side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use vrrp_common::{Family, IfIndex, Instant, Version};
 
 use super::lateness::{Late, Measured};
 use super::log::Loss;
+use super::sysctl;
 use super::utc::rfc3339;
 use crate::config::setup::Setup;
 use crate::engine::snapshot::{Cause, Snapshot, StateName};
@@ -35,6 +36,9 @@ pub struct Status {
     /// keepalived `vrrp_sync_group`, in configured order.
     #[serde(default)]
     pub groups: Vec<Group>,
+    /// What keeps virtual MAC addresses from working, in words.
+    #[serde(default)]
+    pub conflicts: Vec<String>,
 }
 
 /// The process.
@@ -156,6 +160,8 @@ pub struct Checksum {
 pub struct Address {
     /// With its prefix length: `192.0.2.1/24`.
     pub address: String,
+    /// The one it belongs on.
+    pub interface: String,
     /// It is set on its interface by this daemon.
     pub held: bool,
 }
@@ -220,14 +226,17 @@ impl Status {
     /// Puts names and times to what was observed; `clock` is the time of day at `observed.now`.
     pub fn new(process: &Process, observed: &Observed, clock: SystemTime) -> Self {
         let Observed { setup, now, lateness, interfaces, instances, groups } = observed;
+        let made: BTreeSet<_> = setup.vmacs.iter().map(|vmac| vmac.interface.index()).collect();
+        let interfaces = setup.interfaces.iter().zip(interfaces).enumerate().filter(|(id, _)| !made.contains(id));
         Self {
             daemon: daemon(process, setup, lateness, clock),
-            interfaces: setup.interfaces.iter().zip(interfaces).map(|(name, seen)| interface(name, seen)).collect(),
+            interfaces: interfaces.map(|(_, (name, seen))| interface(name, seen)).collect(),
             instances: (0..setup.instances.len().min(setup.plan.instances.len()))
                 .zip(instances)
                 .map(|(index, seen)| instance(setup, index, seen, *now, clock))
                 .collect(),
             groups: (0..setup.groups.len()).zip(groups).map(|(index, &state)| group(setup, index, state)).collect(),
+            conflicts: sysctl::conflicts(setup),
         }
     }
 }
@@ -267,6 +276,7 @@ fn instance(setup: &Setup, index: usize, seen: &ObservedInstance, now: Instant, 
     });
     let addresses = setting.addresses.iter().enumerate().map(|(number, virtual_address)| Address {
         address: format!("{}/{}", virtual_address.address, virtual_address.prefix),
+        interface: setup.interfaces[virtual_address.interface.index()].clone(),
         held: seen.held.binary_search(&(number as u32)).is_ok(),
     });
     Instance {
@@ -408,10 +418,14 @@ mod tests {
                 "base_priority": 100, "effective_priority": 90,
                 "master": {"address": "fe80::2", "priority": 255, "ourselves": false},
                 "since": "1970-01-12T13:45:40.000Z", "seconds": 60, "why": "startup",
-                "addresses": [{"address": "fe80::1/64", "held": false}, {"address": "2001:db8::1/64", "held": true}],
+                "addresses": [
+                    {"address": "fe80::1/64", "interface": "eth0", "held": false},
+                    {"address": "2001:db8::1/64", "interface": "eth0", "held": true}
+                ],
                 "checksum": null, "stats": null, "latest_us": 1500, "drops": {}
             }],
-            "groups": [{"name": "G1", "state": "BACKUP", "members": ["VI_6"]}]
+            "groups": [{"name": "G1", "state": "BACKUP", "members": ["VI_6"]}],
+            "conflicts": []
         }"#;
         assert_eq!(json, serde_json::from_str::<serde_json::Value>(expected).unwrap());
     }

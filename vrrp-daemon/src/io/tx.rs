@@ -9,13 +9,13 @@ use std::time::Duration;
 use socket2::SockAddr;
 use vrrp_common::wire::advert::{MESSAGE_MAX, Outgoing};
 use vrrp_common::wire::checksum::ChecksumForm;
-use vrrp_common::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
+use vrrp_common::wire::ethernet::{self, ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use vrrp_common::wire::ip::multicast_mac;
 use vrrp_common::wire::ip4::ipv4_header;
 use vrrp_common::wire::ip6::ipv6_header;
 use vrrp_common::{Address, Claim, IfIndex};
 
-use super::socket::{LinkAddress, host, neighbour};
+use super::socket::{LinkAddress, device, host, neighbour};
 use crate::auth::{Association, Envelope};
 use crate::config::setup::{Destination, Instance, Peer};
 use crate::engine::plan::InstancePlan;
@@ -35,6 +35,8 @@ pub type Packet = Box<[u8]>;
 #[derive(Clone, Debug)]
 pub enum Packets {
     ToGroup(Packet, LinkAddress),
+    /// The same with the link's header in front, for another source than the link's own address.
+    Framed(Packet, LinkAddress),
     ToPeers(Box<[(Packet, SockAddr)]>),
 }
 
@@ -70,8 +72,15 @@ impl Advert {
                     IpAddr::V4(_) => ETHERTYPE_IPV4,
                     IpAddr::V6(_) => ETHERTYPE_IPV6,
                 };
-                let to = neighbour(parts.index, ethertype, multicast_mac((*group).into(), parts.plan.family));
-                Packets::ToGroup(packet(claim, *group, u8::MAX, parts), to)
+                let mac = multicast_mac((*group).into(), parts.plan.family);
+                let packet = packet(claim, *group, u8::MAX, parts);
+                match parts.instance.source_mac {
+                    None => Packets::ToGroup(packet, neighbour(parts.index, ethertype, mac)),
+                    Some(own) => {
+                        let frame = [&mac[..], &own, &ethertype.to_be_bytes(), &packet].concat();
+                        Packets::Framed(frame.into(), device(parts.index))
+                    }
+                }
             }
             Destination::Peers(unicast) => {
                 let to =
@@ -85,6 +94,7 @@ impl Advert {
     pub fn sign(&mut self, association: &mut Association, now: Duration) {
         match &mut self.packets {
             Packets::ToGroup(packet, _) => association.sign(packet, now),
+            Packets::Framed(frame, _) => association.sign(&mut frame[ethernet::HEADER..], now),
             Packets::ToPeers(packets) => packets.iter_mut().for_each(|(packet, _)| association.sign(packet, now)),
         }
     }

@@ -9,6 +9,7 @@ use vrrp_common::wire::ip6::IPV6_HEADER;
 
 use super::Resolver;
 use super::instance::LEFT_OUT;
+use super::vmac::Home;
 use crate::config::address::Address;
 use crate::config::setup::VirtualAddress;
 use crate::engine::plan::InterfaceId;
@@ -37,10 +38,11 @@ impl Resolver<'_> {
         &mut self,
         advertised: Items<Address>,
         excluded: Items<Address>,
-        (name, at): (&str, Span),
-        interface: InterfaceId,
+        home: &Home,
+        at: Span,
         (needs_one, family): (bool, Family),
     ) -> Option<Addresses> {
+        let name = home.name;
         let mut out = Addresses { list: Vec::new(), watched: BTreeSet::new(), known: BTreeSet::new() };
         if let Some(beyond) = advertised.items.iter().chain(&excluded.items).nth(ADDRESSES) {
             let message = format!("({name}) has more than {ADDRESSES} addresses");
@@ -74,10 +76,10 @@ impl Resolver<'_> {
                 self.found.warning(Class::Limit, item.at, message).done(done);
             }
             count += 1;
-            refused |= !self.address(item, count <= most, &mut out, name, interface);
+            refused |= !self.address(item, count <= most, &mut out, home);
         }
         for item in excluded.items {
-            refused |= !self.address(item, false, &mut out, name, interface);
+            refused |= !self.address(item, false, &mut out, home);
         }
         if refused {
             return None;
@@ -95,15 +97,10 @@ impl Resolver<'_> {
     }
 
     /// `false`: the virtual router cannot be done, reported.
-    fn address(
-        &mut self,
-        item: At<Address>,
-        advertised: bool,
-        out: &mut Addresses,
-        name: &str,
-        own: InterfaceId,
-    ) -> bool {
-        let At { value: Address { address, prefix, broadcast, dev, scope, label, no_track, refused }, at } = item;
+    fn address(&mut self, item: At<Address>, advertised: bool, out: &mut Addresses, home: &Home) -> bool {
+        let At { value: Address { address, prefix, broadcast, dev, scope, label, no_track, use_vmac, refused }, at } =
+            item;
+        let name = home.name;
         if let Some(At { value, at }) = refused {
             let message = format!("({name}) `{value}` of an address is known to keepalived and not done here");
             self.found.error(Class::Unsupported, at, message).done(LEFT_OUT);
@@ -117,18 +114,20 @@ impl Resolver<'_> {
             }
             address.is_ipv4()
         });
-        let interface = match dev {
+        let below = match dev {
             Some(dev) => self.interface(&dev.0, at),
-            None => Some(own),
+            None => Some(home.interface),
         };
-        let Some(interface) = interface else { return false };
+        let Some(below) = below else { return false };
+        let Some(interface) = self.address_interface(address, use_vmac, below, home, at) else { return false };
         if !out.known.insert((address, interface)) {
             let message = format!("({name}) `{address}` is there a second time");
             self.found.warning(Class::Duplicate, at, message).done("the first one counts");
             return true;
         }
-        if interface != own && !no_track {
-            out.watched.insert(interface);
+        let below = self.below(below);
+        if below != home.interface && !no_track {
+            out.watched.insert(below);
         }
         let label = label.map(String::into_boxed_str);
         out.list.push(VirtualAddress { address, prefix, interface, broadcast, label, scope, advertised });

@@ -57,7 +57,11 @@ impl Resolver<'_> {
             auth_hmac,
             virtual_ipaddress,
             virtual_ipaddress_excluded,
+            use_vmac,
+            use_vmac_addr,
+            vmac_xmit_base,
             preempt,
+            accept,
             preempt_delay,
             strict_mode,
             owner_ignore_adverts,
@@ -80,6 +84,7 @@ impl Resolver<'_> {
             garp_lower_prio_repeat,
             down_timer_adverts,
             v3_checksum_as_v2,
+            promote_secondaries,
             dont_track_primary,
             track_script,
             track_interface,
@@ -130,8 +135,10 @@ impl Resolver<'_> {
             complete = false;
         }
         let strict = strict_mode.0.map_or(self.defaults.strict.is_on(), |strict| strict.value);
+        let home = self.home(&name, interface, family, vrid?, (use_vmac, use_vmac_addr), strict)?;
+        let source_mac = home.source_mac(vmac_xmit_base, strict, self.found);
         let needs = (version == Version::V3 || strict, family);
-        let addresses = self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, (&name, at), interface, needs)?;
+        let addresses = self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, &home, at, needs)?;
         let stated = state.map(|state| state.at);
         let (mut wanted, priority) = self.start(state, priority.map(|priority| priority.value.get()), &name, at);
         if strict {
@@ -183,7 +190,7 @@ impl Resolver<'_> {
         let plan = InstancePlan {
             interface,
             family,
-            vrid: vrid?,
+            vrid: home.vrid,
             version,
             priority,
             wanted,
@@ -208,10 +215,13 @@ impl Resolver<'_> {
         let router = setup::Instance {
             name,
             addresses: addresses.list,
+            source_mac,
             source,
             destination,
             both_versions: false,
             authentication,
+            no_accept: accept.0.map_or(strict, |accept| !accept) && !priority.is_owner(),
+            promote_secondaries: promote_secondaries.0.is_some(),
             checksum_form,
             notify: notify.if_any(),
         };

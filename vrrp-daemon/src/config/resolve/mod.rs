@@ -12,6 +12,7 @@ mod scheduling;
 mod strict;
 mod sync_group;
 mod tracker;
+mod vmac;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +25,7 @@ use super::global::{GarpDelay, GarpRefresh, GarpRepeat, GlobalDefs, Pause, XdpDe
 use super::host::Host;
 use super::instance::Instance;
 use super::root::Config;
-use super::setup::{self, Daemon, Scheduling, Setup, Xdp};
+use super::setup::{self, Daemon, Firewall, Scheduling, Setup, Xdp};
 use crate::engine::plan::{InterfaceId, Startup};
 use crate::syntax::command::UserName;
 use crate::syntax::diagnostic::{Class, Diagnostics};
@@ -53,6 +54,8 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
         tracker_names: BTreeMap::new(),
         names: BTreeSet::new(),
         routers: BTreeMap::new(),
+        vmacs: BTreeMap::new(),
+        parents: BTreeMap::new(),
         warned_of_security: false,
     };
     resolver.trackers(trackers);
@@ -61,6 +64,7 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
         resolver.instance(instance, &groups, refused);
     }
     resolver.unused_trackers();
+    resolver.unused_vmacs();
     resolver.join(groups);
     resolver.paces(garp_groups);
     resolver.setup.plan.startup = resolver.defaults.startup;
@@ -82,6 +86,10 @@ struct Resolver<'a> {
     names: BTreeSet<String>,
     /// Who has an interface, family, VRID and way of adverts so far.
     routers: BTreeMap<Key, String>,
+    /// Who has a virtual MAC address on an interface so far, and the interface made for it.
+    vmacs: BTreeMap<(InterfaceId, [u8; 6]), (String, InterfaceId)>,
+    /// Of interfaces so made: what they stand on.
+    parents: BTreeMap<InterfaceId, InterfaceId>,
     warned_of_security: bool,
 }
 
@@ -113,6 +121,8 @@ struct Defaults {
     mcast_group6: Option<Ipv6Addr>,
     check_unicast_src: Switch,
     interface: Option<InterfaceName>,
+    vmac_prefix: Option<String>,
+    vmac_addr_prefix: Option<String>,
     script_user: Option<UserName>,
     script_security: bool,
 }
@@ -151,6 +161,11 @@ fn global_defs(global: GlobalDefs, host: &dyn Host, refused: &mut bool, found: &
         no_swap,
         default_interface,
         dynamic_interfaces,
+        nftables,
+        nftables_priority,
+        nftables_counters,
+        vmac_prefix,
+        vmac_addr_prefix,
         xdp_mode,
         xdp_unknown_vrid,
         xdp_deliver,
@@ -169,6 +184,12 @@ fn global_defs(global: GlobalDefs, host: &dyn Host, refused: &mut bool, found: &
         pass_unknown: xdp_unknown_vrid == Some(XdpUnknownVrid::Pass),
         observe: xdp_deliver == Some(XdpDeliver::Observe),
     };
+    let default = Firewall::default();
+    let firewall = Firewall {
+        table: nftables.0.unwrap_or(default.table),
+        priority: nftables_priority.0.map_or(default.priority, |priority| priority.get() as i32),
+        counters: nftables_counters.is_on(),
+    };
     let daemon = Daemon {
         router_id: router_id.0,
         scheduling: Scheduling {
@@ -179,6 +200,7 @@ fn global_defs(global: GlobalDefs, host: &dyn Host, refused: &mut bool, found: &
             no_swap: no_swap.0.is_some(),
         },
         dynamic_interfaces: dynamic_interfaces.0.is_some(),
+        firewall,
         xdp,
     };
     let defaults = Defaults {
@@ -207,6 +229,8 @@ fn global_defs(global: GlobalDefs, host: &dyn Host, refused: &mut bool, found: &
         mcast_group6,
         check_unicast_src,
         interface: default_interface.0,
+        vmac_prefix: vmac_prefix.0.map(|prefix| prefix.0),
+        vmac_addr_prefix: vmac_addr_prefix.0.map(|prefix| prefix.0),
         script_user: script_user.0,
         script_security: enable_script_security.is_on(),
     };
@@ -256,7 +280,8 @@ impl Resolver<'_> {
         if let Some(&id) = self.interfaces.get(name) {
             return Some(id);
         }
-        if self.setup.interfaces.len() == INTERFACES {
+        // Those that the daemon makes do not count: each has a virtual router of its own.
+        if self.setup.interfaces.len() - self.parents.len() >= INTERFACES {
             let message = format!("interface `{name}` is one more than the {INTERFACES} that a configuration may have");
             let diagnostic = self.found.error(Class::Limit, at, message).done(instance::LEFT_OUT);
             diagnostic.hint("run it in a second vrrpd, with a configuration and a --run-dir of its own");
@@ -268,10 +293,18 @@ impl Resolver<'_> {
             diagnostic.done("the daemon does not start without it");
             diagnostic.hint("`dynamic_interfaces` in global_defs says that interfaces may come later");
         }
+        Some(self.enter(name.to_owned()))
+    }
+
+    /// The id of an interface of this name, whether it exists or not.
+    fn enter(&mut self, name: String) -> InterfaceId {
+        if let Some(&id) = self.interfaces.get(&name) {
+            return id;
+        }
         let id = InterfaceId(self.setup.interfaces.len() as u32);
-        self.setup.interfaces.push(name.to_owned());
-        self.interfaces.insert(name.to_owned(), id);
-        Some(id)
+        self.setup.interfaces.push(name.clone());
+        self.interfaces.insert(name, id);
+        id
     }
 
     /// A default of `global_defs`, if it was there before the virtual router: keepalived copies it on reading that.

@@ -118,6 +118,7 @@ impl Resolver<'_> {
             let found = match keyword {
                 "track_interface" => {
                     let Some(id) = self.interface(&used.value.name, used.at) else { continue };
+                    let id = self.below(id);
                     Some((Subject::Interface(id), used.value.weight.map(Weight::from).unwrap_or_default()))
                 }
                 _ => self.use_of(&used, keyword, name).map(|(id, weight)| (Subject::Tracker(id), weight)),

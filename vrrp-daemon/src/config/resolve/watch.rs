@@ -32,6 +32,8 @@ impl Resolver<'_> {
         }
         for used in interfaces.items {
             let id = self.interface(&used.value.name, used.at)?;
+            // A virtual MAC interface has the link state of the one below, and is down in backups.
+            let id = self.below(id);
             if id == of.interface {
                 let message = format!("({}) its own interface `{}` is tracked anyway", of.name, used.value.name);
                 self.found.warning(Class::Duplicate, used.at, message).done("the line is skipped");

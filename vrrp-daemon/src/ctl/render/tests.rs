@@ -18,7 +18,11 @@ fn instance(name: &str, state: StateName, why: Cause) -> Instance {
         since: "2026-02-03T04:05:06.789Z".into(),
         seconds: 7380,
         why,
-        addresses: vec![Address { address: "192.0.2.1/24".into(), held: state == StateName::Master }],
+        addresses: vec![Address {
+            address: "192.0.2.1/24".into(),
+            interface: "eth0".into(),
+            held: state == StateName::Master,
+        }],
         checksum: Some(Checksum { ours: "rfc5798".into(), peer: None }),
         stats: Stats::default(),
         latest_us: 0,
@@ -63,8 +67,13 @@ fn sample() -> Status {
         xdp_off_why: Some("its XDP slot is taken by program 7 (lb)".into()),
         ..interface("eth1")
     };
-    let interfaces = vec![interface("eth0"), down];
-    Status { daemon, interfaces, instances: vec![master, backup, fault], groups: Vec::new() }
+    Status {
+        daemon,
+        interfaces: vec![interface("eth0"), down],
+        instances: vec![master, backup, fault],
+        groups: Vec::new(),
+        conflicts: vec!["eth0 answers ARP for virtual addresses with its own MAC address (arp_ignore 0)".into()],
+    }
 }
 
 #[test]
@@ -88,6 +97,7 @@ Attention
   VI_WEB sums its adverts by rfc5798, its peer by rfc9568, which may not hear us: see v3_checksum_as_v2
   eth1 is down
   eth1 has no XDP program: its XDP slot is taken by program 7 (lb)
+  eth0 answers ARP for virtual addresses with its own MAC address (arp_ignore 0)
 
 FRAMES  COUNT  WERE     BECAUSE       WHICH MEANS
 VI_1    12     refused  ttl_not_255   TTL or hop limit is not 255 (RFC 9568 section 5.1.1.3), or not what the unicast peer's must be: the sender is elsewhere.
@@ -103,6 +113,7 @@ wake-ups  32 µs        64 µs        64 µs   9000
 #[test]
 fn groups() {
     let mut sample = sample();
+    sample.conflicts.clear();
     sample.interfaces.truncate(1);
     sample.instances = ["VI_1", "VI_2"].map(|name| instance(name, StateName::Fault, Cause::SyncGroup)).into();
     let members = ["VI_1", "VI_2"].map(String::from).into();
@@ -125,9 +136,10 @@ fn one_instance_is_shown_in_detail() {
     let mut sample = sample();
     sample.instances.truncate(1);
     sample.interfaces.truncate(1);
+    sample.conflicts.clear();
     let instance = &mut sample.instances[0];
     instance.checksum = Some(Checksum { ours: "rfc9568".into(), peer: Some("rfc9568".into()) });
-    instance.addresses.push(Address { address: "192.0.2.9/24".into(), held: false });
+    instance.addresses.push(Address { address: "192.0.2.9/24".into(), interface: "vrrp.51".into(), held: false });
     instance.latest_us = 1499;
     instance.stats = Stats { advert_sent: 7380, become_master: 1, ..Stats::default() };
     sample.daemon.log_lines_lost = 4;
@@ -150,7 +162,7 @@ VI_1
   checksum   by rfc9568, the peer's by rfc9568
   interface  eth0, index 2, up, XDP native
   addresses  192.0.2.1/24, held
-             192.0.2.9/24, not held
+             192.0.2.9/24 on vrrp.51, not held
   lateness   1.5 ms for its latest advert
   counters   advert_sent 7380, become_master 1
 ";

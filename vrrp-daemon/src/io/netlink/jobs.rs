@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use vrrp_common::IfIndex;
 
-use super::addresses::{BATCH, Outcome, Place, Request};
+use super::addresses::Place;
+use super::requests::{BATCH, Outcome, Request};
 use super::{Network, Report};
 use crate::config::setup::{Setup, VirtualAddress};
 use crate::engine::Tenure;
@@ -30,6 +31,10 @@ pub(super) enum Job {
     },
     Settle {
         id: InstanceId,
+    },
+    /// Take a virtual MAC interface up.
+    Raise {
+        place: usize,
     },
     /// Set what somebody else removed.
     Restore {
@@ -83,13 +88,7 @@ impl<F: AsyncFn(Report)> Network<F> {
             }
         }
         self.guard.flush();
-        let mut outcomes = match self.requests.make(&requests) {
-            Ok(outcomes) => outcomes.into_iter(),
-            Err(error) => {
-                tracing::error!("the kernel does not take netlink requests: {error}");
-                Vec::new().into_iter()
-            }
-        };
+        let mut outcomes = self.ask(&requests).into_iter();
         let mut requests = requests.into_iter();
         for (&job, asked) in jobs.iter().zip(asked) {
             let answered = if asked { requests.next().zip(outcomes.next()) } else { None };
@@ -99,6 +98,14 @@ impl<F: AsyncFn(Report)> Network<F> {
             }
         }
         self.guard.flush();
+    }
+
+    /// What came of requests, at most [`BATCH`]; nothing when the kernel does not answer.
+    pub(super) fn ask(&mut self, requests: &[Request]) -> Vec<Outcome> {
+        self.requests.make(requests).unwrap_or_else(|error| {
+            tracing::error!("the kernel does not take netlink requests: {error}");
+            Vec::new()
+        })
     }
 
     /// What to ask of the kernel for a job; `None` when nothing can or must be.
@@ -118,6 +125,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                 let VirtualAddress { address, prefix, .. } = *address(id, number);
                 Some(Request::Remove((index, address, prefix)))
             }
+            Job::Raise { place } => Some(Request::Up(self.vmac_link(place)?.index, true)),
             Job::Settle { .. } => None,
         }
     }
@@ -130,6 +138,15 @@ impl<F: AsyncFn(Report)> Network<F> {
                 return Some(Report::Address { id, tenure, address: number as u32, installed });
             }
             Job::Settle { id } => return Some(Report::Settled { id }),
+            Job::Raise { place } => {
+                // One that is gone is told of by itself.
+                if let Some((_, Outcome::Failed(error))) = answered
+                    && error.raw_os_error() != Some(libc::ENODEV)
+                {
+                    let name = &setup.interfaces[setup.vmacs[place].interface.index()];
+                    tracing::error!("cannot take virtual MAC interface {name} up: {error}");
+                }
+            }
             Job::Restore { id, number } => {
                 // There already: what was told of is the removal of an earlier tenure's.
                 if let Some((Request::Add(_, address), Outcome::Done)) = answered {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use vrrp_common::IfIndex;
 
 /// A configured interface as it is now.
@@ -16,6 +16,11 @@ pub struct Link {
     pub mac: [u8; 6],
     /// Administratively up, and with carrier.
     pub up: bool,
+    /// Administratively up.
+    pub raised: bool,
+    pub macvlan: bool,
+    /// Link group.
+    pub group: u32,
     /// It is a port of a bridge or bond, or other interfaces stand on it: frames that are not for us may be for them.
     pub carries_others: bool,
     /// The interface that this one stands on (a VLAN's or macvlan's parent).
@@ -31,6 +36,9 @@ struct Entry {
     name: String,
     mac: [u8; 6],
     up: bool,
+    raised: bool,
+    macvlan: bool,
+    group: u32,
     /// Port of a bridge or bond.
     enslaved: bool,
     /// The interface that this one stands on, or a veth's other end.
@@ -74,24 +82,27 @@ pub struct Links {
     addresses: BTreeMap<u32, Addresses>,
     /// Addresses that are never a source: the virtual ones of instances that do not own them.
     virtuals: BTreeSet<IpAddr>,
+    /// Interfaces that the daemon makes: they carry nobody else's frames.
+    own: BTreeSet<String>,
 }
 
 impl Links {
-    pub fn new(virtuals: BTreeSet<IpAddr>) -> Self {
-        Self { virtuals, ..Self::default() }
+    pub fn new(virtuals: BTreeSet<IpAddr>, own: BTreeSet<String>) -> Self {
+        Self { virtuals, own, ..Self::default() }
     }
 
     /// The interface of this name, if there is one.
     pub fn link(&self, name: &str) -> Option<Link> {
         let &index = self.by_name.get(name)?;
-        let Entry { name: _, mac, up, enslaved, lower } = self.entries.get(&index)?;
+        let Entry { name: _, mac, up, raised, macvlan, group, enslaved, lower } = *self.entries.get(&index)?;
         // Two ends of a veth in one namespace name each other; neither stands on the other.
         let is_pair = lower.is_some_and(|lower| self.names(lower) == Some(index));
         let named = self.carried.get(&index).copied().unwrap_or_default();
-        let carries_others = *enslaved || named > u32::from(is_pair);
+        let carries_others = enslaved || named > u32::from(is_pair);
         let lower = lower.filter(|_| !is_pair).map(IfIndex);
         let (primary4, link_local6) = (self.primary4(index), self.link_local6(index));
-        Some(Link { index: IfIndex(index), mac: *mac, up: *up, carries_others, lower, primary4, link_local6 })
+        let index = IfIndex(index);
+        Some(Link { index, mac, up, raised, macvlan, group, carries_others, lower, primary4, link_local6 })
     }
 
     /// The name of the interface of this number, and the number of the one it stands on or is the other end of.
@@ -145,6 +156,9 @@ impl Links {
             name: String::new(),
             mac: [0; 6],
             up: flags.contains(LinkFlags::Up) && flags.contains(LinkFlags::LowerUp),
+            raised: flags.contains(LinkFlags::Up),
+            macvlan: false,
+            group: 0,
             enslaved: false,
             lower: None,
         };
@@ -154,6 +168,10 @@ impl Links {
                 LinkAttribute::IfName(name) => entry.name.clone_from(name),
                 LinkAttribute::Address(mac) => entry.mac = mac.as_slice().try_into().unwrap_or_default(),
                 LinkAttribute::Controller(_) => entry.enslaved = true,
+                LinkAttribute::Group(group) => entry.group = *group,
+                LinkAttribute::LinkInfo(info) => {
+                    entry.macvlan = info.contains(&LinkInfo::Kind(InfoKind::MacVlan));
+                }
                 LinkAttribute::Link(lower) if *lower != 0 && *lower != index => entry.lower = Some(*lower),
                 // A veth's other end, or a macvlan's parent, in another namespace: its number means nothing here.
                 LinkAttribute::LinkNetNsId(_) => foreign_lower = true,
@@ -164,11 +182,16 @@ impl Links {
             entry.lower = None;
         }
         self.link_gone(index);
-        if let Some(lower) = entry.lower {
+        if let Some(lower) = self.burdens(&entry) {
             *self.carried.entry(lower).or_default() += 1;
         }
         self.by_name.insert(entry.name.clone(), index);
         self.entries.insert(index, entry);
+    }
+
+    /// Whom it makes carry others.
+    fn burdens(&self, entry: &Entry) -> Option<u32> {
+        entry.lower.filter(|_| !self.own.contains(&entry.name))
     }
 
     /// Forgets an interface, not its addresses: the kernel tells of those itself.
@@ -177,7 +200,7 @@ impl Links {
         if self.by_name.get(&entry.name) == Some(&index) {
             self.by_name.remove(&entry.name);
         }
-        if let Some(lower) = entry.lower
+        if let Some(lower) = self.burdens(&entry)
             && let Some(count) = self.carried.get_mut(&lower)
         {
             *count = count.saturating_sub(1);
@@ -268,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_virtual_address_is_never_the_source() {
-        let mut links = Links::new(["10.0.0.9".parse().unwrap()].into());
+        let mut links = Links::new(["10.0.0.9".parse().unwrap()].into(), BTreeSet::new());
         links.link_is(&link(2, "eth0", &[]));
         let primary = |links: &Links| links.link("eth0").unwrap().primary4.map(|address| address.to_string());
         links.address_is(&address(2, "10.0.0.9", false));
@@ -282,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_link_local_address_counts_when_it_is_proven() {
-        let mut links = Links::new(["fe80::9".parse().unwrap()].into());
+        let mut links = Links::new(["fe80::9".parse().unwrap()].into(), BTreeSet::new());
         links.link_is(&link(2, "eth0", &[]));
         let source = |links: &Links| links.link("eth0").unwrap().link_local6.map(|address| address.to_string());
         for other in ["fe80::9", "2001:db8::1", "169.254.0.1"] {
@@ -326,6 +349,18 @@ mod tests {
         assert!(!carries(&links, "veth5") && carries(&links, "veth6"));
     }
 
+    #[test]
+    fn what_we_made_ourselves_is_nobody_else() {
+        let mut links = Links::new(BTreeSet::new(), ["vrrp.51".to_owned()].into());
+        links.link_is(&link(2, "eth0", &[]));
+        links.link_is(&link(3, "vrrp.51", &[LinkAttribute::Link(2)]));
+        assert!(!links.link("eth0").unwrap().carries_others);
+        links.link_is(&link(3, "renamed", &[LinkAttribute::Link(2)]));
+        assert!(links.link("eth0").unwrap().carries_others);
+        links.link_gone(3);
+        assert!(!links.link("eth0").unwrap().carries_others && links.carried.is_empty());
+    }
+
     /// Hosts of containers make and delete interfaces for years.
     #[test]
     fn what_came_and_went_leaves_nothing() {
@@ -338,7 +373,7 @@ mod tests {
             links.link_gone(index + 1);
             links.link_gone(index);
         }
-        let Links { entries, by_name, carried, addresses, virtuals: _ } = links;
+        let Links { entries, by_name, carried, addresses, virtuals: _, own: _ } = links;
         assert!(entries.is_empty() && by_name.is_empty() && carried.is_empty() && addresses.is_empty());
     }
 

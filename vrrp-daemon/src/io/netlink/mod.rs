@@ -6,6 +6,9 @@ pub mod addresses;
 mod holdings;
 mod jobs;
 pub mod links;
+mod macvlan;
+pub mod requests;
+pub mod vmac;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -20,18 +23,25 @@ use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage as Route};
 use rtnetlink::sys::AsyncSocket;
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::mpsc;
-use vrrp_common::{Family, IfIndex};
+use vrrp_common::{Family, IfIndex, Instant};
 
+use super::clock;
+use super::firewall;
 use super::guard::Guard;
+use super::guard::trace::Trace;
 use super::privilege::Urgency;
+use super::repairs::Repairs;
 use super::run::EndsDaemon;
+use super::sysctl::{Change, Needs};
 use crate::config::setup::{Instance, Setup, VirtualAddress};
 use crate::engine::Tenure;
 use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId};
-use addresses::{Place, Requests};
+use addresses::Place;
 use holdings::{Holder, Holdings};
 use jobs::Job;
 use links::{Link, Links, Unproven};
+use requests::Requests;
+use vmac::Vmacs;
 
 /// Commands taken together.
 const COMMANDS: usize = 256;
@@ -97,7 +107,7 @@ pub fn start(
     let (commands, inbox) = mpsc::channel(1 + setup.instances.len() + setup.interfaces.len());
     let (ready, started) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("netlink".into()).spawn(move || {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().build() {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return drop(ready.send(Err(error.into()))),
         };
@@ -137,6 +147,9 @@ struct Network<F> {
     wishes: Vec<Option<Tenure>>,
     /// What we set, so that we remove only what is ours.
     holdings: Holdings,
+    vmacs: Vmacs,
+    needs: Needs,
+    repairs: Repairs<Thing>,
     /// To read everything anew when events were lost.
     handle: Handle,
 }
@@ -156,13 +169,28 @@ impl<F: AsyncFn(Report)> Network<F> {
         tokio::spawn(connection);
         let holdings = Holdings::new(&setup);
         let wishes = vec![None; setup.instances.len()];
-        let links = Links::new(virtuals(&setup));
+        let links = Links::new(virtuals(&setup), own(&setup));
+        let (vmacs, needs, repairs) = (Vmacs::new(&setup), Needs::new(&setup), Repairs::default());
         let (shown, by_index) = Default::default();
         let ids = (0..).map(InterfaceId);
         let by_name = setup.interfaces.iter().cloned().zip(ids).collect();
         let requests = Requests::open().context("cannot open a netlink socket")?;
-        let mut network =
-            Self { requests, links, guard, reports, shown, by_name, by_index, wishes, holdings, handle, setup };
+        let mut network = Self {
+            requests,
+            links,
+            guard,
+            reports,
+            shown,
+            by_name,
+            by_index,
+            wishes,
+            holdings,
+            vmacs,
+            needs,
+            repairs,
+            handle,
+            setup,
+        };
         network.read_all().await?;
         network.shown = network.setup.interfaces.iter().map(|name| network.links.link(name)).collect();
         let found = network.shown.iter().zip((0..).map(InterfaceId));
@@ -172,13 +200,18 @@ impl<F: AsyncFn(Report)> Network<F> {
     }
 
     async fn read_all(&mut self) -> anyhow::Result<()> {
-        let mut links = self.handle.link().get().execute();
-        while let Some(message) = links.try_next().await.context("cannot list the interfaces")? {
-            self.links.link_is(&message);
-        }
+        self.read_links().await?;
         let mut addresses = self.handle.address().get().execute();
         while let Some(message) = addresses.try_next().await.context("cannot list the addresses")? {
             self.links.address_is(&message);
+        }
+        Ok(())
+    }
+
+    async fn read_links(&mut self) -> anyhow::Result<()> {
+        let mut links = self.handle.link().get().execute();
+        while let Some(message) = links.try_next().await.context("cannot list the interfaces")? {
+            self.links.link_is(&message);
         }
         Ok(())
     }
@@ -187,6 +220,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         let mut commands = Vec::new();
         loop {
             tokio::select! {
+                biased;
                 received = inbox.recv_many(&mut commands, COMMANDS) => match received {
                     0 => return,
                     _ => self.obey(commands.drain(..)).await,
@@ -195,6 +229,12 @@ impl<F: AsyncFn(Report)> Network<F> {
                     Some(event) => self.event(event).await,
                     None => return tracing::error!("the kernel's word of interfaces and addresses broke off"),
                 },
+                () = until(self.repairs.due()), if self.repairs.due().is_some() => {
+                    for thing in self.repairs.take_due(clock::now()) {
+                        self.mend(thing).await;
+                    }
+                }
+                () = std::future::ready(()), if self.vmacs.has_idle() => self.lower_idle(),
             }
         }
     }
@@ -204,11 +244,16 @@ impl<F: AsyncFn(Report)> Network<F> {
         let mut jobs = Vec::new();
         for command in commands {
             match command {
-                Command::Tidy => self.find_leftovers(&mut jobs),
+                Command::Tidy => {
+                    self.prepare();
+                    self.make_vmacs(0..self.setup.vmacs.len()).await;
+                    self.find_leftovers(&mut jobs);
+                }
                 Command::Keep { program_link } => self.guard.keeps(program_link),
                 Command::LetGo { program_link } => self.guard.lets_go(program_link),
                 Command::Install { id, tenure } => {
                     self.wishes[id.index()] = Some(tenure);
+                    jobs.extend(self.vmacs.used_by(&self.setup, id).into_iter().map(|place| Job::Raise { place }));
                     let numbers = 0..self.setup.instances[id.index()].addresses.len();
                     jobs.extend(numbers.map(|number| Job::Set { id, number, tenure }));
                     jobs.push(Job::Settle { id });
@@ -219,6 +264,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                     let ours = numbers.filter(|&number| self.holdings.index((id, number)).is_some());
                     jobs.extend(ours.map(|number| Job::Clear { id, number }));
                     jobs.push(Job::Settle { id });
+                    self.vmacs.release(self.vmacs.used_by(&self.setup, id));
                 }
             }
         }
@@ -234,10 +280,47 @@ impl<F: AsyncFn(Report)> Network<F> {
             }
             for (number, virtual_address) in instance.addresses.iter().enumerate() {
                 let VirtualAddress { address, prefix, interface, .. } = *virtual_address;
-                let Some(link) = self.links.link(&self.setup.interfaces[interface.index()]) else { continue };
-                if self.links.has(link.index, address, prefix) {
-                    jobs.push(Job::Tidy { id: InstanceId(id as u32), number, index: link.index });
+                // On the interface below a virtual MAC interface: by one that was configured without.
+                let below = self.vmacs.of(interface).map(|place| self.setup.vmacs[place].parent);
+                for interface in [Some(interface), below].into_iter().flatten() {
+                    let Some(link) = self.links.link(&self.setup.interfaces[interface.index()]) else { continue };
+                    if self.links.has(link.index, address, prefix) {
+                        jobs.push(Job::Tidy { id: InstanceId(id as u32), number, index: link.index });
+                    }
                 }
+            }
+        }
+    }
+
+    /// Settings of the host that the configuration needs.
+    fn prepare(&mut self) {
+        for family in firewall::families(&self.setup) {
+            self.guard.leaves(&Trace::Table(family.into(), self.setup.daemon.firewall.table.clone()));
+        }
+        self.guard.flush();
+        if let Err(error) = firewall::set_up(&self.setup) {
+            tracing::error!("packets to virtual addresses with no_accept are accepted: {error:#}");
+        }
+        self.change(self.needs.of_all());
+        for id in (0..self.setup.interfaces.len() as u32).map(InterfaceId) {
+            if let Some(link) = self.links.link(&self.setup.interfaces[id.index()]) {
+                self.change(self.needs.of(id, link.index));
+            }
+        }
+    }
+
+    /// The guard puts them back.
+    fn change(&mut self, changes: std::io::Result<Vec<Change>>) {
+        let changes = changes.unwrap_or_else(|error| {
+            tracing::error!("cannot read the settings of the network: {error}");
+            Vec::new()
+        });
+        for change in changes {
+            self.guard.leaves(&Trace::Setting(change.clone()));
+            self.guard.flush();
+            match change.make() {
+                Ok(()) => tracing::info!("set {change}, until the daemon ends"),
+                Err(error) => tracing::error!("cannot set {change}: {error}"),
             }
         }
     }
@@ -308,15 +391,28 @@ impl<F: AsyncFn(Report)> Network<F> {
 
     /// Sets an address again that somebody else removed while its instance is master.
     async fn restore(&mut self, place: Place) {
-        if let Some((id, number)) = self.holdings.holder(place) {
-            self.work(&[Job::Restore { id, number }]).await;
+        let Some(holder) = self.holdings.holder(place) else { return };
+        self.repair(Thing::Address(holder)).await;
+    }
+
+    /// Puts right what somebody else has undone, now or when its time comes.
+    async fn repair(&mut self, thing: Thing) {
+        if self.repairs.may(thing, clock::now()) {
+            self.mend(thing).await;
+        }
+    }
+
+    async fn mend(&mut self, thing: Thing) {
+        match thing {
+            Thing::Address((id, number)) => self.work(&[Job::Restore { id, number }]).await,
+            Thing::Vmac(place) => self.mend_vmac(place).await,
         }
     }
 
     /// Events were lost, more than the socket could hold: what is so now is read anew.
     async fn start_over(&mut self) {
         tracing::warn!("too many changes of interfaces and addresses at once; reading all of them again");
-        let before = std::mem::replace(&mut self.links, Links::new(virtuals(&self.setup)));
+        let before = std::mem::replace(&mut self.links, Links::new(virtuals(&self.setup), own(&self.setup)));
         if let Err(error) = self.read_all().await {
             tracing::error!("{error:#}");
             self.links = before;
@@ -366,16 +462,30 @@ impl<F: AsyncFn(Report)> Network<F> {
             self.by_index.insert(link.index, id);
         }
         (self.reports)(Report::Link { id, link }).await;
-        if let Some(link) = link
-            && before.is_none_or(|before| before.index != link.index)
-        {
-            self.furnish(id, link.index).await;
+        match link {
+            Some(link) if before.is_none_or(|before| before.index != link.index) => {
+                self.change(self.needs.of(id, link.index));
+                self.make_vmacs(self.vmacs.on(&self.setup, id)).await;
+                self.furnish(id, link.index).await;
+            }
+            Some(link) => {
+                if let Some(place) = self.vmacs.of(id).filter(|&place| !link.raised && self.is_wished(place)) {
+                    self.repair(Thing::Vmac(place)).await;
+                }
+            }
+            None => {
+                if let Some(place) = self.vmacs.of(id) {
+                    self.repair(Thing::Vmac(place)).await;
+                }
+            }
         }
     }
 
     /// An interface came while masters wish for addresses on it, or came again without them.
     async fn furnish(&mut self, interface: InterfaceId, index: IfIndex) {
         let mut jobs = Vec::new();
+        let vmac = self.vmacs.of(interface).filter(|&place| self.is_wished(place));
+        jobs.extend(vmac.map(|place| Job::Raise { place }));
         for ((&wish, instance), id) in self.wishes.iter().zip(&self.setup.instances).zip((0..).map(InstanceId)) {
             let Some(tenure) = wish else { continue };
             for (number, _) in instance.addresses.iter().enumerate().filter(|(_, a)| a.interface == interface) {
@@ -389,6 +499,26 @@ impl<F: AsyncFn(Report)> Network<F> {
         }
         self.work_all(&jobs).await;
     }
+}
+
+/// What somebody else may undo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Thing {
+    Address(Holder),
+    /// A virtual MAC interface, by its place in [`Setup::vmacs`].
+    Vmac(usize),
+}
+
+/// To the millisecond, as tokio's timers go.
+async fn until(due: Option<Instant>) {
+    if let Some(due) = due {
+        tokio::time::sleep(due.since(clock::now())).await;
+    }
+}
+
+/// The names of the interfaces that the daemon makes.
+fn own(setup: &Setup) -> BTreeSet<String> {
+    setup.vmacs.iter().map(|vmac| setup.interfaces[vmac.interface.index()].clone()).collect()
 }
 
 /// Addresses that are never a source.

@@ -83,6 +83,15 @@ impl Xdp {
         Some(self.attached.get(&ifindex)?.link.info().ok()?.id())
     }
 
+    /// Whether the program is on a device, as far as the kernel says.
+    pub fn is_in_place(&self, ifindex: u32) -> bool {
+        match (Slot::of(ifindex), self.info()) {
+            (Ok(slot), Ok(own)) => slot.program == Some(own.id()),
+            // Nothing better is known.
+            _ => true,
+        }
+    }
+
     /// Takes the program off a device. A child between fork and exec may keep it there for that instant.
     pub fn detach(&mut self, ifindex: u32) {
         self.attached.remove(&ifindex);

@@ -1,0 +1,120 @@
+//! What the daemon leaves on the host while it runs, each kind with the words that name it and the way to remove it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use anyhow::Context;
+use vrrp_common::IfIndex;
+
+use crate::io::firewall;
+use crate::io::netlink::requests::{BATCH, Outcome, Request, Requests};
+use crate::io::sysctl::{Change, Scope};
+
+/// One trace. They are removed in the order of the kinds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trace {
+    /// An address with its prefix length.
+    Address(IfIndex, IpAddr, u8),
+    /// A virtual MAC interface, by its name: it is told of before it has an index.
+    Link(String),
+    Setting(Change),
+    /// A table of nftables: family and name.
+    Table(String, String),
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(index, address, prefix) => write!(f, "address {} {address} {prefix}", index.0),
+            Self::Link(name) => write!(f, "link {name}"),
+            Self::Setting(Change { scope, key, before, value }) => write!(f, "setting {scope} {key} {before} {value}"),
+            Self::Table(family, name) => write!(f, "table {family} {name}"),
+        }
+    }
+}
+
+impl Trace {
+    /// What [`Display`](fmt::Display) wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        let words: Vec<_> = text.split(' ').collect();
+        match words[..] {
+            ["address", index, address, prefix] => {
+                Some(Self::Address(IfIndex(index.parse().ok()?), address.parse().ok()?, prefix.parse().ok()?))
+            }
+            ["link", name] => Some(Self::Link(name.to_owned())),
+            ["table", family, name] => Some(Self::Table(family.to_owned(), name.to_owned())),
+            ["setting", scope, key, before, value] => Some(Self::Setting(Change {
+                scope: Scope::parse(scope)?,
+                key: key.to_owned(),
+                before: before.parse().ok()?,
+                value: value.parse().ok()?,
+            })),
+            _ => None,
+        }
+    }
+}
+
+/// Removes all of it; what cannot be removed is told of on standard error.
+pub fn remove(traces: &BTreeSet<Trace>) -> anyhow::Result<()> {
+    let mut kernel = Requests::open().context("cannot open a netlink socket")?;
+    let mut links = Vec::new();
+    let mut addresses = Vec::new();
+    for trace in traces {
+        match trace {
+            Trace::Address(index, address, prefix) => addresses.push(Request::Remove((*index, *address, *prefix))),
+            Trace::Link(name) => links.push(Request::Condemn(name)),
+            Trace::Setting(_) | Trace::Table(..) => {}
+        }
+    }
+    links.extend((!links.is_empty()).then_some(Request::RemoveCondemned));
+    for batch in addresses.chunks(BATCH).chain(links.chunks(BATCH)) {
+        for (request, outcome) in batch.iter().zip(kernel.make(batch)?) {
+            if let Outcome::Failed(error) = outcome {
+                eprintln!("vrrpd: after the daemon's death: {request:?}: {error}");
+            }
+        }
+    }
+    for trace in traces {
+        match trace {
+            Trace::Setting(change) => {
+                if let Err(error) = change.undo() {
+                    eprintln!("vrrpd: after the daemon's death: cannot put back {change}: {error}");
+                }
+            }
+            Trace::Table(family, name) => {
+                if let Err(error) = firewall::remove(family, name) {
+                    eprintln!("vrrpd: after the daemon's death: cannot remove table {family} {name}: {error:#}");
+                }
+            }
+            Trace::Address(..) | Trace::Link(_) => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let traces = [
+            Trace::Address(IfIndex(7), "2001:db8::1".parse().unwrap(), 64),
+            Trace::Address(IfIndex(7), "192.0.2.1".parse().unwrap(), 32),
+            Trace::Link("vrrp.51".into()),
+            Trace::Table("ip".into(), "keepalived".into()),
+            Trace::Setting(Change { scope: Scope::All, key: "rp_filter".into(), before: 2, value: 0 }),
+            Trace::Setting(Change {
+                scope: Scope::Interface(IfIndex(7)),
+                key: "arp_ignore".into(),
+                before: 0,
+                value: 1,
+            }),
+        ];
+        for trace in traces {
+            assert_eq!(Trace::parse(&trace.to_string()), Some(trace));
+        }
+        assert_eq!(Trace::parse("address 7 192.0.2.1"), None);
+    }
+}
