@@ -62,6 +62,10 @@ modes! {
         conf.unicast(own_global(router), own_global(1 - router))
     })
         [ours_then_keepalived keepalived_then_ours] "no unicast";
+    vmac "VMAC" (|_, priority| Conf { use_vmac: true, ..Conf::v3(priority) })
+        [ours_then_keepalived keepalived_then_ours ours_then_frr frr_then_ours] "";
+    vmac_ipv6 "VMAC/IPv6" (|_, priority| Conf { use_vmac: true, ..Conf::v6(priority) })
+        [ours_then_keepalived keepalived_then_ours ours_then_frr frr_then_ours] "";
     sync_group "sync group" (|_, priority| Conf { has_twin: true, ..Conf::v3(priority) })
         [ours_then_keepalived keepalived_then_ours] "no sync groups";
     preempt_delay "preempt_delay" (|_, priority| Conf { preempt: Preempt::After(2), ..Conf::v3(priority) })
