@@ -71,7 +71,7 @@ pub fn announced(lab: &Lab, router: usize, conf: &Conf, since: Stamp) -> Result<
     ensure!((advert.source, advert.destination) == (source, destination), "{advert:?}");
     ensure!(advert.ttl == 255 && advert.version == conf.version, "{advert:?}");
     ensure!(advert.interval == conf.advert_int.get() && advert.addresses == conf.advertised(), "{advert:?}");
-    if conf.use_vmac {
+    if conf.use_vmac && !conf.lines.iter().any(|line| line == "vmac_xmit_base") {
         let family = if conf.family() == Family::V4 { 1 } else { 2 };
         ensure!(advert.mac == [0, 0, 0x5e, 0, family, conf.vrid], "{advert:?}");
     }

@@ -51,6 +51,10 @@ fn lateness_is_told() {
         let conf = Conf::v3(150);
         let a = lab.start(A, Vrrpd, &conf.text())?;
         lab.watch.wait_holder(A, VIP, PATIENCE)?;
+        // Asleep, between two adverts: one that is stopped at work does not wake up late.
+        let since = Stamp::now();
+        lab.watch.wait("an advert of A", PATIENCE, |record| record.adverts_of(A, since).nth(1))?;
+        std::thread::sleep(conf.advert_int.duration() / 4);
         starve(&a, Duration::from_secs(1))?;
         let since = Stamp::now();
         lab.watch.wait("two adverts of A", PATIENCE, |record| record.adverts_of(A, since).nth(1))?;
