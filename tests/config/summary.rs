@@ -42,7 +42,7 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         }
         writeln!(out, "{}", if vmac.ipv6 { " ipv6" } else { "" })?;
     }
-    for (router, plan) in instances.iter().zip(&plan.instances) {
+    for (router, plan) in instances.iter().zip(plan.instances.iter()) {
         let interface = &interfaces[plan.interface.index()];
         write!(out, "instance {}: {interface} {:?} {:?} vrid {} ", router.name, plan.family, plan.version, plan.vrid)?;
         write!(out, "priority {} {:?} advert_int {} ", plan.priority, plan.wanted, plan.advert_int)?;

@@ -23,7 +23,7 @@ fn plan(count: u32) -> Plan {
         watches: vec![Watch { subject: Subject::Interface(InterfaceId(number)), weight: Weight::default() }],
         ..InstancePlan::new(InterfaceId(number), Vrid::new((number % 255) as u8 + 1).expect("not 0"), Version::V3)
     };
-    Plan { interfaces: count, instances: (0..count).map(instance).collect(), ..Plan::default() }
+    Plan { interfaces: count, instances: (0..count).map(instance).collect::<Vec<_>>().into(), ..Plan::default() }
 }
 
 /// Backups whose deadlines are spread over one interval.

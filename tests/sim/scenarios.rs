@@ -18,7 +18,7 @@ fn world(seed: u64, instances: Vec<InstancePlan>) -> World {
         let tracker = TrackerPlan { rise: 2, fall: 2, starts_failed: false };
         let trackers = if tracked { vec![tracker] } else { Vec::new() };
         let host = Host { install_max: MS, late_max: MS / 20, check_interval: SECOND / 2, ..Host::default() };
-        Router::new(Plan { interfaces: 1, trackers, instances: vec![instance], ..Plan::default() }, octet, host)
+        Router::new(Plan { interfaces: 1, trackers, instances: vec![instance].into(), ..Plan::default() }, octet, host)
     });
     let net = Net { delay_max: MS / 10, ..Net::default() };
     World::new(seed, net, routers.collect(), false)
@@ -189,7 +189,7 @@ fn a_starved_master_is_replaced_and_comes_back() {
 fn a_thousand_instances_take_over_in_order() {
     let instances = |octet: &dyn Fn(usize) -> u8| -> Plan {
         let of = |index| InstancePlan { priority: priority(octet(index)), ..instance(Version::V3, 10) };
-        Plan { interfaces: 1, instances: (0..1000).map(of).collect(), ..Plan::default() }
+        Plan { interfaces: 1, instances: (0..1000).map(of).collect::<Vec<_>>().into(), ..Plan::default() }
     };
     let strong = Router::new(instances(&|_| 254), 9, Host::default());
     let weaker = Router::new(instances(&|index| (index * 7 % 250) as u8 + 1), 1, Host::default());
@@ -228,7 +228,7 @@ fn pairs(seed: u64, octets: &[u8]) -> World {
     let routers = octets.iter().zip(1..).map(|(&priority, last)| {
         let member = InstancePlan { group: Some(GroupId(0)), ..of(priority) };
         let groups = vec![GroupPlan { members: vec![InstanceId(0), InstanceId(1)] }];
-        let plan = Plan { interfaces: 1, instances: vec![member.clone(), member], groups, ..Plan::default() };
+        let plan = Plan { interfaces: 1, instances: vec![member.clone(), member].into(), groups, ..Plan::default() };
         Router::new(plan, last, Host { install_max: MS, late_max: MS / 20, ..Host::default() })
     });
     World::new(seed, Net { delay_max: MS / 10, ..Net::default() }, routers.collect(), false)

@@ -245,7 +245,7 @@ proptest! {
             watches: vec![Watch { subject: Subject::Interface(INTERFACE), weight: Weight::default() }],
             ..InstancePlan::new(INTERFACE, Vrid::new(1).expect("a VRID"), version)
         };
-        let plan = Plan { interfaces: 1, instances: vec![instance], ..Plan::default() };
+        let plan = Plan { interfaces: 1, instances: vec![instance].into(), ..Plan::default() };
         let mut engine = Engine::new(&plan, Instant::from_nanos(0));
         let mut now = 1_000_000_000;
         engine.handle(Instant::from_nanos(now), Input::Source { id: ID, address: Some(address(OURS)) }, &mut Vec::new());

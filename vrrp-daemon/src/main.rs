@@ -1,6 +1,7 @@
 //! vrrpd: reads its configuration, then runs as the configuration says.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use vrrp_daemon::cli::Cli;
 use vrrp_daemon::config::setup::Setup;
@@ -66,5 +67,7 @@ fn setup(cli: &Cli) -> Result<Setup, u8> {
         tracing::error!("no virtual router is left of {}", cli.use_file.display());
         return Err(UNUSABLE_CONFIGURATION);
     }
-    Ok(checked.setup.clone())
+    let mut setup = checked.setup.clone();
+    setup.plan.instances = Arc::new(Vec::clone(&setup.plan.instances));
+    Ok(setup)
 }

@@ -19,12 +19,12 @@ pub fn enter(mode: &'static str, column: &str, outcome: &'static str) {
 
 /// A cell that was not run, or failed, is a hole.
 fn table(entered: &BTreeMap<(&str, String), &str>) -> String {
-    let mut text = format!("{:12}", "");
+    let mut text = format!("{:13}", "");
     for (column, _) in COLUMNS {
         text += &format!("  {:20}", column.replace('_', " "));
     }
     for mode in MODES {
-        text += &format!("\n{:12}", mode.name);
+        text += &format!("\n{:13}", mode.name);
         for (column, _) in COLUMNS {
             let is_run = mode.cells.contains(&column);
             let outcome = entered.get(&(mode.name, column.to_owned())).copied();

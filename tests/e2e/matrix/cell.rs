@@ -50,7 +50,10 @@ struct Cell<'a> {
 impl<'a> Cell<'a> {
     fn new(lab: &'a Lab, programs: [Program; 2], conf: fn(usize, u8) -> Conf) -> Result<Self> {
         let confs = [A, B].map(|router| {
-            let conf = conf(router, PRIORITY[router]).global("enable_script_security");
+            let mut conf = conf(router, PRIORITY[router]).global("enable_script_security");
+            if programs[router] == Program::Frr && conf.preempt != Preempt::Never {
+                conf.preempt = Preempt::AtOnce;
+            }
             conf.check(&healthy(lab, router), -i32::from(WEIGHT))
         });
         for router in [A, B] {

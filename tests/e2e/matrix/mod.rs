@@ -68,8 +68,9 @@ modes! {
         [ours_then_keepalived keepalived_then_ours ours_then_frr frr_then_ours] "";
     sync_group "sync group" (|_, priority| Conf { has_twin: true, ..Conf::v3(priority) })
         [ours_then_keepalived keepalived_then_ours] "no sync groups";
+    // FRR has none, and takes over at once.
     preempt_delay "preempt_delay" (|_, priority| Conf { preempt: Preempt::After(2), ..Conf::v3(priority) })
-        [ours_then_keepalived keepalived_then_ours] "no preempt_delay";
+        [ours_then_keepalived keepalived_then_ours ours_then_frr frr_then_ours] "";
     nopreempt "nopreempt" (|_, priority| Conf { preempt: Preempt::Never, ..Conf::v3(priority) })
         [ours_then_keepalived keepalived_then_ours ours_then_frr frr_then_ours] "";
 }

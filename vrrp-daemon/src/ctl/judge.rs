@@ -67,7 +67,7 @@ fn choose<'a>(setup: &'a Setup, wanted: Option<&'a str>) -> anyhow::Result<&'a s
 
 /// The rules of all instances that hear frames of an interface: its own, and those of its VLANs (`eth0.10` on `eth0`).
 fn rules(setup: &Setup, interface: &str) -> RuleTable {
-    let instances = (0..).map(InstanceId).zip(&setup.plan.instances);
+    let instances = (0..).map(InstanceId).zip(setup.plan.instances.iter());
     let mut rules = RuleTable::new(filter::peers(setup));
     rules.extend(instances.filter_map(|(id, plan)| {
         let vlan = vlan(name(setup, plan), interface)?;

@@ -13,7 +13,7 @@ use vrrp_common::{Centis, Claim, Instant, Priority};
 
 use super::event::{Event, Seconds};
 use super::garp::Garp;
-use super::plan::{GroupId, InstancePlan, Wanted};
+use super::plan::{GroupId, InstancePlan, OfInstance, Wanted};
 use super::snapshot::{Cause, Rival, Snapshot, StateName};
 use super::stats::Stats;
 use super::tracking::{Fault, Standing, Surroundings};
@@ -21,7 +21,7 @@ use super::{Out, Tenure, Why};
 
 #[derive(Clone, Debug)]
 pub struct Instance {
-    plan: InstancePlan,
+    plan: OfInstance,
     source: Option<IpAddr>,
     effective: Priority,
     state: State,
@@ -87,7 +87,7 @@ struct Master {
 }
 
 impl Instance {
-    pub fn new(plan: InstancePlan, now: Instant) -> Self {
+    pub fn new(plan: OfInstance, now: Instant) -> Self {
         Self {
             effective: plan.priority,
             source: None,
@@ -104,7 +104,7 @@ impl Instance {
         self.source = address;
     }
 
-    pub const fn group(&self) -> Option<GroupId> {
+    pub fn group(&self) -> Option<GroupId> {
         self.plan.group
     }
 
@@ -267,7 +267,7 @@ impl Instance {
     /// one, has taken over.
     fn is_overdue(&self, now: Instant) -> bool {
         let (State::Master(master), Some(rival)) = (&self.state, self.plan.late_rival) else { return false };
-        let InstancePlan { version, advert_int, down_adverts, .. } = self.plan;
+        let InstancePlan { version, advert_int, down_adverts, .. } = *self.plan;
         let sent_at = (master.next_advert_at - advert_int.duration()).max(self.since);
         now >= sent_at + down(version, rival, advert_int, down_adverts)
     }

@@ -16,6 +16,7 @@ mod tests;
 pub mod tracking;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use vrrp_common::{Centis, Claim, Instant};
 
@@ -23,7 +24,7 @@ use agenda::Agenda;
 use event::{Event, GroupEvent};
 use group::Group;
 use instance::Instance;
-use plan::{GroupId, InstanceId, InterfaceId, Plan, Subject, TrackerId};
+use plan::{GroupId, InstanceId, InterfaceId, OfInstance, Plan, Subject, TrackerId};
 use snapshot::{Snapshot, StateName};
 use tracking::{Surroundings, Verdict};
 
@@ -143,7 +144,9 @@ impl Engine {
         }
         let held_until = (now + plan.startup.delay).max(Instant::from_nanos(0) + plan.startup.after_boot);
         Self {
-            instances: plan.instances.iter().map(|plan| Instance::new(plan.clone(), now)).collect(),
+            instances: (0..plan.instances.len() as u32)
+                .map(|id| Instance::new(OfInstance::new(Arc::clone(&plan.instances), InstanceId(id)), now))
+                .collect(),
             groups: plan.groups.iter().map(|plan| Group::new(plan.members.clone())).collect(),
             surroundings: Surroundings::new(plan),
             agenda: Agenda::new(plan.instances.len()),

@@ -1,5 +1,7 @@
 //! What the engine is to do, in numbers: the configuration with every name resolved and every default filled in.
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use vrrp_common::{Centis, Family, Instant, Priority, Version, Vrid};
@@ -36,7 +38,8 @@ pub struct Plan {
     /// How many interfaces the configuration names.
     pub interfaces: u32,
     pub trackers: Vec<TrackerPlan>,
-    pub instances: Vec<InstancePlan>,
+    /// Shared: the engine and the host side look at the same ones, and there are thousands.
+    pub instances: Arc<Vec<InstancePlan>>,
     /// keepalived `vrrp_sync_group`, by [`GroupId`].
     pub groups: Vec<GroupPlan>,
     pub startup: Startup,
@@ -56,6 +59,27 @@ pub struct Startup {
 pub struct GroupPlan {
     /// One or more, each of this group alone.
     pub members: Vec<InstanceId>,
+}
+
+/// The plan of one instance, among all of them.
+#[derive(Clone, Debug)]
+pub struct OfInstance {
+    all: Arc<Vec<InstancePlan>>,
+    id: InstanceId,
+}
+
+impl OfInstance {
+    pub const fn new(all: Arc<Vec<InstancePlan>>, id: InstanceId) -> Self {
+        Self { all, id }
+    }
+}
+
+impl Deref for OfInstance {
+    type Target = InstancePlan;
+
+    fn deref(&self) -> &InstancePlan {
+        &self.all[self.id.index()]
+    }
 }
 
 /// One virtual router of one address family.

@@ -60,7 +60,7 @@ fn watch(value: i16, reverse: bool) -> Watch {
 }
 
 fn plan(trackers: Vec<TrackerPlan>, instance: InstancePlan) -> Plan {
-    Plan { interfaces: 1, trackers, instances: vec![instance], ..Plan::default() }
+    Plan { interfaces: 1, trackers, instances: vec![instance].into(), ..Plan::default() }
 }
 
 fn advert(source: IpAddr, octet: u8, interval: u16) -> Input {

@@ -19,7 +19,7 @@ use crate::engine::{Heard, Input};
 
 /// What adverts are signed and verified with, of the instances where they are.
 pub fn associations(setup: &Setup) -> BTreeMap<InstanceId, Association> {
-    let instances = (0..).map(InstanceId).zip(setup.instances.iter().zip(&setup.plan.instances));
+    let instances = (0..).map(InstanceId).zip(setup.instances.iter().zip(setup.plan.instances.iter()));
     let association =
         |(instance, plan): (&Instance, &InstancePlan)| Association::new(&instance.authentication, plan.family);
     instances.filter_map(|(id, both)| Some((id, association(both)?))).collect()

@@ -40,7 +40,7 @@ pub fn disable_unusable(setup: &mut Setup) {
         let Err(unusable) = script.command.inspect() else { continue };
         warn!("Disabling track script {} since not found/accessible: {unusable}", tracker.name);
         let subject = Subject::Tracker(TrackerId(index as u32));
-        for instance in &mut setup.plan.instances {
+        for instance in Arc::make_mut(&mut setup.plan.instances) {
             instance.watches.retain(|watch| watch.subject != subject);
         }
     }

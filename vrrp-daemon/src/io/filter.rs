@@ -153,7 +153,7 @@ mod tests {
     fn setup(family: Family, destination: Destination, first: &str) -> Setup {
         let mut setup = Setup::default();
         let plan = InstancePlan::new(InterfaceId(0), Vrid::new(51).unwrap(), Version::V3);
-        setup.plan.instances.push(InstancePlan { family, addresses: 1, ..plan });
+        std::sync::Arc::make_mut(&mut setup.plan.instances).push(InstancePlan { family, addresses: 1, ..plan });
         let address = VirtualAddress {
             address: first.parse().unwrap(),
             prefix: 64,

@@ -337,7 +337,7 @@ mod tests {
     fn setup() -> Setup {
         let mut setup = Setup { interfaces: vec!["eth0".into()], ..Setup::default() };
         setup.daemon.router_id = Some("lvs-a".into());
-        setup.plan.instances.push(InstancePlan {
+        Arc::make_mut(&mut setup.plan.instances).push(InstancePlan {
             family: Family::V6,
             addresses: 2,
             ..InstancePlan::new(InterfaceId(0), Vrid::new(51).unwrap(), Version::V3)

@@ -117,7 +117,7 @@ pub struct Needs {
 
 impl Needs {
     pub fn new(setup: &Setup) -> Self {
-        let instances = setup.instances.iter().zip(&setup.plan.instances);
+        let instances = setup.instances.iter().zip(setup.plan.instances.iter());
         Self {
             parents: setup.vmacs.iter().map(|vmac| vmac.parent).collect(),
             promoting: instances.filter(|(own, _)| own.promote_secondaries).map(|(_, plan)| plan.interface).collect(),

@@ -1,5 +1,6 @@
 //! Virtual routers: defaults, and what contradicts itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use vrrp_common::wire::checksum::ChecksumForm;
@@ -34,7 +35,7 @@ impl Resolver<'_> {
         if let Some((plan, router)) = self.router(name, at, block, group)
             && !all_refused
         {
-            self.setup.plan.instances.push(plan);
+            Arc::make_mut(&mut self.setup.plan.instances).push(plan);
             self.setup.instances.push(router);
         }
     }

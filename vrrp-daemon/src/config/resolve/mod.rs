@@ -17,6 +17,7 @@ mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use vrrp_common::{Family, Vrid};
@@ -69,7 +70,7 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
     resolver.paces(garp_groups);
     resolver.setup.plan.startup = resolver.defaults.startup;
     resolver.setup.plan.interfaces = resolver.setup.interfaces.len() as u32;
-    phase::spread(&mut resolver.setup.plan.instances);
+    phase::spread(Arc::make_mut(&mut resolver.setup.plan.instances).as_mut_slice());
     resolver.setup
 }
 

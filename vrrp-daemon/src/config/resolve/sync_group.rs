@@ -1,6 +1,7 @@
 //! Sync groups: who is a member, and that a group is done whole or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Resolver;
 use crate::config::setup;
@@ -172,7 +173,7 @@ impl Resolver<'_> {
         }
         let stays = |instance: &setup::Instance| !left_out.contains(&instance.name);
         let mut each = self.setup.instances.iter();
-        self.setup.plan.instances.retain(|_| each.next().is_some_and(stays));
+        Arc::make_mut(&mut self.setup.plan.instances).retain(|_| each.next().is_some_and(stays));
         self.setup.instances.retain(stays);
         self.number(whole);
     }
@@ -183,7 +184,7 @@ impl Resolver<'_> {
         for (group, number) in groups.into_iter().zip((0..).map(GroupId)) {
             let members: Vec<_> = group.members.iter().filter_map(|member| ids.get(&member.value).copied()).collect();
             for member in &members {
-                self.setup.plan.instances[member.index()].group = Some(number);
+                Arc::make_mut(&mut self.setup.plan.instances)[member.index()].group = Some(number);
             }
             self.setup.plan.groups.push(GroupPlan { members });
             self.setup.groups.push(group.setup);

@@ -1,5 +1,7 @@
 //! Sync groups: keepalived's `vrrp_sync_group`, as observed of it, with its order of telling.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::engine::event::GroupEvent;
 use crate::engine::plan::{GroupId, GroupPlan};
@@ -29,7 +31,8 @@ impl Group {
             InstancePlan { interface, watches, group: Some(GROUP), ..member }
         });
         let groups = vec![GroupPlan { members: (0..count).map(InstanceId).collect() }];
-        let plan = Plan { interfaces: count, trackers, instances: instances.collect(), groups, ..Plan::default() };
+        let plan =
+            Plan { interfaces: count, trackers, instances: Arc::new(instances.collect()), groups, ..Plan::default() };
         Self { engine: Engine::new(&plan, Instant::from_nanos(0)), members: count }
     }
 

@@ -197,7 +197,7 @@ fn one_check_many_instances() {
         watches.push(watch(value, false));
         InstancePlan { watches, ..instance() }
     });
-    let plan = Plan { interfaces: 1, trackers: vec![ONCE], instances: instances.to_vec(), ..Plan::default() };
+    let plan = Plan { interfaces: 1, trackers: vec![ONCE], instances: instances.to_vec().into(), ..Plan::default() };
     let mut engine = Engine::new(&plan, Instant::from_nanos(0));
     let mut actions = Vec::new();
     let mut on = |input| engine.handle(Instant::from_nanos(10 * S), input, &mut actions);

@@ -179,7 +179,8 @@ fn a_phase_is_kept() {
 fn instances_come_in_the_order_of_their_deadlines() {
     let octets = [100, 200, 150, 200];
     let instances = octets.map(|octet| InstancePlan { priority: priority(octet), ..instance() }).to_vec();
-    let mut engine = Engine::new(&Plan { interfaces: 1, instances, ..Plan::default() }, Instant::from_nanos(0));
+    let mut engine =
+        Engine::new(&Plan { interfaces: 1, instances: instances.into(), ..Plan::default() }, Instant::from_nanos(0));
     let mut actions = Vec::new();
     let start = Instant::from_nanos(10 * S);
     for id in 0..4 {

@@ -274,7 +274,7 @@ impl<F: AsyncFn(Report)> Network<F> {
 
     /// Configured addresses that are set already were left by a daemon that died. An owner's are its own.
     fn find_leftovers(&self, jobs: &mut Vec<Job>) {
-        for ((id, instance), plan) in self.setup.instances.iter().enumerate().zip(&self.setup.plan.instances) {
+        for ((id, instance), plan) in self.setup.instances.iter().enumerate().zip(self.setup.plan.instances.iter()) {
             if plan.priority.is_owner() {
                 continue;
             }
@@ -370,7 +370,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         let waits = |(instance, plan): (&Instance, &InstancePlan)| {
             plan.interface == id && plan.family == Family::V6 && instance.source.is_none()
         };
-        if !self.setup.instances.iter().zip(&self.setup.plan.instances).any(waits) {
+        if !self.setup.instances.iter().zip(self.setup.plan.instances.iter()).any(waits) {
             return;
         }
         let name = &self.setup.interfaces[id.index()];
@@ -523,7 +523,7 @@ fn own(setup: &Setup) -> BTreeSet<String> {
 
 /// Addresses that are never a source.
 fn virtuals(setup: &Setup) -> BTreeSet<IpAddr> {
-    let instances = setup.instances.iter().zip(&setup.plan.instances);
+    let instances = setup.instances.iter().zip(setup.plan.instances.iter());
     let foreign = instances.filter(|(_, plan)| !plan.priority.is_owner());
     foreign.flat_map(|(instance, _)| &instance.addresses).map(|address| address.address).collect()
 }
