@@ -71,7 +71,7 @@ rules! {
     "IP-04" Must "Adverts come from the interface's primary or link-local address, not from a virtual one.";
     "IP-05" Must "The source MAC of an advert is the virtual one; a receiver may not insist on it."
         except "without use_vmac adverts leave from the card's own MAC, as keepalived's do"
-        tests "e2e vmac::the_client_sees_the_virtual_mac", "e2e interop::backup_of_keepalived_v3";
+        tests "e2e vmac::the_client_sees_the_virtual_mac", "e2e sync_groups::a_group_moves_as_one_behind_keepalived";
     "IP-06" Must "No interface identifier is made of the virtual MAC."
         without "the kernel is told to make no address of it (addr_gen_mode 1)"
         tests "e2e vmac::leftovers_are_taken_over_and_strangers_are_not";
