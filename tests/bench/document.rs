@@ -141,13 +141,14 @@ pub fn write(bench: &Bench, context: &Context) -> Result<()> {
 
 fn page(bench: &Bench, context: &Context) -> String {
     let mut page = format!(
-        "# Benchmarks\n\nWritten by `cargo xtask bench`; every number is of one run. To repeat it: the same command, as root, on \
+        "# Benchmarks\n\nWritten by `{}`; every number is of one run. To repeat it: the same command, as root, on \
          a quiet machine.\n\n- Machine: {} CPUs ({}), Linux {}. Both routers, the switch and the attacker share it.\n\
          - Daemons: {}; keepalived with `-G -P`, so that no syslog and no checker slows it. Rounds: {}, in alternating order.\n\
          - A real-time thread for each CPU notes when the machine itself stands still: {}. What \
          such stalls make up more than a hundredth of is dropped: {}. Where nothing else is left the figure is marked \
          with ~ and not judged.\n- The switch is a bridge on veth, without br_netfilter's hooks. A sender pays there for the switch and for \
          the receiver's softirq.\n",
+        bench.of("cargo xtask bench --quick --write", "cargo xtask bench"),
         context.cpus,
         context.model,
         context.kernel,
