@@ -96,7 +96,7 @@ impl Resolver<'_> {
             notify,
             foreign,
         } = block;
-        let mut complete = !self.refuses(&foreign, &name);
+        let mut complete = !self.refuses(&foreign, &name, LEFT_OUT);
 
         let vrid = virtual_router_id.and_then(|vrid| Vrid::new(vrid.value.get() as u8));
         if vrid.is_none() {
@@ -245,13 +245,13 @@ impl Resolver<'_> {
         given.and_then(|version| Version::new(version.value.get() as u8)).unwrap_or(Version::V2)
     }
 
-    /// Reports keywords that the virtual router cannot do without.
-    fn refuses(&mut self, foreign: &[Met], name: &str) -> bool {
+    /// Reports keywords that a virtual router or a group cannot do without, and what is `done` about them.
+    pub(super) fn refuses(&mut self, foreign: &[Met], name: &str, done: &str) -> bool {
         let mut refused = false;
         for Met { foreign, at } in foreign.iter().filter(|met| met.foreign.outcome == Outcome::Refused) {
             let message =
                 format!("({name}) `{}` is known to keepalived and not done here: {}", foreign.name, foreign.why);
-            self.found.error(Class::Unsupported, *at, message).done(LEFT_OUT);
+            self.found.error(Class::Unsupported, *at, message).done(done);
             refused = true;
         }
         refused

@@ -8,7 +8,7 @@ use crate::config::setup;
 use crate::config::sync_group::{Members, SyncGroup};
 use crate::engine::plan::{GroupId, GroupPlan, InstanceId, Subject, Watch, Weight};
 use crate::syntax::diagnostic::Class;
-use crate::syntax::schema::{At, Items, Met, Named, Outcome};
+use crate::syntax::schema::{At, Items, Named};
 use crate::syntax::source::Span;
 use crate::track::Use;
 
@@ -90,25 +90,13 @@ impl Resolver<'_> {
             any: self.notification(notify, &format!("({name}) notify")),
         };
         Group {
-            refused: self.refuses_group(&foreign, &name),
+            refused: self.refuses(&foreign, &name, MEMBERS_LEFT_OUT),
             watches: self.group_watches(track_interface, track_script, &name),
             has_weights: tracking_weight.is_on() || global_tracking.0.is_some(),
             setup: setup::Group { name, notify: notify.if_any() },
             at,
             members,
         }
-    }
-
-    /// Reports keywords that the group cannot do without.
-    fn refuses_group(&mut self, foreign: &[Met], name: &str) -> bool {
-        let mut refused = false;
-        for Met { foreign, at } in foreign.iter().filter(|met| met.foreign.outcome == Outcome::Refused) {
-            let message =
-                format!("({name}) `{}` is known to keepalived and not done here: {}", foreign.name, foreign.why);
-            self.found.error(Class::Unsupported, *at, message).done(MEMBERS_LEFT_OUT);
-            refused = true;
-        }
-        refused
     }
 
     fn group_watches(&mut self, interfaces: Items<Use>, scripts: Items<Use>, name: &str) -> Vec<Watch> {
