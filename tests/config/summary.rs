@@ -61,7 +61,8 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
             writeln!(out, "  phase {phase:?}")?;
         }
         if let Some(source) = router.source {
-            writeln!(out, "  source {source}")?;
+            let tracked = if router.tracks_source { ", tracked" } else { "" };
+            writeln!(out, "  source {source}{tracked}")?;
         }
         match &router.destination {
             Destination::Group(group) if *group == vrrp_group(plan.family).ip(plan.family) => {}

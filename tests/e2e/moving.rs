@@ -59,6 +59,36 @@ fn a_removed_address_comes_back_and_is_announced() {
     });
 }
 
+/// With `track_src_ip` a router is at fault while its source address is missing, at the start as later, and says from that
+/// address that it leaves.
+#[test]
+fn a_tracked_source_address_goes_and_comes_back() {
+    const SOURCE: &str = "192.168.1.22";
+    for conf in [
+        Conf::v3(150).line(format!("mcast_src_ip {SOURCE}")),
+        Conf::v3(150).unicast(SOURCE.parse::<IpAddr>().unwrap(), own_address(B)),
+    ] {
+        with_lab(|lab| {
+            let conf = conf.line("track_src_ip");
+            let mut daemon = lab.start(A, Vrrpd, &conf.text())?;
+            daemon.wait_log("Entering FAULT STATE", PATIENCE)?;
+            for _ in 0..2 {
+                lab.routers[A].ip(&format!("address add {SOURCE}/24 dev eth0"))?;
+                lab.watch.wait_holder(A, VIP, PATIENCE)?;
+                let since = Stamp::now();
+                lab.routers[A].ip(&format!("address del {SOURCE}/24 dev eth0"))?;
+                lab.watch.wait_nobody(VIP, PATIENCE)?;
+                if conf.unicast.is_none() {
+                    let left = |record: &Record| record.adverts_of(A, since).find(|advert| advert.priority == 0);
+                    let left = lab.watch.wait("the last advert", PATIENCE, left)?;
+                    ensure!(left.source == SOURCE.parse::<IpAddr>()?, "{left:?}");
+                }
+            }
+            daemon.stop().map(drop)
+        });
+    }
+}
+
 /// The interface has another name for a while, and its router was master: a fault, then all as before, by XDP again.
 #[test]
 fn an_interface_loses_its_name_and_has_it_again() {

@@ -68,6 +68,8 @@ block! {
         "mcast_dst_ip" => mcast_dst_ip: Option<At<IpAddr>>;
         /// Source address of unicast adverts.
         "unicast_src_ip" => unicast_src_ip: Option<At<IpAddr>>;
+        /// A fault while the source address that is given is not on the interface.
+        "track_src_ip" => track_src_ip: Mark;
         /// Routers that adverts go to, one by one, in place of the group.
         "unicast_peer" => unicast_peer: Items<Peer>;
         /// TTL or hop limit of unicast adverts.

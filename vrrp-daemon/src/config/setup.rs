@@ -119,6 +119,8 @@ pub struct Instance {
     pub source_mac: Option<[u8; 6]>,
     /// `mcast_src_ip` or `unicast_src_ip`; otherwise the interface's primary address, of IPv6 its link-local one.
     pub source: Option<IpAddr>,
+    /// `track_src_ip`: nothing is sent while that address is not there.
+    pub tracks_source: bool,
     pub destination: Destination,
     /// Of version 3 over IPv4: version 2 is heard, too (RFC 9568 section 8.4).
     pub both_versions: bool,

@@ -13,8 +13,7 @@ use super::clock::{self, Deadline};
 use super::control::Request;
 use super::crowd::{Crowd, PAUSE};
 use super::hands::Hands;
-use super::netlink::Report;
-use super::netlink::links::Link;
+use super::netlink::{Found, Report};
 use super::notify::Told;
 use super::observe::{Held, observe};
 use super::ports::{Ports, Unchanged};
@@ -122,8 +121,11 @@ impl<T: FnMut(Told)> Driver<T> {
         })
     }
 
-    /// Takes in the interfaces as they are at the start, by `InterfaceId`.
-    pub fn begin(&mut self, links: Vec<Option<Link>>) -> anyhow::Result<()> {
+    /// Takes in what there is at the start.
+    pub fn begin(&mut self, Found { links, without_source }: Found) -> anyhow::Result<()> {
+        for id in without_source {
+            self.take(Message::Network(Report::Source { id, is_there: false }))?;
+        }
         for (link, id) in links.into_iter().zip((0..).map(InterfaceId)) {
             self.take(Message::Network(Report::Link { id, link }))?;
         }
@@ -331,6 +333,10 @@ impl<T: FnMut(Told)> Driver<T> {
                 self.ports.link_is(id, link, &mut inputs);
                 self.tell_guard(before, id);
                 self.heard.extend(inputs.into_iter().map(|input| Heard { at: now, input, advert: None }));
+            }
+            Message::Network(Report::Source { id, is_there }) => {
+                let input = self.ports.source_is(id, is_there);
+                self.hear(now, input);
             }
             Message::Network(Report::Address { id, tenure, address, installed }) => {
                 self.hear(now, Input::Address { id, tenure, address, installed });

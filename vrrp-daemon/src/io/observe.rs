@@ -40,7 +40,7 @@ impl Held {
             Report::Address { id, address, installed, .. } => self.of(id)[address as usize] = installed,
             // What was done for one that is not master is that all were removed.
             Report::Settled { id } if engine.snapshot(id).state != StateName::Master => self.of(id).fill(false),
-            Report::Settled { .. } | Report::Link { .. } => {}
+            Report::Settled { .. } | Report::Link { .. } | Report::Source { .. } => {}
         }
     }
 

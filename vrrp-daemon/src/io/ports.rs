@@ -67,6 +67,8 @@ pub struct Ports {
     /// Links of programs that were taken off their devices, until somebody takes note.
     pub detached: Vec<u32>,
     rules: RuleTable,
+    /// Instances that track a source address which is not there.
+    without_source: BTreeSet<InstanceId>,
     /// By instance: what it sends from, and the key of its rule while it has one.
     sources: Vec<Option<IpAddr>>,
     keys: Vec<Option<RuleKey>>,
@@ -120,6 +122,7 @@ impl Ports {
             inspections: Repairs::default(),
             detached: Vec::new(),
             rules: RuleTable::new(filter::peers(&setup)),
+            without_source: BTreeSet::new(),
             sources: vec![None; setup.instances.len()],
             keys: vec![None; setup.instances.len()],
             by_index: BTreeMap::new(),
@@ -220,13 +223,7 @@ impl Ports {
             }
         }
         for instance in self.ports[id.index()].instances.clone() {
-            let own = link.and_then(|link| match self.setup.plan.instances[instance.index()].family {
-                Family::V4 => link.primary4.map(IpAddr::V4),
-                Family::V6 => link.link_local6.map(IpAddr::V6),
-            });
-            let source = self.setup.instances[instance.index()].source.or(own);
-            self.sources[instance.index()] = source;
-            inputs.push(Input::Source { id: instance, address: source });
+            inputs.push(self.find_source(instance, link));
         }
         self.set_rules(id);
         if let Some(link) = link.filter(|_| is_used) {
@@ -236,6 +233,30 @@ impl Ports {
             self.stands_on(id, before.and_then(|link| link.lower), link.and_then(|link| link.lower));
         }
         inputs.push(Input::Interface { id, up: link.is_some_and(|link| link.up) });
+    }
+
+    /// The source address that an instance tracks came or went; what the engine must know of it.
+    pub fn source_is(&mut self, id: InstanceId, is_there: bool) -> Input {
+        let _ = if is_there { self.without_source.remove(&id) } else { self.without_source.insert(id) };
+        self.changes = self.changes.wrapping_add(1);
+        let place = self.setup.plan.instances[id.index()].interface;
+        let input = self.find_source(id, self.link(place));
+        self.set_rules(place);
+        input
+    }
+
+    /// What an instance sends from now, its interface being this.
+    fn find_source(&mut self, id: InstanceId, link: Option<Link>) -> Input {
+        let own = || match self.setup.plan.instances[id.index()].family {
+            Family::V4 => link?.primary4.map(IpAddr::V4),
+            Family::V6 => link?.link_local6.map(IpAddr::V6),
+        };
+        let address = match self.setup.instances[id.index()].source {
+            Some(_) if self.without_source.contains(&id) => None,
+            given => given.or_else(own),
+        };
+        self.sources[id.index()] = address;
+        Input::Source { id, address }
     }
 
     /// An interface stands on another than before: what those two see by their own rules may be its.

@@ -22,7 +22,7 @@ use super::guard::Guard;
 use super::hands::Hands;
 use super::log::{self, Loss};
 use super::netlink::links::Link;
-use super::netlink::{self, Command, Netlink, vmac};
+use super::netlink::{self, Command, Found, Netlink, vmac};
 use super::notify::Told;
 use super::pidfile::PidFile;
 use super::ports::{self, Ports};
@@ -102,16 +102,16 @@ pub fn run(mut setup: Setup, mut guard: Guard, places: &Places) -> Result<(), Fa
     let report = async move |report| drop(reports.send(Message::Network(report)).await);
     let mut urgency = Urgency::of(&setup);
     urgency.prepare();
-    let (network, links) = netlink::start(Arc::clone(&setup), guard, urgency, report)?;
-    check_interfaces(&setup, &links)?;
-    check_vmacs(&setup, &links)?;
+    let (network, found) = netlink::start(Arc::clone(&setup), guard, urgency, report)?;
+    check_interfaces(&setup, &found.links)?;
+    check_vmacs(&setup, &found.links)?;
     firewall::check(&setup).map_err(|error| Failure::Configuration(format!("{error:#}")))?;
 
     network.commands.try_send(Command::Tidy)?;
     let errands = start_errands(&setup, places, socket, &inbox)?;
     let mut notify = errands.notify();
     let tell = move |told| notify.tell(told);
-    let protocol = start_protocol(&setup, urgency, links, &network, messages, tell)?;
+    let protocol = start_protocol(&setup, urgency, found, &network, messages, tell)?;
     tracing::info!("Startup complete");
     let outcome = wait_for_signals(&signals, &inbox, places).and_then(|()| join(protocol));
     errands.stop();
@@ -200,7 +200,7 @@ type Protocol = JoinHandle<anyhow::Result<()>>;
 fn start_protocol(
     setup: &Arc<Setup>,
     urgency: Urgency,
-    links: Vec<Option<Link>>,
+    found: Found,
     network: &Netlink,
     messages: mpsc::Receiver<Message>,
     tell: impl FnMut(Told) + Send + 'static,
@@ -217,7 +217,7 @@ fn start_protocol(
             let ports = Ports::new(Arc::clone(&setup))?;
             let mut driver = Driver::new(Arc::clone(&setup), ports, hands, messages)?;
             // The sockets hear, and backups wait, while the program is still being loaded.
-            driver.begin(links)?;
+            driver.begin(found)?;
             driver.load(loaded.recv().context("the main thread died")?)?;
             if let Some(why) = driver.without_xdp() {
                 demand(&setup, why)?;

@@ -121,6 +121,15 @@ impl Resolver<'_> {
         Some(Unicast { peers, ttl, peers_only })
     }
 
+    /// Whether a source address is watched: only one that is given can be missing.
+    pub(super) fn tracks_source(&mut self, Mark(given): Mark, source: Option<IpAddr>, name: &str) -> bool {
+        let Some(at) = given.filter(|_| source.is_none()) else { return given.is_some() };
+        let message = format!("({name}) `track_src_ip` without a source address");
+        let diagnostic = self.found.notice(Class::Conflict, at, message).done("it is ignored, as in keepalived");
+        diagnostic.hint("write `mcast_src_ip` or, beside unicast peers, `unicast_src_ip`");
+        false
+    }
+
     /// An address, unless it is of the other family than the virtual router.
     fn of_family(
         &mut self,

@@ -73,6 +73,7 @@ impl Resolver<'_> {
             mcast_src_ip,
             mcast_dst_ip,
             unicast_src_ip,
+            track_src_ip,
             unicast_peer,
             unicast_ttl,
             check_unicast_src,
@@ -125,6 +126,7 @@ impl Resolver<'_> {
             unicast_fault_no_peer,
         };
         let (destination, source) = self.destination(written, family, &name)?;
+        let tracks_source = self.tracks_source(track_src_ip, source, &name);
         let heard_at = match destination {
             Destination::Group(group) => Some(group),
             Destination::Peers(_) => source,
@@ -218,6 +220,7 @@ impl Resolver<'_> {
             addresses: addresses.list,
             source_mac,
             source,
+            tracks_source,
             destination,
             both_versions: false,
             authentication,

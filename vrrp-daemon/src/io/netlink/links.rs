@@ -211,18 +211,32 @@ impl Links {
         }
     }
 
-    /// An address was set or changed.
-    pub fn address_is(&mut self, message: &AddressMessage) {
-        let Some(held) = held(message) else { return };
+    /// Whether an address may be sent from: it is on this interface, or on any when none is given.
+    pub fn has_source(&self, index: Option<IfIndex>, address: IpAddr) -> bool {
+        let is_on = |of: &Addresses| {
+            let virtuals = of.virtuals.range((address, 0)..=(address, u8::MAX));
+            let own = of.own.iter().filter(|held| held.address == address && held.unproven.is_none());
+            virtuals.count() + own.count() > 0
+        };
+        match index {
+            Some(index) => self.addresses.get(&index.0).is_some_and(is_on),
+            None => self.addresses.values().any(is_on),
+        }
+    }
+
+    /// An address was set or changed; which.
+    pub fn address_is(&mut self, message: &AddressMessage) -> Option<IpAddr> {
+        let held = held(message)?;
         let Addresses { own, virtuals } = self.addresses.entry(message.header.index).or_default();
         if self.virtuals.contains(&held.address) {
             virtuals.insert((held.address, held.prefix));
-            return;
+            return Some(held.address);
         }
         match own.iter_mut().find(|known| (known.address, known.prefix) == (held.address, held.prefix)) {
             Some(known) => *known = held,
             None => own.push(held),
         }
+        Some(held.address)
     }
 
     /// An address was removed; whether it was known.
@@ -321,6 +335,23 @@ mod tests {
         tentative.header.flags = AddressHeaderFlags::Tentative | AddressHeaderFlags::Dadfailed;
         links.address_is(&tentative);
         assert_eq!((source(&links), links.unproven6(2)), (None, Some((own, Unproven::Duplicate))));
+    }
+
+    #[test]
+    fn a_source_address_is_there_when_it_is_proven() {
+        let mut links = Links::new(["10.0.0.9".parse().unwrap()].into(), BTreeSet::new());
+        let has = |links: &Links, index, text: &str| links.has_source(index, text.parse().unwrap());
+        let mut tentative = address(2, "fe80::1", false);
+        tentative.header.flags = AddressHeaderFlags::Tentative;
+        links.address_is(&tentative);
+        assert!(!has(&links, Some(IfIndex(2)), "fe80::1"));
+        for other in ["fe80::1", "10.0.0.1", "10.0.0.9"] {
+            links.address_is(&address(2, other, false));
+            assert!(has(&links, Some(IfIndex(2)), other) && has(&links, None, other), "{other}");
+            assert!(!has(&links, Some(IfIndex(3)), other), "{other}");
+        }
+        links.address_gone(&address(2, "10.0.0.1", false));
+        assert!(!has(&links, None, "10.0.0.1"));
     }
 
     #[test]

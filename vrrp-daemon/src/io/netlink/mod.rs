@@ -8,6 +8,7 @@ mod jobs;
 pub mod links;
 mod macvlan;
 pub mod requests;
+mod sources;
 pub mod vmac;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +42,7 @@ use holdings::{Holder, Holdings};
 use jobs::Job;
 use links::{Link, Links, Unproven};
 use requests::Requests;
+use sources::Sources;
 use vmac::Vmacs;
 
 /// Commands taken together.
@@ -83,6 +85,11 @@ pub enum Report {
         address: u32,
         installed: bool,
     },
+    /// The source address that an instance tracks came, or went.
+    Source {
+        id: InstanceId,
+        is_there: bool,
+    },
     /// The command for this instance is done; the next may come.
     Settled {
         id: InstanceId,
@@ -95,15 +102,21 @@ pub struct Netlink {
     pub thread: JoinHandle<()>,
 }
 
-/// Reads the present state and starts the thread.
-///
-/// Returns beside it each configured interface as it is now, by `InterfaceId`.
+/// What there is at the start.
+pub struct Found {
+    /// By `InterfaceId`: each configured interface.
+    pub links: Vec<Option<Link>>,
+    /// Instances that track a source address which is not there.
+    pub without_source: Vec<InstanceId>,
+}
+
+/// Reads the present state and starts the thread; returns both.
 pub fn start(
     setup: Arc<Setup>,
     guard: Guard,
     urgency: Urgency,
     reports: impl AsyncFn(Report) + Send + 'static,
-) -> anyhow::Result<(Netlink, Vec<Option<Link>>)> {
+) -> anyhow::Result<(Netlink, Found)> {
     let (commands, inbox) = mpsc::channel(1 + setup.instances.len() + setup.interfaces.len());
     let (ready, started) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("netlink".into()).spawn(move || {
@@ -114,7 +127,7 @@ pub fn start(
         runtime.block_on(async {
             match Network::open(setup, guard, reports).await {
                 Ok((network, events)) => {
-                    let _ = ready.send(Ok(network.shown.clone()));
+                    let _ = ready.send(Ok(network.found()));
                     // An address that comes late is as bad as an advert; but the advert goes first.
                     urgency.apply(1);
                     // Without this thread a master would speak for addresses that the guard has removed.
@@ -125,8 +138,8 @@ pub fn start(
             }
         });
     })?;
-    let links = started.recv().context("the netlink thread died")??;
-    Ok((Netlink { commands, thread }, links))
+    let found = started.recv().context("the netlink thread died")??;
+    Ok((Netlink { commands, thread }, found))
 }
 
 type Events = futures_util::stream::BoxStream<'static, NetlinkMessage<Route>>;
@@ -149,6 +162,7 @@ struct Network<F> {
     holdings: Holdings,
     vmacs: Vmacs,
     needs: Needs,
+    sources: Sources,
     repairs: Repairs<Thing>,
     /// To read everything anew when events were lost.
     handle: Handle,
@@ -170,7 +184,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         let holdings = Holdings::new(&setup);
         let wishes = vec![None; setup.instances.len()];
         let links = Links::new(virtuals(&setup), own(&setup));
-        let (vmacs, needs, repairs) = (Vmacs::new(&setup), Needs::new(&setup), Repairs::default());
+        let (vmacs, needs, sources) = (Vmacs::new(&setup), Needs::new(&setup), Sources::new(&setup));
         let (shown, by_index) = Default::default();
         let ids = (0..).map(InterfaceId);
         let by_name = setup.interfaces.iter().cloned().zip(ids).collect();
@@ -187,7 +201,8 @@ impl<F: AsyncFn(Report)> Network<F> {
             holdings,
             vmacs,
             needs,
-            repairs,
+            sources,
+            repairs: Repairs::default(),
             handle,
             setup,
         };
@@ -196,7 +211,12 @@ impl<F: AsyncFn(Report)> Network<F> {
         let found = network.shown.iter().zip((0..).map(InterfaceId));
         network.by_index = found.filter_map(|(link, id)| Some(((*link)?.index, id))).collect();
         network.by_index.keys().for_each(|index| network.tell_unproven(index.0));
+        network.sources.look(&network.setup, &network.links, None);
         Ok((network, events.map(|(message, _)| message).boxed()))
+    }
+
+    fn found(&self) -> Found {
+        Found { links: self.shown.clone(), without_source: self.sources.missing().collect() }
     }
 
     async fn read_all(&mut self) -> anyhow::Result<()> {
@@ -347,11 +367,13 @@ impl<F: AsyncFn(Report)> Network<F> {
             Route::NewLink(message) => self.links.link_is(&message),
             Route::DelLink(message) => self.links.link_gone(message.header.index),
             Route::NewAddress(message) => {
-                self.links.address_is(&message);
+                let set = self.links.address_is(&message);
                 self.tell_unproven(index);
+                self.look_for_sources(set).await;
             }
             Route::DelAddress(message) => {
                 if let Some(gone) = self.links.address_gone(&message) {
+                    self.look_for_sources(Some(gone.address)).await;
                     self.restore((IfIndex(index), gone.address, gone.prefix)).await;
                 }
             }
@@ -361,6 +383,13 @@ impl<F: AsyncFn(Report)> Network<F> {
         let after = self.links.place(index).1;
         for index in [Some(index), before, after.filter(|_| after != before)].into_iter().flatten() {
             self.show(index).await;
+        }
+    }
+
+    /// Reports which tracked source addresses came or went: of all, or of those that are this one.
+    async fn look_for_sources(&mut self, address: Option<IpAddr>) {
+        for (id, is_there) in self.sources.look(&self.setup, &self.links, address) {
+            (self.reports)(Report::Source { id, is_there }).await;
         }
     }
 
@@ -434,6 +463,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         for id in gone {
             self.report(id, None).await;
         }
+        self.look_for_sources(None).await;
         for id in all {
             self.report(id, self.links.link(&self.setup.interfaces[id.index()])).await;
         }
@@ -460,6 +490,10 @@ impl<F: AsyncFn(Report)> Network<F> {
         }
         if let Some(link) = link {
             self.by_index.insert(link.index, id);
+        }
+        // Sources before the interface itself, as at the start.
+        if before.map(|before| before.index) != link.map(|link| link.index) {
+            self.look_for_sources(None).await;
         }
         (self.reports)(Report::Link { id, link }).await;
         match link {
