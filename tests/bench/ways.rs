@@ -65,7 +65,7 @@ impl Advert {
 
 /// The kernel routes each packet, and finds the neighbour.
 fn raw(advert: Advert) -> Result<Send> {
-    let socket = socket::routed(Family::V4)?;
+    let socket = socket::routed(Family::V4, None)?;
     setsockopt(&socket, sockopt::BindToDevice, &"eth0".into())?;
     let to = socket::host(Ipv4Addr::from(VRRP_GROUP4).into(), advert.index);
     many(socket, advert, to)

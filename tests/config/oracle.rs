@@ -33,6 +33,7 @@ const DIFFERENCES: &[(&str, Option<i32>, &str)] = &[
     ("static-address", Some(0), "not done here yet"),
     ("track-file", Some(0), "not done here yet"),
     ("typical", None, "2.2.7 ends itself with SIGTERM when it checks a script of another user"),
+    ("unicast-no-interface", Some(5), "2.2.7 wants an interface, against its own manual"),
     ("vmac-names", Some(5), "2.2.7 does not know `name`, `group` and `netlink_notify_msg`"),
 ];
 

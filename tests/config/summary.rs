@@ -17,7 +17,7 @@ pub fn of(checked: &Checked) -> String {
 }
 
 fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
-    let Setup { plan, daemon, interfaces, instances, groups, trackers, paces, pace_of, vmacs } = setup;
+    let Setup { plan, daemon, interfaces, routed, instances, groups, trackers, paces, pace_of, vmacs } = setup;
     if *daemon != Default::default() {
         writeln!(out, "{daemon:?}")?;
     }
@@ -44,7 +44,9 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
     }
     for (router, plan) in instances.iter().zip(plan.instances.iter()) {
         let interface = &interfaces[plan.interface.index()];
-        write!(out, "instance {}: {interface} {:?} {:?} vrid {} ", router.name, plan.family, plan.version, plan.vrid)?;
+        let place = if routed.contains(&plan.interface) { ", routed," } else { "" };
+        write!(out, "instance {}: {interface}{place} ", router.name)?;
+        write!(out, "{:?} {:?} vrid {} ", plan.family, plan.version, plan.vrid)?;
         write!(out, "priority {} {:?} advert_int {} ", plan.priority, plan.wanted, plan.advert_int)?;
         write!(out, "down after {} garp {} + {:?}", plan.down_adverts, plan.garp.repeat, plan.garp.delay)?;
         writeln!(out, "{}", options(plan))?;
@@ -174,7 +176,7 @@ fn mac(octets: [u8; 6]) -> String {
 
 /// Every index points into its table, and what must be unique is.
 pub fn assert_consistent(setup: &Setup, case: &str) {
-    let Setup { plan, interfaces, instances, groups, trackers, paces, pace_of, vmacs, daemon: _ } = setup;
+    let Setup { plan, interfaces, routed, instances, groups, trackers, paces, pace_of, vmacs, daemon: _ } = setup;
     assert_eq!(plan.interfaces as usize, interfaces.len(), "{case}");
     assert_eq!(plan.trackers.len(), trackers.len(), "{case}");
     assert_eq!(plan.instances.len(), instances.len(), "{case}");
@@ -196,6 +198,9 @@ pub fn assert_consistent(setup: &Setup, case: &str) {
     for (plan, router) in plan.instances.iter().zip(instances) {
         assert!(plan.interface.index() < interfaces.len(), "{case}");
         assert_eq!(plan.addresses as usize, router.addresses.len(), "{case}");
+        let is_routed = routed.contains(&plan.interface);
+        assert!(!is_routed || router.source.is_some() && matches!(router.destination, Destination::Peers(_)), "{case}");
+        assert!(!is_routed || router.source_mac.is_none(), "{case}");
         assert!(router.addresses.iter().filter(|address| address.advertised).count() <= 255, "{case}");
         assert!(router.addresses.is_sorted_by_key(|address| !address.advertised), "{case}");
         assert!((1..=100).contains(&plan.down_adverts), "{case}");

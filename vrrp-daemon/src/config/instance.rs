@@ -22,6 +22,8 @@ block! {
         "state" => state: Option<At<State>>;
         /// Interface it runs on.
         "interface" => interface: Option<At<InterfaceName>>;
+        /// With unicast peers and no interface: the VRF it runs in.
+        "vrf" => vrf: Option<At<InterfaceName>>;
         /// Its VRID, the same on all routers of the virtual router.
         "virtual_router_id" => virtual_router_id: Option<At<Whole<1, 255>>>;
         /// The highest serves; 255 for the router that owns the address.

@@ -2,6 +2,7 @@
 //!
 //! Tables are indexed by the plan's ids.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ip::VRRP_GROUP4;
 
 use crate::auth::Authentication;
-use crate::engine::plan::{InterfaceId, Plan};
+use crate::engine::plan::{InstanceId, InterfaceId, Plan};
 pub use crate::track::check::Script;
 pub use crate::track::command::{Command, RunAs};
 
@@ -20,6 +21,9 @@ pub struct Setup {
     pub daemon: Daemon,
     /// By [`InterfaceId`]: the interfaces' names.
     pub interfaces: Vec<String>,
+    /// Places of virtual routers without an interface of their own: [`HOST`], or VRFs. Their adverts come in by whichever
+    /// interface has the route.
+    pub routed: BTreeSet<InterfaceId>,
     /// By `InstanceId`.
     pub instances: Vec<Instance>,
     /// By `GroupId`.
@@ -32,6 +36,17 @@ pub struct Setup {
     pub pace_of: Vec<u32>,
     /// Interfaces that the daemon makes for virtual MAC addresses; all of them are in use.
     pub vmacs: Vec<Vmac>,
+}
+
+/// The name of the place that is the host outside all VRFs; no interface can be called so.
+pub const HOST: &str = "any interface";
+
+impl Setup {
+    /// The VRF that the adverts of an instance leave in; otherwise the kernel's rules say where.
+    pub fn vrf(&self, id: InstanceId) -> Option<InterfaceId> {
+        let place = self.plan.instances[id.index()].interface;
+        (self.routed.contains(&place) && self.interfaces[place.index()] != HOST).then_some(place)
+    }
 }
 
 /// Time between two announcements on an interface, or on those of one `garp_group`.

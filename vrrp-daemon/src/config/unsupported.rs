@@ -76,7 +76,6 @@ foreign! {
     INSTANCE {
         "old_unicast_checksum" Skipped "keepalived 1.3.6 and older summed unicast adverts wrong, and nothing else does";
         "use_ipvlan" Refused "the addresses would be on the interface itself";
-        "vrf" Refused "adverts would leave outside the VRF";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
         "virtual_routes" | "virtual_rules" Refused "routes or rules would be missing while it is master";
         "track_process" | "track_file" | "track_bfd" Refused "a failure of it would not be noticed";

@@ -85,7 +85,7 @@ impl Deref for OfInstance {
 /// One virtual router of one address family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstancePlan {
-    /// Where its adverts go and come from.
+    /// Where its adverts go and come from: an interface, or a place where adverts are routed to peers.
     pub interface: InterfaceId,
     pub family: Family,
     pub vrid: Vrid,

@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits. What becomes of an address returns to the engine as an input.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
@@ -18,9 +19,10 @@ use super::lateness::Lateness;
 use super::netlink::Command;
 use super::notify::Told;
 use super::ports::Ports;
+use super::routed::Routed;
 use super::socket::{self, Content, Refused, device, send_many};
 use super::tx::{Advert, Packets, Parts};
-use crate::config::setup::{Destination, Setup};
+use crate::config::setup::Setup;
 use crate::engine::plan::{InstanceId, InstancePlan};
 use crate::engine::{Action, Tenure};
 
@@ -45,10 +47,10 @@ pub struct Hands<T> {
     /// By instance: whether it is among them.
     is_due: Vec<bool>,
     announcements: Announcements,
-    /// Sockets: of packets by a link, of frames, and of packets that are routed, by family, where there are peers.
+    /// Sockets: of packets by a link, of frames, and of packets that are routed.
     packets: OwnedFd,
     frames: OwnedFd,
-    routed: [Option<OwnedFd>; 2],
+    routed: Routed,
     commands: mpsc::Sender<Command>,
     tell: T,
     pub lateness: Lateness,
@@ -69,7 +71,7 @@ impl<T: FnMut(Told)> Hands<T> {
             announcements: announcements(&setup),
             packets: socket::packet(Content::Packets)?,
             frames: socket::packet(Content::Frames)?,
-            routed: [routed(&setup, Family::V4)?, routed(&setup, Family::V6)?],
+            routed: Routed::new(&setup)?,
             commands,
             tell,
             lateness: Lateness::new(instances),
@@ -134,31 +136,38 @@ impl<T: FnMut(Told)> Hands<T> {
         let plan = &self.setup.plan.instances[id.index()];
         // Who lost its address still says that it leaves, from the one its hearers know: they need not wait then.
         let known = advert.source().filter(|_| claim == Claim::Leaving);
-        let (Some(source), Some(link)) = (ports.source(id).or(known), ports.link(plan.interface)) else { return false };
+        let (Some(source), Some(index)) = (ports.source(id).or(known), ports.index(plan.interface)) else {
+            return false;
+        };
         let instance = &self.setup.instances[id.index()];
         let addresses = &ports.advertised[id.index()];
         let checksum_form = ports.checksum_form(id);
-        let parts = Parts { plan, instance, source, index: link.index, addresses, checksum_form };
+        let parts = Parts { plan, instance, source, index, addresses, checksum_form };
         advert.build(claim, ports.changes, &parts);
+        if let Some(vrf) = self.setup.vrf(id)
+            && let Err(error) = self.routed.open(&self.setup, vrf, index, plan.family)
+        {
+            tracing::error!("cannot open a socket in VRF {}: {error}", self.setup.interfaces[vrf.index()]);
+        }
         true
     }
 
     fn send_adverts(&mut self) {
-        let (mut by_link, mut framed, mut routed): (Vec<_>, Vec<_>, [Vec<_>; 2]) = Default::default();
+        let (mut by_link, mut framed, mut routed): (Vec<_>, Vec<_>, BTreeMap<_, Vec<_>>) = Default::default();
         for id in &self.due {
             match self.adverts[id.index()].packets() {
                 Packets::ToGroup(packet, to) => by_link.push((&packet[..], to)),
                 Packets::Framed(frame, by) => framed.push((&frame[..], by)),
                 Packets::ToPeers(packets) => {
-                    for (packet, to) in packets {
-                        routed[usize::from(to.is_ipv6())].push((&packet[..], to));
-                    }
+                    let by = (self.setup.vrf(*id), self.setup.plan.instances[id.index()].family);
+                    let packets = packets.iter().map(|(packet, to)| (&packet[..], to));
+                    routed.entry(by).or_default().extend(packets);
                 }
             }
         }
         let mut refused = vec![send_many(&self.packets, &by_link), send_many(&self.frames, &framed)];
-        for (socket, packets) in self.routed.iter().zip(&routed) {
-            refused.extend(socket.as_ref().map(|socket| send_many(socket, packets)));
+        for (by, packets) in &routed {
+            refused.extend(self.routed.socket(*by).map(|socket| send_many(socket, packets)));
         }
         if refused.iter().all(|refused| refused.packets == 0) {
             self.lateness.sent(self.due.iter().copied(), clock::now());
@@ -250,14 +259,6 @@ impl<T: FnMut(Told)> Hands<T> {
             tracing::debug!(refused, %error, "announcements not sent");
         }
     }
-}
-
-/// The socket for unicast peers of a family, where there are any.
-fn routed(setup: &Setup, family: Family) -> io::Result<Option<OwnedFd>> {
-    let mut instances = setup.plan.instances.iter().zip(&setup.instances);
-    let has_peers = instances
-        .any(|(plan, instance)| plan.family == family && matches!(instance.destination, Destination::Peers(_)));
-    has_peers.then(|| socket::routed(family)).transpose()
 }
 
 /// Two queues for each pace, one of each family; an instance is of those of its interface.

@@ -25,6 +25,7 @@ pub mod ports;
 pub mod privilege;
 pub mod readiness;
 pub mod repairs;
+pub mod routed;
 pub mod run;
 pub mod rx;
 pub mod socket;

@@ -27,7 +27,7 @@ use super::rx::Sockets;
 use super::socket;
 use super::xdp::{self, Attached, Xdp};
 use crate::auth::Association;
-use crate::config::setup::{Destination, Setup, XdpMode};
+use crate::config::setup::{Destination, HOST, Setup, XdpMode};
 use crate::engine::Input;
 use crate::engine::plan::{InstanceId, InterfaceId};
 
@@ -87,6 +87,14 @@ pub struct Ports {
     counters: BTreeMap<u32, CounterRow>,
 }
 
+/// Stands for an interface's number in the rules of adverts that come in by any. No interface has it.
+const EVERYWHERE: IfIndex = IfIndex(0);
+
+fn index(setup: &Setup, id: InterfaceId, link: Option<Link>) -> Option<IfIndex> {
+    let is_host = setup.interfaces[id.index()] == HOST;
+    if is_host { Some(EVERYWHERE) } else { link.map(|link| link.index) }
+}
+
 /// The row of counters for frames of no instance, and that for an instance's.
 const fn device_row(id: InterfaceId) -> u32 {
     id.0
@@ -113,7 +121,7 @@ impl Ports {
         for (plan, id) in setup.plan.instances.iter().zip((0..).map(InstanceId)) {
             ports[plan.interface.index()].instances.push(id);
         }
-        Ok(Self {
+        let mut all = Self {
             ports,
             sockets: Sockets::new()?,
             changes: 0,
@@ -134,7 +142,18 @@ impl Ports {
             forms: Forms::new(setup.instances.len()),
             counters: BTreeMap::new(),
             setup,
-        })
+        };
+        let host = all.setup.interfaces.iter().position(|name| name == HOST);
+        if let Some(id) = host.map(|position| InterfaceId(position as u32)) {
+            all.open(id, EVERYWHERE);
+            all.ports[id.index()].path = all.path_by(id, EVERYWHERE);
+        }
+        Ok(all)
+    }
+
+    /// The number of an interface as rules have it; `None` while it does not exist.
+    pub fn index(&self, id: InterfaceId) -> Option<IfIndex> {
+        index(&self.setup, id, self.link(id))
     }
 
     pub fn link(&self, id: InterfaceId) -> Option<Link> {
@@ -152,8 +171,9 @@ impl Ports {
 
     /// Why an interface in use has no XDP program, if one has none.
     pub fn without_xdp(&self) -> Option<&str> {
-        let mut used = self.ports.iter().filter(|port| !port.instances.is_empty());
-        used.find_map(|port| match &port.path {
+        let ports = self.ports.iter().zip((0..).map(InterfaceId));
+        let mut used = ports.filter(|(port, id)| !port.instances.is_empty() && !self.setup.routed.contains(id));
+        used.find_map(|(port, _)| match &port.path {
             Path::Xdp(_) => None,
             Path::Socket(why) => Some(why.as_str()),
         })
@@ -283,7 +303,7 @@ impl Ports {
         }
         let name = &self.setup.interfaces[id.index()];
         for ((family, protocol), groups) in self.groups(id) {
-            let opened = socket::vrrp(family, protocol, name, index, &groups);
+            let opened = socket::vrrp(family, protocol, (name, index), &groups);
             if let Err(error) = opened.and_then(|socket| self.sockets.insert(id, family, protocol, socket)) {
                 tracing::error!("cannot open a VRRP socket of {family:?} on {name}: {error}");
             }
@@ -294,19 +314,25 @@ impl Ports {
         if self.ports[id.index()].instances.is_empty() {
             return;
         }
-        let path = self.path_by(index);
+        let path = self.path_by(id, index);
         let name = &self.setup.interfaces[id.index()];
         match &path {
             Path::Xdp(attached) => tracing::info!("{name}: XDP program attached, {}", attached.label()),
             // Why there is no program at all was said once, at the start.
-            Path::Socket(why) if self.xdp.is_ok() => tracing::warn!("{name}: {why}; using the raw socket"),
+            Path::Socket(why) if self.xdp.is_ok() && !self.setup.routed.contains(&id) => {
+                tracing::warn!("{name}: {why}; using the raw socket")
+            }
             Path::Socket(_) => {}
         }
         self.ports[id.index()].path = path;
     }
 
     /// Puts the program on a device, if it can be.
-    fn path_by(&mut self, index: IfIndex) -> Path {
+    fn path_by(&mut self, id: InterfaceId, index: IfIndex) -> Path {
+        // A program there would see nothing: what comes in does so by another device, whose rules are not these.
+        if self.setup.routed.contains(&id) {
+            return Path::Socket("adverts come in by any interface".into());
+        }
         match &mut self.xdp {
             Ok(xdp) => match xdp.attach(index.0, mode(self.setup.daemon.xdp.mode)) {
                 Ok(attached) => Path::Xdp(attached),
@@ -370,7 +396,7 @@ impl Ports {
 
     /// Writes the rules of an interface's instances, here and in the kernel.
     fn set_rules(&mut self, id: InterfaceId) {
-        let Some(Link { index, .. }) = self.ports[id.index()].link else { return };
+        let Some(index) = self.index(id) else { return };
         let instances = self.ports[id.index()].instances.clone();
         // All keys first: two may have changed places.
         for &instance in &instances {
@@ -419,9 +445,9 @@ impl Ports {
         sockets.drain(now, |id, received| {
             let port = &ports[id.index()];
             let arrival = received.arrival;
-            let Some(link) = port.link else { return };
+            let Some(index) = index(setup, id, port.link) else { return };
             let device = Device { row: device_row(id), flags: 0 };
-            let ingress = Ingress { ifindex: link.index.0, device };
+            let ingress = Ingress { ifindex: index.0, device };
             let Some(packet) = received.packet() else { return };
             let found = judge(received.octets, packet, ingress, rules, &mut message);
             let message = &message[..found.length.min(MESSAGE_MAX)];

@@ -29,8 +29,8 @@ use super::ports::{self, Ports};
 use super::privilege::{self, Urgency};
 use super::status::Process;
 use super::xdp::{Sizes, Xdp};
-use crate::config::setup::{Setup, XdpMode};
-use crate::engine::plan::Subject;
+use crate::config::setup::{HOST, Setup, XdpMode};
+use crate::engine::plan::{InterfaceId, Subject};
 
 /// Why the daemon did not run, or no longer does; the exit codes are keepalived's.
 #[derive(Debug)]
@@ -153,7 +153,8 @@ fn check_interfaces(setup: &Setup, links: &[Option<Link>]) -> Result<(), Failure
         });
         let addressed = instance.addresses.iter().map(|address| address.interface).filter(|id| !made.contains(id));
         let mut used = [plan.interface].into_iter().chain(addressed).chain(watched);
-        if let Some(missing) = used.find(|id| links[id.index()].is_none()) {
+        let is_missing = |id: &InterfaceId| links[id.index()].is_none() && setup.interfaces[id.index()] != HOST;
+        if let Some(missing) = used.find(is_missing) {
             let (interface, name) = (&setup.interfaces[missing.index()], &instance.name);
             return Err(Failure::Configuration(format!(
                 "interface {interface} of vrrp_instance {name} does not exist; create it or correct the name (`ip link` \

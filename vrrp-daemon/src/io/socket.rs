@@ -15,21 +15,28 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};
 use vrrp_common::{Family, IfIndex};
 
+use crate::config::setup::HOST;
+
 /// Kernel buffer for received adverts: a few thousand, enough for a starved daemon to hear what came meanwhile.
 pub const RECEIVE_BUFFER: usize = 2 << 20;
 /// Packets per `sendmmsg`.
 const BATCH: usize = 64;
 
-/// A raw socket that hears one IP protocol, VRRP's or that of the authentication header, of one family on one interface: what goes to these groups, and to the host itself. It
+/// A raw socket that hears one IP protocol, VRRP's or that of the authentication header, of one family on one interface, or without one on all: what goes to these groups, and to the host itself. It
 /// sees no other interface's adverts and none of our own.
 ///
 /// What comes over IPv4 has its header; over IPv6 it is told in ancillary data.
 ///
 /// Errors: EPERM without CAP_NET_RAW; EAFNOSUPPORT for IPv6 where the kernel has none.
-pub fn vrrp(family: Family, protocol: u8, name: &str, index: IfIndex, groups: &BTreeSet<IpAddr>) -> io::Result<Socket> {
+pub fn vrrp(
+    family: Family,
+    protocol: u8,
+    (name, index): (&str, IfIndex),
+    groups: &BTreeSet<IpAddr>,
+) -> io::Result<Socket> {
     let socket = Socket::new_raw(domain(family), Type::RAW, Some(Protocol::from(i32::from(protocol))))?;
     socket.set_nonblocking(true)?;
-    socket.bind_device(Some(name.as_bytes()))?;
+    socket.bind_device(Some(name).filter(|name| *name != HOST).map(str::as_bytes))?;
     match family {
         Family::V4 => socket.set_multicast_all_v4(false)?,
         Family::V6 => {
@@ -114,13 +121,14 @@ pub fn neighbour(index: IfIndex, ethertype: u16, mac: [u8; 6]) -> LinkAddress {
     address
 }
 
-/// A socket that sends IP packets to wherever the kernel routes them.
+/// A socket that sends IP packets to wherever the kernel routes them, in a VRF if one is given.
 ///
 /// Errors: EPERM without CAP_NET_RAW; EAFNOSUPPORT for IPv6 where the kernel has none.
-pub fn routed(family: Family) -> io::Result<OwnedFd> {
+pub fn routed(family: Family, vrf: Option<&str>) -> io::Result<OwnedFd> {
     // This protocol means that the packet has its header, and nothing is received.
     let socket = Socket::new_raw(domain(family), Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
     socket.set_nonblocking(true)?;
+    socket.bind_device(vrf.map(str::as_bytes))?;
     Ok(socket.into())
 }
 

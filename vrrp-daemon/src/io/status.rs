@@ -18,7 +18,7 @@ use super::lateness::{Late, Measured};
 use super::log::Loss;
 use super::sysctl;
 use super::utc::rfc3339;
-use crate::config::setup::Setup;
+use crate::config::setup::{HOST, Setup};
 use crate::engine::snapshot::{Cause, Snapshot, StateName};
 use crate::engine::stats::Stats;
 
@@ -227,7 +227,8 @@ impl Status {
     pub fn new(process: &Process, observed: &Observed, clock: SystemTime) -> Self {
         let Observed { setup, now, lateness, interfaces, instances, groups } = observed;
         let made: BTreeSet<_> = setup.vmacs.iter().map(|vmac| vmac.interface.index()).collect();
-        let interfaces = setup.interfaces.iter().zip(interfaces).enumerate().filter(|(id, _)| !made.contains(id));
+        let interfaces = setup.interfaces.iter().zip(interfaces).enumerate();
+        let interfaces = interfaces.filter(|(id, (name, _))| !made.contains(id) && *name != HOST);
         Self {
             daemon: daemon(process, setup, lateness, clock),
             interfaces: interfaces.map(|(_, (name, seen))| interface(name, seen)).collect(),

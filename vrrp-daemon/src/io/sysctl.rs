@@ -120,7 +120,13 @@ impl Needs {
         let instances = setup.instances.iter().zip(setup.plan.instances.iter());
         Self {
             parents: setup.vmacs.iter().map(|vmac| vmac.parent).collect(),
-            promoting: instances.filter(|(own, _)| own.promote_secondaries).map(|(_, plan)| plan.interface).collect(),
+            promoting: instances
+                .filter(|(own, _)| own.promote_secondaries)
+                .flat_map(|(own, plan)| match setup.routed.contains(&plan.interface) {
+                    true => own.addresses.iter().map(|address| address.interface).collect(),
+                    false => vec![plan.interface],
+                })
+                .collect(),
         }
     }
 

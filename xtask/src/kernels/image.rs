@@ -12,7 +12,7 @@ use std::process::Stdio;
 /// Of the host's programs, what the script and the tests call.
 const HOST: [&str; 3] = ["sh", "mount", "ip"];
 /// Devices that the tests make. Some kernels have one or the other built in.
-const MODULES: [&str; 6] = ["veth", "macvlan", "bridge", "8021q", "bonding", "af_packet"];
+const MODULES: [&str; 8] = ["veth", "macvlan", "ipvlan", "vrf", "bridge", "8021q", "bonding", "af_packet"];
 
 /// What is to prove itself, as it was built for the host: to build it optimized takes longer than the guests gain by it.
 pub struct Programs(Vec<(String, PathBuf)>);

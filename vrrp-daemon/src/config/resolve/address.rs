@@ -116,6 +116,9 @@ impl Resolver<'_> {
         });
         let below = match dev {
             Some(dev) => self.interface(&dev.0, at),
+            None if self.setup.routed.contains(&home.interface) => {
+                self.default_interface(format!("({name}) {address} names no `dev`; it goes on"), at)
+            }
             None => Some(home.interface),
         };
         let Some(below) = below else { return false };

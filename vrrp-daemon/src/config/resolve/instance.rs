@@ -6,13 +6,13 @@ use std::time::Duration;
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::{Centis, Family, Priority, Version, Vrid};
 
+use super::Resolver;
 use super::auth::Router;
 use super::destination::Written;
 use super::garp::Garp;
 use super::strict::Answers;
 use super::sync_group::{Group, Groups};
 use super::watch::Watcher;
-use super::{DEFAULT_INTERFACE, Resolver};
 use crate::auth::Authentication;
 use crate::config::instance::{Instance, LateRival, Preempt, State};
 use crate::config::setup::{self, Destination, Notify};
@@ -50,6 +50,7 @@ impl Resolver<'_> {
         let Instance {
             state,
             interface,
+            vrf,
             virtual_router_id,
             priority,
             advert_int,
@@ -104,16 +105,6 @@ impl Resolver<'_> {
             let message = format!("({name}) has no valid `virtual_router_id`");
             self.found.error(Class::Incomplete, at, message).done(LEFT_OUT);
         }
-        let interface = match interface {
-            Some(At { value, at }) => self.interface(&value.0, at),
-            None => {
-                let default =
-                    self.defaults.interface.as_ref().map_or(DEFAULT_INTERFACE, |name| name.0.as_str()).to_owned();
-                let message = format!("({name}) names no interface; it runs on `{default}`");
-                self.found.notice(Class::Incomplete, at, message);
-                self.interface(&default, at)
-            }
-        }?;
         let family = virtual_ipaddress.items.first().map_or(Family::V4, |first| Family::of(first.value.address));
         let version = self.version(version, family, &name);
         let written = Written {
@@ -127,13 +118,16 @@ impl Resolver<'_> {
         };
         let (destination, source) = self.destination(written, family, &name)?;
         let tracks_source = self.tracks_source(track_src_ip, source, &name);
+        let interface = self.place(interface, vrf, (&destination, source), (&name, at))?;
+        let use_vmac = self.on_interface(use_vmac, "use_vmac", interface, &name);
         let heard_at = match destination {
             Destination::Group(group) => Some(group),
             Destination::Peers(_) => source,
         };
         let key = vrid.map(|vrid| (interface, family, vrid, heard_at));
-        if let Some(other) = key.and_then(|key| self.routers.get(&key).cloned()) {
-            let message = format!("({name}) has the interface and the virtual_router_id of `{other}`");
+        if let Some(other) = key.and_then(|key| self.hearer(key)) {
+            let what = if heard_at.is_some_and(|at| at.is_multicast()) { "interface" } else { "source address" };
+            let message = format!("({name}) has the {what} and the virtual_router_id of `{other}`");
             self.found.error(Class::Duplicate, virtual_router_id.map_or(at, |vrid| vrid.at), message).done(LEFT_OUT);
             complete = false;
         }
@@ -157,7 +151,7 @@ impl Resolver<'_> {
         let watcher = Watcher {
             name: &name,
             interface,
-            ignores_interface: dont_track_primary.0.is_some(),
+            ignores_interface: dont_track_primary.0.is_some() || self.setup.routed.contains(&interface),
             devs: &addresses.watched,
             priority,
             group,

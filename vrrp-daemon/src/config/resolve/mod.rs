@@ -8,6 +8,7 @@ mod destination;
 mod garp;
 mod instance;
 mod phase;
+mod place;
 mod scheduling;
 mod strict;
 mod sync_group;

@@ -34,7 +34,7 @@ impl Resolver<'_> {
             let id = self.interface(&used.value.name, used.at)?;
             // A virtual MAC interface has the link state of the one below, and is down in backups.
             let id = self.below(id);
-            if id == of.interface {
+            if id == of.interface && !self.setup.routed.contains(&id) {
                 let message = format!("({}) its own interface `{}` is tracked anyway", of.name, used.value.name);
                 self.found.warning(Class::Duplicate, used.at, message).done("the line is skipped");
                 continue;

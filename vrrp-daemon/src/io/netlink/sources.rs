@@ -35,8 +35,12 @@ impl Sources {
         let mut changes = Vec::new();
         for (&address, ids) in trackers.iter().filter(|(address, _)| only.is_none_or(|only| only == **address)) {
             for &id in ids {
-                let name = &setup.interfaces[setup.plan.instances[id.index()].interface.index()];
-                let is_there = links.link(name).is_some_and(|link| links.has_source(Some(link.index), address));
+                let place = setup.plan.instances[id.index()].interface;
+                let is_there = match links.link(&setup.interfaces[place.index()]) {
+                    _ if setup.routed.contains(&place) => links.has_source(None, address),
+                    Some(link) => links.has_source(Some(link.index), address),
+                    None => false,
+                };
                 let changed = if is_there { missing.remove(&id) } else { missing.insert(id) };
                 changes.extend(changed.then_some((id, is_there)));
             }

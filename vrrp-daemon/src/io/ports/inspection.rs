@@ -18,7 +18,7 @@ impl Ports {
             }
             self.detached.extend(xdp.link(index.0));
             xdp.detach(index.0);
-            let path = self.path_by(index);
+            let path = self.path_by(id, index);
             let name = &self.setup.interfaces[id.index()];
             match &path {
                 Path::Xdp(_) => tracing::warn!("{name}: somebody took the XDP program off; it is attached again"),

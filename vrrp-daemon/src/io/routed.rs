@@ -1,0 +1,44 @@
+//! The sockets that unicast adverts leave by: the kernel routes what they send, one of each in its VRF.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use vrrp_common::{Family, IfIndex};
+
+use super::socket;
+use crate::config::setup::{Destination, Setup};
+use crate::engine::plan::InterfaceId;
+
+pub struct Routed {
+    /// By VRF and family, and the VRF's number when it was opened.
+    sockets: BTreeMap<(Option<InterfaceId>, Family), (IfIndex, OwnedFd)>,
+}
+
+impl Routed {
+    /// Those outside VRFs, of the families that have peers.
+    pub fn new(setup: &Setup) -> io::Result<Self> {
+        let mut sockets = BTreeMap::new();
+        for (plan, instance) in setup.plan.instances.iter().zip(&setup.instances) {
+            let key = (None, plan.family);
+            if matches!(instance.destination, Destination::Peers(_)) && !sockets.contains_key(&key) {
+                sockets.insert(key, (IfIndex(0), socket::routed(plan.family, None)?));
+            }
+        }
+        Ok(Self { sockets })
+    }
+
+    /// Has a socket in a VRF, which is this interface now.
+    pub fn open(&mut self, setup: &Setup, vrf: InterfaceId, index: IfIndex, family: Family) -> io::Result<()> {
+        let key = (Some(vrf), family);
+        if self.sockets.get(&key).is_none_or(|(of, _)| *of != index) {
+            let socket = socket::routed(family, Some(&setup.interfaces[vrf.index()]))?;
+            self.sockets.insert(key, (index, socket));
+        }
+        Ok(())
+    }
+
+    pub fn socket(&self, by: (Option<InterfaceId>, Family)) -> Option<&OwnedFd> {
+        self.sockets.get(&by).map(|(_, socket)| socket)
+    }
+}
