@@ -23,6 +23,13 @@ pub struct Common {
     pub addresses: Option<Moves<u32>>,
 }
 
+impl Common {
+    /// The number of an address now; `None`: it is gone.
+    pub fn address(&self, before: u32) -> Option<u32> {
+        self.addresses.as_ref().map_or(Some(before), |moved| moved.to(before))
+    }
+}
+
 /// From old ids to new ones, and back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moves<I> {
@@ -63,6 +70,11 @@ impl<I: Id> Moves<I> {
     /// Old ids that are gone.
     pub fn gone(&self) -> impl Iterator<Item = I> {
         self.to.iter().enumerate().filter(|(_, new)| new.is_none()).map(|(old, _)| I::nth(old))
+    }
+
+    /// New ids of what is new.
+    pub fn fresh(&self) -> impl Iterator<Item = I> {
+        self.from.iter().enumerate().filter(|(_, old)| old.is_none()).map(|(new, _)| I::nth(new))
     }
 
     /// A table by old ids becomes one by new ids; `fresh` says what those have that are new.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use vrrp_common::Instant;
 
 use crate::engine::Why;
+use crate::engine::matching::Moves;
 use crate::engine::plan::InstanceId;
 
 /// Buckets of a histogram: the first is below a microsecond, each is twice as wide as the one before, the last is 17
@@ -86,6 +87,11 @@ pub struct Lateness {
 impl Lateness {
     pub fn new(instances: usize) -> Self {
         Self { measured: Measured::default(), slots: vec![Slot::default(); instances], due: Vec::new() }
+    }
+
+    /// Instances move, between two turns.
+    pub fn carry(&mut self, moves: &Moves<InstanceId>) {
+        self.slots = moves.carry(std::mem::take(&mut self.slots), |_| Slot::default());
     }
 
     /// An advert is due in this turn.

@@ -50,7 +50,7 @@ fn checks_report_and_stop_ends_everything() {
     let path = socket.path().to_owned();
     let (requests, _asked) = mpsc::channel::<Request>(control::REQUESTS);
     let (report, reported) = channel();
-    let errands = start(setup, socket, process(), requests, async move |id, passed| {
+    let errands = start(setup, socket, process(), requests, async move |_, id, passed| {
         let _ = report.send((id, passed));
     })
     .unwrap();
