@@ -81,10 +81,10 @@ async fn an_interface_in_use_that_stands_on_it_has_the_same() {
 #[tokio::test]
 async fn who_leaves_adverts() {
     let mut ports = ports(&[]);
-    let rows = |ids: &[u32]| ids.iter().map(|&id| id + 2).collect::<BTreeSet<u32>>();
-    assert!(!ports.leaves_adverts(&rows(&[0])));
+    let [used, unused] = [0, 7].map(|slot| BTreeSet::from([slot]));
+    assert!(!ports.leaves_adverts(&used));
     ports.link_is(PARENT, Some(Link { carries_vlans: true, ..link(2) }), &mut Vec::new());
-    assert!(ports.leaves_adverts(&rows(&[0])) && !ports.leaves_adverts(&rows(&[7])));
+    assert!(ports.leaves_adverts(&used) && !ports.leaves_adverts(&unused));
     Arc::make_mut(&mut ports.setup).daemon.xdp.observe = true;
-    assert!(ports.leaves_adverts(&rows(&[7])));
+    assert!(ports.leaves_adverts(&unused));
 }
