@@ -44,7 +44,8 @@ fn more(name: &str, vrid: u32, priority: u8, centis: u32, addresses: &[String]) 
 /// The longest time between two adverts of a router for a VRID, and how many there were.
 fn cadence(lab: &Lab, router: usize, vrid: u8, since: Stamp) -> (Duration, usize) {
     let record = lab.watch.record();
-    let at: Vec<_> = record.adverts_of(router, since).filter(|advert| advert.vrid == vrid).map(|advert| advert.at).collect();
+    let at: Vec<_> =
+        record.adverts_of(router, since).filter(|advert| advert.vrid == vrid).map(|advert| advert.at).collect();
     let gap = at.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
     (gap, at.len())
 }
@@ -218,7 +219,8 @@ fn thousand(interfaces: u8, priority: u8, addresses: u8) -> String {
     routers
         .map(|(number, vrid)| {
             let addresses: Vec<_> = (0..addresses).map(|last| format!("10.{number}.{last}.{vrid}/32")).collect();
-            more(&format!("VI_{number}_{vrid}"), vrid, priority, 10, &addresses).replace("eth0", &format!("net{number}"))
+            more(&format!("VI_{number}_{vrid}"), vrid, priority, 10, &addresses)
+                .replace("eth0", &format!("net{number}"))
         })
         .collect()
 }

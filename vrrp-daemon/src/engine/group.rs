@@ -11,7 +11,7 @@ use super::instance::Instance;
 use super::plan::{GroupId, InstanceId};
 use super::snapshot::StateName;
 use super::tracking::{Fault, Standing, Surroundings};
-use super::{Action, Engine, Out};
+use super::{Action, Due, Engine, Out};
 
 #[derive(Clone, Debug)]
 pub struct Group {
@@ -34,16 +34,16 @@ impl Group {
         self.members.iter().map(|id| instances[id.index()].state())
     }
 
-    /// Whether the waits of all are over.
-    fn is_ready(&mut self, instances: &[Instance]) -> bool {
+    /// Since when the waits of all are over.
+    fn ready_at(&mut self, instances: &[Instance]) -> Option<Instant> {
         let from = self.holdout;
-        let unready = |place: &usize| !instances[self.members[*place].index()].is_ready();
-        match (from..self.members.len()).chain(0..from).find(unready) {
+        let ready_at = |place: usize| instances[self.members[place].index()].ready_at();
+        match (from..self.members.len()).chain(0..from).find(|&place| ready_at(place).is_none()) {
             Some(holdout) => {
                 self.holdout = holdout;
-                false
+                None
             }
-            None => true,
+            None => (0..self.members.len()).filter_map(ready_at).max(),
         }
     }
 
@@ -77,8 +77,16 @@ impl Engine {
         }
         if before == StateName::Master {
             self.lead(group, id, StateName::Backup, |instance, out| instance.step_back(now, out), out);
-        } else if instance.is_ready() && self.groups[group.index()].is_ready(&self.instances) {
-            self.lead(group, id, StateName::Master, |instance, out| instance.take_over(now, out), out);
+        } else if instance.ready_at().is_some()
+            && let Some(due) = self.groups[group.index()].ready_at(&self.instances)
+        {
+            self.lead(
+                group,
+                id,
+                StateName::Master,
+                |instance, out| instance.take_over(now, Due::Takeover(due), out),
+                out,
+            );
         }
     }
 
@@ -126,8 +134,8 @@ impl Engine {
     /// After a reload: a member that had left it was all that it waited for.
     fn serve_if_ready(&mut self, id: GroupId, now: Instant, out: &mut Vec<Action>) {
         let first = self.groups[id.index()].members[0];
-        if self.instances[first.index()].is_ready() && self.groups[id.index()].is_ready(&self.instances) {
-            self.lead(id, first, StateName::Master, |instance, out| instance.take_over(now, out), out);
+        if self.groups[id.index()].ready_at(&self.instances).is_some() {
+            self.lead(id, first, StateName::Master, |instance, out| instance.take_over(now, Due::Now, out), out);
         }
     }
 
@@ -146,7 +154,9 @@ impl Engine {
             Some(master) if !serves => {
                 self.lead(id, master, StateName::Backup, |instance, out| instance.step_back(now, out), out);
             }
-            Some(master) => self.lead(id, master, StateName::Master, |instance, out| instance.take_over(now, out), out),
+            Some(master) => {
+                self.lead(id, master, StateName::Master, |instance, out| instance.take_over(now, Due::Now, out), out);
+            }
             None => {}
         }
     }

@@ -72,14 +72,24 @@ impl Announcements {
 
     /// What another one has still to send, as far as there is who would send it: the numbers of addresses that `moved` are
     /// others now.
-    pub fn take_over(&mut self, before: Self, moves: &Moves<InstanceId>, moved: impl Fn(InstanceId, u32) -> Option<u32>, counts: impl Fn(InstanceId) -> u32) {
+    pub fn take_over(
+        &mut self,
+        before: Self,
+        moves: &Moves<InstanceId>,
+        moved: impl Fn(InstanceId, u32) -> Option<u32>,
+        counts: impl Fn(InstanceId) -> u32,
+    ) {
         let Announcements { queues, slots, waiting: _ } = before;
         for pending in queues.into_iter().flat_map(|queue| queue.firsts.into_iter().chain(queue.rounds)) {
-            let Some(id) = moves.to(pending.id).filter(|_| slots[pending.id.index()].serial == pending.serial) else { continue };
+            let Some(id) = moves.to(pending.id).filter(|_| slots[pending.id.index()].serial == pending.serial) else {
+                continue;
+            };
             let count = counts(id);
             match pending.all {
                 true => self.add(id, Announced::All, count, pending.rounds),
-                false => moved(id, pending.first).into_iter().for_each(|one| self.add(id, Announced::One(one), count, pending.rounds)),
+                false => moved(id, pending.first)
+                    .into_iter()
+                    .for_each(|one| self.add(id, Announced::One(one), count, pending.rounds)),
             }
         }
     }

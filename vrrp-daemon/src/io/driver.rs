@@ -48,7 +48,11 @@ const LINGER: Duration = Duration::from_millis(500);
 pub enum Message {
     Network(Report),
     /// `edition` counts the reloads before it: whose id it is.
-    Check { edition: u32, id: TrackerId, passed: bool },
+    Check {
+        edition: u32,
+        id: TrackerId,
+        passed: bool,
+    },
     Asked(Request),
     Reload(Box<Next>),
     Stop,
@@ -263,11 +267,8 @@ impl<T: FnMut(Told)> Driver<T> {
         self.crowded = self.crowd.is_there(packets, now);
         self.decide_heard();
         self.see_waiting(now);
-        let lateness = &mut self.hands.lateness;
-        self.engine.adverts_due(now, |id, at, why| lateness.is_due(id, at, why));
         self.decide(now, Input::Deadline, None);
         self.hands.perform(&mut self.actions, &mut self.ports)?;
-        self.hands.lateness.end_turn();
         self.hands.announce(&self.ports);
         self.actions.shrink_to(KEPT);
         self.heard.shrink_to(KEPT);

@@ -463,12 +463,8 @@ impl Ports {
                 let heed = stances[slot].heed(found.source, found.header, &mut buckets[slot], arrival.as_nanos());
                 if heed == Heed::Limit {
                     reason = Reason::RateLimited;
-                } else if is_authentic(
-                    associations.get_mut(&instance),
-                    (arrival, found.source),
-                    message,
-                    &mut count,
-                ) && let Some(input) = input(setup, advertised, instance, found.source, message)
+                } else if is_authentic(associations.get_mut(&instance), (arrival, found.source), message, &mut count)
+                    && let Some(input) = input(setup, advertised, instance, found.source, message)
                 {
                     let is_new = forms.hear(instance, found.family, found.header, found.checksum_form);
                     *changes = changes.wrapping_add(u32::from(is_new));

@@ -201,9 +201,7 @@ fn check(old: &Setup, new: &Setup, matching: &Matching) -> Result<(), String> {
             let addressed = instance.addresses.iter().map(|address| address.interface);
             let mut used = [plan.interface].into_iter().chain(addressed).chain(watched);
             let is_missing = |id: &InterfaceId| {
-                matching.interfaces.from(*id).is_none()
-                    && !made.contains(id)
-                    && !exists(&new.interfaces[id.index()])
+                matching.interfaces.from(*id).is_none() && !made.contains(id) && !exists(&new.interfaces[id.index()])
             };
             if let Some(id) = used.find(is_missing) {
                 let (interface, name) = (&new.interfaces[id.index()], &instance.name);

@@ -114,13 +114,8 @@ pub fn run(mut setup: Setup, mut guard: Guard, places: &Places) -> Result<(), Fa
     let (reloads, wanted) = std::sync::mpsc::sync_channel(reload::WAITING);
     let mine = (messages, reloads.clone());
     let (protocol, room) = start_protocol(&setup, urgency, links, &network, mine, tell)?;
-    let preparation = Reloads {
-        current: setup,
-        places: places.clone(),
-        room,
-        protocol: inbox.clone(),
-        errands: errands.errands(),
-    };
+    let preparation =
+        Reloads { current: setup, places: places.clone(), room, protocol: inbox.clone(), errands: errands.errands() };
     // It waits for the others, and nobody for it: it ends with the process.
     std::thread::Builder::new().name("reload".into()).spawn(move || preparation.run(&wanted))?;
     tracing::info!("Startup complete");

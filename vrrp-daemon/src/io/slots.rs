@@ -47,7 +47,8 @@ impl<I: Id> Slots<I> {
     /// Ids move; returns the numbers that came free.
     pub fn carry(&mut self, moves: &Moves<I>) -> Vec<u32> {
         let freed: Vec<_> = moves.gone().map(|id| self.of(id)).collect();
-        let mut free = (0..self.capacity()).filter(|&number| self.owner(number).is_none()).collect::<Vec<_>>().into_iter();
+        let mut free =
+            (0..self.capacity()).filter(|&number| self.owner(number).is_none()).collect::<Vec<_>>().into_iter();
         let end = self.capacity();
         // The daemon makes room before; without, the number is none of the kernel's.
         self.of = moves.carry(std::mem::take(&mut self.of), |_| free.next().unwrap_or(end));

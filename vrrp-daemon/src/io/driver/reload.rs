@@ -70,7 +70,6 @@ impl<T: FnMut(Told)> Driver<T> {
         }
         self.decide_heard();
         self.hands.perform(&mut self.actions, &mut self.ports)?;
-        self.hands.lateness.end_turn();
         tracing::debug!("the XDP program was replaced in {} us", clock::now().since(now).as_micros());
         Ok(())
     }
@@ -110,5 +109,3 @@ impl<T: FnMut(Told)> Driver<T> {
         }
     }
 }
-
-

@@ -81,7 +81,8 @@ impl<R: AsyncFn(u32, TrackerId, bool) + 'static> Checks<R> {
 
     fn spawn(&mut self, id: TrackerId) -> Check {
         let (stop, stopping) = watch::channel(false);
-        let (setup, reports, edited) = (Arc::clone(&self.setup), Rc::clone(&self.reports), Rc::new(Cell::new((self.edition, id))));
+        let (setup, reports, edited) =
+            (Arc::clone(&self.setup), Rc::clone(&self.reports), Rc::new(Cell::new((self.edition, id))));
         let check = Check { id: Rc::clone(&edited), _stop: stop };
         self.tasks.spawn_local(async move {
             // Not the whole configuration: the check may outlast it.
@@ -100,7 +101,7 @@ impl<R: AsyncFn(u32, TrackerId, bool) + 'static> Checks<R> {
 }
 
 /// By `TrackerId`: whether some instance depends on it.
-fn watched(setup: &Setup) -> Vec<bool> {
+pub(super) fn watched(setup: &Setup) -> Vec<bool> {
     let mut watched = vec![false; setup.trackers.len()];
     for watch in setup.plan.instances.iter().flat_map(|instance| &instance.watches) {
         if let Subject::Tracker(id) = watch.subject {

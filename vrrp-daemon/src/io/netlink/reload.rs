@@ -81,7 +81,8 @@ impl<F: AsyncFn(Report)> Network<F> {
     fn condemn_vmacs(&mut self, before: &Setup) -> Vec<String> {
         let wanted = vmacs(&self.setup);
         let ours = self.vmacs.ours().filter(|&place| !wanted.contains_key(&described(before, place)));
-        let names: Vec<_> = ours.map(|place| before.interfaces[before.vmacs[place].interface.index()].clone()).collect();
+        let names: Vec<_> =
+            ours.map(|place| before.interfaces[before.vmacs[place].interface.index()].clone()).collect();
         if names.is_empty() {
             return names;
         }

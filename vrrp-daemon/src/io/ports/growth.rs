@@ -11,7 +11,10 @@ impl Ports {
     /// which may hold adverts that it delivered or absorbed last.
     pub fn grow(&mut self, mut next: Xdp, sizes: Sizes) -> Option<Xdp> {
         let of_devices: Vec<_> = self.ids().map(|id| self.device_counters(id)).collect();
-        self.counters = (0..self.keys.len() as u32).map(InstanceId).map(|id| (self.slots.of(id), self.instance_counters(id))).collect();
+        self.counters = (0..self.keys.len() as u32)
+            .map(InstanceId)
+            .map(|id| (self.slots.of(id), self.instance_counters(id)))
+            .collect();
         self.slots.grow(sizes.rules);
         self.devices.grow(sizes.devices);
         // Counts do not go with the program; their rows have other numbers now.

@@ -54,8 +54,8 @@ impl Ports {
                 && let Some(fresh) = associations.get_mut(&now)
             {
                 // By the same keys the sequences go on.
-                let is_same = before.instances[id.index()].authentication
-                    == self.setup.instances[now.index()].authentication;
+                let is_same =
+                    before.instances[id.index()].authentication == self.setup.instances[now.index()].authentication;
                 match is_same {
                     true => *fresh = association,
                     false => fresh.go_on_from(&association),
