@@ -18,14 +18,21 @@ pub struct Routed {
 impl Routed {
     /// Those outside VRFs, of the families that have peers.
     pub fn new(setup: &Setup) -> io::Result<Self> {
-        let mut sockets = BTreeMap::new();
+        let mut all = Self { sockets: BTreeMap::new() };
+        all.reload(setup)?;
+        Ok(all)
+    }
+
+    /// Goes on by another configuration. Those in VRFs are opened anew: the VRFs have other ids.
+    pub fn reload(&mut self, setup: &Setup) -> io::Result<()> {
+        self.sockets.retain(|(vrf, _), _| vrf.is_none());
         for (plan, instance) in setup.plan.instances.iter().zip(&setup.instances) {
             let key = (None, plan.family);
-            if matches!(instance.destination, Destination::Peers(_)) && !sockets.contains_key(&key) {
-                sockets.insert(key, (IfIndex(0), socket::routed(plan.family, None)?));
+            if matches!(instance.destination, Destination::Peers(_)) && !self.sockets.contains_key(&key) {
+                self.sockets.insert(key, (IfIndex(0), socket::routed(plan.family, None)?));
             }
         }
-        Ok(Self { sockets })
+        Ok(())
     }
 
     /// Has a socket in a VRF, which is this interface now.

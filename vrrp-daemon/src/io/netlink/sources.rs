@@ -29,6 +29,11 @@ impl Sources {
         self.missing.iter().copied()
     }
 
+    /// Who tracks one, and whether it was there when it was last looked for.
+    pub fn all(&self) -> Vec<(InstanceId, bool)> {
+        self.trackers.values().flatten().map(|&id| (id, !self.missing.contains(&id))).collect()
+    }
+
     /// Looks for all of them, or for this one; whose came or went since, and whether it is there.
     pub fn look(&mut self, setup: &Setup, links: &Links, only: Option<IpAddr>) -> Vec<(InstanceId, bool)> {
         let Self { trackers, missing } = self;
