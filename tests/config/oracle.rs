@@ -31,7 +31,6 @@ const DIFFERENCES: &[(&str, Option<i32>, &str)] = &[
     ("routes", Some(0), "not done here yet"),
     ("script-fraction", Some(5), "2.2.7 reads whole seconds; 2.3.2 and we read fractions"),
     ("static-address", Some(0), "not done here yet"),
-    ("track-file", Some(0), "not done here yet"),
     ("typical", None, "2.2.7 ends itself with SIGTERM when it checks a script of another user"),
     ("vmac-names", Some(5), "2.2.7 does not know `name`, `group` and `netlink_notify_msg`"),
 ];

@@ -7,7 +7,7 @@ use super::instance::Instance;
 use super::root::Config;
 use super::sync_group::SyncGroup;
 use crate::syntax::schema::{Block, Foreign, Keyword, Outcome};
-use crate::track::script::Script;
+use crate::track::{file, script};
 
 /// A keyword of one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,8 @@ pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     of::<Config>("", &mut rows);
     of::<GlobalDefs>("global_defs", &mut rows);
-    of::<Script>("vrrp_script", &mut rows);
+    of::<script::Written>("vrrp_script", &mut rows);
+    of::<file::Written>("track_file", &mut rows);
     of::<GarpGroup>("garp_group", &mut rows);
     of::<SyncGroup>("vrrp_sync_group", &mut rows);
     of::<Instance>("vrrp_instance", &mut rows);

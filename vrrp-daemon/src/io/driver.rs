@@ -24,6 +24,7 @@ use crate::config::setup::Setup;
 use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};
 use crate::engine::snapshot::StateName;
 use crate::engine::{Action, Engine, Input};
+use crate::track::report::Reading;
 
 /// Messages that wait for the protocol thread, at most.
 pub const INBOX: usize = 1024;
@@ -43,7 +44,7 @@ const LINGER: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub enum Message {
     Network(Report),
-    Check { id: TrackerId, passed: bool },
+    Found { id: TrackerId, reading: Reading },
     Asked(Request),
     Stop,
 }
@@ -336,7 +337,14 @@ impl<T: FnMut(Told)> Driver<T> {
                 self.hear(now, Input::Address { id, tenure, address, installed });
             }
             Message::Network(Report::Settled { id }) => self.hands.settled(id)?,
-            Message::Check { id, passed } => self.hear(now, Input::Check { id, passed }),
+            Message::Found { id, reading } => self.hear(
+                now,
+                match reading {
+                    Reading::Passed => Input::Check { id, passed: true },
+                    Reading::Failed => Input::Check { id, passed: false },
+                    Reading::Value(value) => Input::Value { id, value },
+                },
+            ),
             Message::Asked(request) => self.answer(request),
             Message::Stop => self.stop(),
         }

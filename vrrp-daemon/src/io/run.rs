@@ -136,7 +136,7 @@ fn start_errands(
         notices_lost: Arc::default(),
     };
     let reports = inbox.clone();
-    let report = async move |id, passed| drop(reports.send(Message::Check { id, passed }).await);
+    let report = async move |id, reading| drop(reports.send(Message::Found { id, reading }).await);
     Ok(errands::start(Arc::clone(setup), socket, process, inbox.clone(), report)?)
 }
 

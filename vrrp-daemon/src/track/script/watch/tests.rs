@@ -1,24 +1,37 @@
 //! Scripts of real processes, at millisecond intervals.
 
-use std::cell::RefCell;
+use tokio::sync::mpsc;
 
 use super::*;
+use crate::engine::plan::{TrackerId, TrackerPlan};
 use crate::testing::{Dir, lives, shell};
+use crate::track::report::InUse;
+use crate::track::script::Schedule;
 
 const PLAN: TrackerPlan = TrackerPlan { rise: 1, fall: 1, starts_failed: false };
 
 fn script(dir: &Dir, text: &str, interval: u64, timeout: u64) -> Script {
     let [interval, timeout] = [interval, timeout].map(Duration::from_millis);
-    Script { command: shell(dir, text), interval, timeout }
+    Script { command: shell(dir, text), schedule: Schedule { interval, timeout } }
 }
 
 /// The outcomes of the first `span` milliseconds, with their times.
 async fn outcomes(script: &Script, span: u64) -> Vec<(bool, u64)> {
-    let (start, seen) = (Instant::now(), RefCell::new(Vec::new()));
-    let report = async |passed| seen.borrow_mut().push((passed, start.elapsed().as_millis() as u64));
-    let stop = tokio::time::sleep(Duration::from_millis(span));
-    watch(script, "chk", 0, PLAN, report, stop).await;
-    seen.into_inner()
+    let (reports, mut reported) = mpsc::channel(100);
+    let chk = InUse { id: TrackerId(0), name: "chk".into(), plan: PLAN };
+    let reporter = Reporter::new("vrrp_script", Script::say, vec![chk], Default::default(), reports);
+    let (start, mut seen) = (Instant::now(), Vec::new());
+    let watching = async {
+        watch(script, &reporter, tokio::time::sleep(Duration::from_millis(span))).await;
+        drop(reporter);
+    };
+    let hearing = async {
+        while let Some((_, reading)) = reported.recv().await {
+            seen.push((reading == Reading::Passed, start.elapsed().as_millis() as u64));
+        }
+    };
+    tokio::join!(watching, hearing);
+    seen
 }
 
 #[tokio::test]

@@ -8,33 +8,46 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use super::Script;
-use crate::engine::plan::TrackerPlan;
-use crate::engine::tracking::{Tracker, Verdict};
+use crate::track::report::{Finding, Reading, Reporter};
 use crate::track::run::{Bond, GRACE, Outcome};
+use crate::track::watch::{Job, Stop, Watch};
 
 /// How long a run has from SIGTERM to SIGKILL when the daemon stops; it must not hold up the stop.
 const GRACE_AT_STOP: Duration = Duration::from_millis(500);
 
+impl Watch for Script {
+    const TOGETHER: bool = false;
+
+    fn unusable(&self) -> Option<String> {
+        self.command.inspect().err().map(|unusable| unusable.to_string())
+    }
+
+    fn say(name: &str, Finding { reading, text }: &Finding) {
+        match reading {
+            Reading::Passed => info!("VRRP_Script({name}) {text}"),
+            _ => warn!("VRRP_Script({name}) {text}"),
+        }
+    }
+
+    async fn watch(jobs: Vec<Job<Self>>, stop: Stop) {
+        for Job { watched, reporter, fresh: _ } in jobs {
+            watch(&watched, &reporter, stop.asked()).await;
+        }
+    }
+}
+
 /// Runs `script` at once and then every interval, and reports each outcome, until `stop` completes.
 ///
 /// A run that is not done in its time is reported as failed at that moment, and then ended. A run that is due while its
-/// predecessor is still there is left out. `number` sets scripts of equal interval apart; `plan` decides what is logged:
-/// the change of verdict, not each outcome.
-pub async fn watch(
-    script: &Script,
-    name: &str,
-    number: u32,
-    plan: TrackerPlan,
-    mut report: impl AsyncFnMut(bool),
-    stop: impl Future<Output = ()>,
-) {
+/// predecessor is still there is left out.
+async fn watch(script: &Script, reporter: &Reporter, stop: impl Future<Output = ()>) {
     tokio::pin!(stop);
     // An interval of zero would never let go of the thread.
-    let interval = script.interval.max(Duration::from_millis(1));
-    let mut log = Log { name, tracker: Tracker::new(plan), last: None };
+    let interval = script.schedule.interval.max(Duration::from_millis(1));
     let mut due = Instant::now();
-    let mut step = script.phase(number).max(Duration::from_millis(1));
+    let mut step = script.schedule.phase(reporter.number()).max(Duration::from_millis(1));
     let mut ending: Option<JoinHandle<()>> = None;
+    let mut last = None;
     loop {
         select! {
             () = sleep_until(due) => {}
@@ -43,10 +56,10 @@ pub async fn watch(
         due = following(due, step, interval, Instant::now());
         step = interval;
         if ending.as_ref().is_some_and(|ending| !ending.is_finished()) {
-            info!("Track script {name} is being timed out, expect idle - skipping run");
+            info!("Track script {} is being timed out, expect idle - skipping run", reporter.name());
             continue;
         }
-        let limit = Instant::now() + script.timeout;
+        let limit = Instant::now() + script.schedule.timeout;
         let outcome = match script.command.start(&[], Bond::EndsWithUs) {
             Err(error) => Outcome::FailedToStart(error.to_string()),
             Ok(mut run) => {
@@ -56,7 +69,7 @@ pub async fn watch(
                         outcome = run.finish() => break Some(outcome),
                         () = sleep_until(limit) => break Some(Outcome::TimedOut),
                         () = sleep_until(due) => {
-                            info!("Track script {name} is already running, expect idle - skipping run");
+                            info!("Track script {} is already running, expect idle - skipping run", reporter.name());
                             due = following(due, interval, interval, Instant::now());
                         }
                         () = &mut stop => break None,
@@ -72,8 +85,13 @@ pub async fn watch(
                 outcome
             }
         };
-        log.outcome(&outcome);
-        report(outcome.passed()).await;
+        if last.as_ref().is_some_and(|last| *last != outcome)
+            && let Some(status) = returned(&outcome)
+        {
+            info!("Script `{}` now returning {status}", reporter.name());
+        }
+        reporter.report(Finding::from(&outcome)).await;
+        last = Some(outcome);
     }
     if let Some(ending) = ending {
         // A panic of the task would have been told by its hook.
@@ -89,33 +107,16 @@ fn following(due: Instant, step: Duration, interval: Duration, now: Instant) -> 
     next + interval.saturating_mul(u32::try_from(missed).unwrap_or(u32::MAX))
 }
 
-struct Log<'a> {
-    name: &'a str,
-    /// The engine has one like it: its verdict is what the instances see.
-    tracker: Tracker,
-    last: Option<Outcome>,
-}
-
-impl Log<'_> {
-    fn outcome(&mut self, outcome: &Outcome) {
-        let name = self.name;
-        let before = self.tracker.verdict();
-        let changed = self.tracker.hear(outcome.passed()) || (before == Verdict::Failed && self.last.is_none());
-        if self.last.as_ref().is_some_and(|last| last != outcome)
-            && let Some(status) = returned(outcome)
-        {
-            info!("Script `{name}` now returning {status}");
-        }
-        if changed {
-            match outcome {
-                Outcome::Exited(0) => info!("VRRP_Script({name}) succeeded"),
-                Outcome::Exited(status) => warn!("VRRP_Script({name}) failed (exited with status {status})"),
-                Outcome::Signaled(signal) => warn!("VRRP_Script({name}) failed (due to signal {signal})"),
-                Outcome::TimedOut => warn!("VRRP_Script({name}) timed_out"),
-                Outcome::FailedToStart(why) => warn!("VRRP_Script({name}) failed (could not be started: {why})"),
-            }
-        }
-        self.last = Some(outcome.clone());
+impl From<&Outcome> for Finding {
+    fn from(outcome: &Outcome) -> Self {
+        let text = match outcome {
+            Outcome::Exited(0) => return Self { reading: Reading::Passed, text: "succeeded".into() },
+            Outcome::Exited(status) => format!("failed (exited with status {status})"),
+            Outcome::Signaled(signal) => format!("failed (due to signal {signal})"),
+            Outcome::TimedOut => "timed_out".into(),
+            Outcome::FailedToStart(why) => format!("failed (could not be started: {why})"),
+        };
+        Self { reading: Reading::Failed, text }
     }
 }
 
