@@ -130,6 +130,7 @@ fn watched(kind: &TrackerKind, plan: &TrackerPlan) -> String {
     match kind {
         TrackerKind::Script(script) => format!("{} {}", command(&script.command), schedule(script.schedule)),
         TrackerKind::File(file) => format!("number in {}, {:?}", file.path, file.init),
+        TrackerKind::Process(process) => format!("{process:?}"),
     }
 }
 

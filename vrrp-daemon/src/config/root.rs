@@ -17,7 +17,7 @@ block! {
         /// Settings of the daemon, and defaults.
         "global_defs" => global: GlobalDefs;
         /// Something that virtual routers track.
-        "vrrp_script" | "track_file" | "vrrp_track_file" => trackers: Definitions;
+        "vrrp_script" | "track_file" | "vrrp_track_file" | "vrrp_track_process" => trackers: Definitions;
         /// Interfaces whose announcements share one pace.
         "garp_group" => garp_groups: Vec<At<GarpGroup>>;
         /// Virtual routers that change state together.

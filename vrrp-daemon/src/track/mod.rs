@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod file;
+pub mod process;
 #[cfg(feature = "io")]
 mod readable;
 #[cfg(feature = "io")]
@@ -124,6 +125,8 @@ trackers! {
     Script "vrrp_script" used by "track_script" script, weight 253;
     /// A number in a file.
     File "track_file" | "vrrp_track_file" used by "track_file" file, weight 254;
+    /// How many processes of a program there are.
+    Process "vrrp_track_process" used by "track_process" process, weight 254;
 }
 
 /// A tracker and its name.
