@@ -7,7 +7,7 @@ use vrrp_daemon::auth::Authentication;
 use vrrp_daemon::config::Checked;
 use vrrp_daemon::config::setup::{Command, Destination, Notify, Pace, Peer, Setup, TrackerKind};
 use vrrp_daemon::engine::plan::{GroupId, InstancePlan, Startup, Subject, TrackerPlan, Weight};
-use vrrp_daemon::track::script::Schedule;
+use vrrp_daemon::track::schedule::Schedule;
 
 /// Exit code, setup, findings.
 pub fn of(checked: &Checked) -> String {
@@ -131,6 +131,7 @@ fn watched(kind: &TrackerKind, plan: &TrackerPlan) -> String {
         TrackerKind::Script(script) => format!("{} {}", command(&script.command), schedule(script.schedule)),
         TrackerKind::File(file) => format!("number in {}, {:?}", file.path, file.init),
         TrackerKind::Process(process) => format!("{process:?}"),
+        TrackerKind::Check(check) => format!("{:?} {}", check.question, schedule(check.schedule)),
     }
 }
 

@@ -7,7 +7,7 @@ use super::instance::Instance;
 use super::root::Config;
 use super::sync_group::SyncGroup;
 use crate::syntax::schema::{Block, Foreign, Keyword, Outcome};
-use crate::track::{file, process, script};
+use crate::track::{check, file, process, script};
 
 /// A keyword of one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,7 @@ pub fn rows() -> Vec<Row> {
     of::<script::Written>("vrrp_script", &mut rows);
     of::<file::Written>("track_file", &mut rows);
     of::<process::Written>("vrrp_track_process", &mut rows);
+    of::<check::Written>("vrrpd_check", &mut rows);
     of::<GarpGroup>("garp_group", &mut rows);
     of::<SyncGroup>("vrrp_sync_group", &mut rows);
     of::<Instance>("vrrp_instance", &mut rows);

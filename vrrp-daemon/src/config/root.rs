@@ -17,7 +17,7 @@ block! {
         /// Settings of the daemon, and defaults.
         "global_defs" => global: GlobalDefs;
         /// Something that virtual routers track.
-        "vrrp_script" | "track_file" | "vrrp_track_file" | "vrrp_track_process" => trackers: Definitions;
+        "vrrp_script" | "track_file" | "vrrp_track_file" | "vrrp_track_process" | "vrrpd_check" => trackers: Definitions;
         /// Interfaces whose announcements share one pace.
         "garp_group" => garp_groups: Vec<At<GarpGroup>>;
         /// Virtual routers that change state together.
@@ -35,6 +35,7 @@ const ROOTS: &[&str] = &[
     "vrrp_instance",
     "vrrp_track_process",
     "vrrp_track_file",
+    "vrrpd_check",
     "bfd_instance",
     "garp_group",
     "static_ipaddress",

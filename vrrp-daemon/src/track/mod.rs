@@ -1,5 +1,6 @@
 //! What virtual routers watch beside adverts. A kind of tracker is one file and one line of [`trackers!`].
 
+pub mod check;
 pub mod command;
 pub mod file;
 pub mod process;
@@ -9,6 +10,7 @@ mod readable;
 pub mod report;
 #[cfg(feature = "io")]
 pub mod run;
+pub mod schedule;
 pub mod script;
 pub mod used;
 #[cfg(feature = "io")]
@@ -127,6 +129,8 @@ trackers! {
     File "track_file" | "vrrp_track_file" used by "track_file" file, weight 254;
     /// How many processes of a program there are.
     Process "vrrp_track_process" used by "track_process" process, weight 254;
+    /// A question to a server, asked without starting a program; our own.
+    Check "vrrpd_check" used by "track_check" check, weight 253;
 }
 
 /// A tracker and its name.

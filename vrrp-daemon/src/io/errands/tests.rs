@@ -11,7 +11,8 @@ use crate::engine::event::Event;
 use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId, TrackerPlan, Watch, Weight};
 use crate::io::notify::Told;
 use crate::testing::{Dir, lives, shell};
-use crate::track::script::{Schedule, Script};
+use crate::track::schedule::Schedule;
+use crate::track::script::Script;
 
 fn setup(script: Command, notify: Notify) -> Setup {
     let second = Duration::from_secs(1);

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::Script;
 use crate::track::report::{Finding, Reading, Reporter};
 use crate::track::run::{Bond, GRACE, Outcome};
+use crate::track::schedule::following;
 use crate::track::watch::{Job, Stop, Watch};
 
 /// How long a run has from SIGTERM to SIGKILL when the daemon stops; it must not hold up the stop.
@@ -97,14 +98,6 @@ async fn watch(script: &Script, reporter: &Reporter, stop: impl Future<Output = 
         // A panic of the task would have been told by its hook.
         let _ = ending.await;
     }
-}
-
-/// The next start, not before now: what a sleeping machine missed is not made up for.
-fn following(due: Instant, step: Duration, interval: Duration, now: Instant) -> Instant {
-    let next = due + step;
-    let late = now.saturating_duration_since(next);
-    let missed = late.as_nanos().div_ceil(interval.as_nanos());
-    next + interval.saturating_mul(u32::try_from(missed).unwrap_or(u32::MAX))
 }
 
 impl From<&Outcome> for Finding {

@@ -6,7 +6,7 @@ use super::*;
 use crate::engine::plan::{TrackerId, TrackerPlan};
 use crate::testing::{Dir, lives, shell};
 use crate::track::report::InUse;
-use crate::track::script::Schedule;
+use crate::track::schedule::Schedule;
 
 const PLAN: TrackerPlan = TrackerPlan { rise: 1, fall: 1, starts_failed: false };
 
@@ -87,13 +87,4 @@ async fn what_cannot_be_started_fails() {
     let mut script = script(&dir, "", 50, 50);
     script.command.argv[0] = "/nonexistent/chk".into();
     assert_eq!(outcomes(&script, 20).await.first().map(|&(passed, _)| passed), Some(false));
-}
-
-#[test]
-fn missed_starts_are_not_made_up_for() {
-    let start = Instant::now();
-    let (ms, interval) = (Duration::from_millis, Duration::from_millis(100));
-    assert_eq!(following(start, interval, interval, start), start + ms(100));
-    assert_eq!(following(start, interval, interval, start + ms(450)), start + ms(500));
-    assert_eq!(following(start, ms(30), interval, start + ms(450)), start + ms(530));
 }
