@@ -12,6 +12,7 @@ mod interop;
 mod ipv6;
 mod matrix;
 mod moving;
+mod reload;
 mod repaired;
 mod scenario;
 mod scripts;

@@ -69,6 +69,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn trackers_can_be_defined_and_used() {
+        let is_done = |block: &str, name: &str| rows().iter().any(|row| (row.block, row.name) == (block, name));
+        for keyword in crate::track::KEYWORDS {
+            assert!(is_done("", keyword), "{keyword} is missing in config/root.rs");
+        }
+        for (keyword, _) in crate::track::USED_BY {
+            for block in ["vrrp_instance", "vrrp_sync_group"] {
+                assert!(is_done(block, keyword), "{keyword} is missing in {block}");
+            }
+        }
+    }
+
+    #[test]
     fn a_keyword_has_one_row_in_a_block() {
         let rows = rows();
         for row in &rows {

@@ -18,11 +18,12 @@ use tracing::warn;
 
 use super::control::{self, Request, Socket};
 use super::notify::{self, Notifier};
+use super::reload::Move;
 use super::sparing::Withheld;
 use super::status::Process;
 use crate::config::setup::{Command, Notify, Setup, Tracker, TrackerKind};
 use crate::engine::plan::{Subject, TrackerId};
-use crate::track::report::{Board, InUse, Reading};
+use crate::track::report::{Board, InUse, Report};
 use crate::track::watch::Watchers;
 
 /// How long everything together may hold up the stop; then what still runs is killed.
@@ -67,10 +68,18 @@ pub fn disable_unusable(setup: &mut Setup) {
     }
 }
 
+/// What other threads have to say to it.
+#[derive(Debug)]
+pub enum Errand {
+    /// Another configuration holds.
+    Reload(Arc<Move>),
+}
+
 /// The slow thread's handle.
 #[derive(Debug)]
 pub struct Errands {
     notifier: Notifier,
+    errands: mpsc::UnboundedSender<Errand>,
     stop: watch::Sender<bool>,
     stopped: std::sync::mpsc::Receiver<()>,
     thread: JoinHandle<()>,
@@ -84,13 +93,15 @@ pub fn start<M: From<Request> + Send + 'static>(
     socket: Socket,
     process: Process,
     requests: mpsc::Sender<M>,
-    reports: impl AsyncFn(TrackerId, Reading) + Send + 'static,
+    reports: impl AsyncFn(Report) + Send + 'static,
 ) -> io::Result<Errands> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let (notifier, notices) = notify::queue(setup.clone());
     let withheld = Arc::clone(notifier.withheld());
     let process = Process { notices_lost: notifier.lost(), ..process };
     let (stop, stopping) = watch::channel(false);
+    // Bounded by who sends: a reload waits for the one before it.
+    let (errands, mut inbox) = mpsc::unbounded_channel();
     let (done, stopped) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("errands".into()).spawn(move || {
         // Scripts get a clean mask of their own.
@@ -102,14 +113,22 @@ pub fn start<M: From<Request> + Send + 'static>(
             let (board, (found, mut finds)) = (Board::default(), mpsc::channel(REPORTS));
             let mut watchers = Watchers::new(board.clone(), found);
             let passing_on = tokio::task::spawn_local(async move {
-                while let Some((id, reading)) = finds.recv().await {
-                    reports(id, reading).await;
+                while let Some(report) = finds.recv().await {
+                    reports(report).await;
                 }
             });
-            watchers.set(in_use(&setup)).await;
+            let watching = async {
+                watchers.set(in_use(&setup, 0)).await;
+                drop(setup);
+                let mut edition: u32 = 0;
+                while let Some(Errand::Reload(to)) = inbox.recv().await {
+                    edition = edition.wrapping_add(1);
+                    watchers.set(in_use(&to.setup, edition)).await;
+                }
+            };
             let serving = control::serve(&socket, process.clone(), board, requests);
             tokio::select! {
-                _ = async { tokio::join!(serving, tell_losses(&process, &withheld)) } => {}
+                _ = async { tokio::join!(serving, tell_losses(&process, &withheld), watching) } => {}
                 () = stop_of(stopping) => {}
             }
             drop(socket);
@@ -122,7 +141,7 @@ pub fn start<M: From<Request> + Send + 'static>(
         runtime.shutdown_timeout(Duration::ZERO);
         let _ = done.send(());
     })?;
-    Ok(Errands { notifier, stop, stopped, thread })
+    Ok(Errands { notifier, errands, stop, stopped, thread })
 }
 
 impl Errands {
@@ -131,10 +150,15 @@ impl Errands {
         self.notifier.clone()
     }
 
+    /// Where it is told of reloads.
+    pub fn errands(&self) -> mpsc::UnboundedSender<Errand> {
+        self.errands.clone()
+    }
+
     /// Ends what watches trackers, starts the notify scripts that wait, gives them a second, removes the socket. Blocks for up to
     /// two and a half seconds, mostly for milliseconds: to be called when the protocol has sent its last advert.
     pub fn stop(self) {
-        let Self { notifier: _, stop, stopped, thread } = self;
+        let Self { notifier: _, errands: _, stop, stopped, thread } = self;
         let _ = stop.send(true);
         // Loading a program can hang in the kernel (a dead NFS server); the daemon's end may not.
         match stopped.recv_timeout(TIME_TO_STOP + Duration::from_secs(1)) {
@@ -144,8 +168,8 @@ impl Errands {
     }
 }
 
-/// The trackers that some instance depends on.
-fn in_use(setup: &Setup) -> Vec<(TrackerKind, InUse)> {
+/// The trackers that some instance depends on, by their ids after so many reloads.
+fn in_use(setup: &Setup, edition: u32) -> Vec<(TrackerKind, InUse)> {
     let watches = setup.plan.instances.iter().flat_map(|instance| &instance.watches);
     let used = watches.filter_map(|watch| match watch.subject {
         Subject::Tracker(id) => Some(id),
@@ -153,7 +177,7 @@ fn in_use(setup: &Setup) -> Vec<(TrackerKind, InUse)> {
     });
     let tracker = |id: TrackerId| {
         let (Tracker { name, kind }, plan) = (&setup.trackers[id.index()], setup.plan.trackers[id.index()]);
-        (kind.clone(), InUse { id, name: name.clone(), plan })
+        (kind.clone(), InUse { edition, id, name: name.clone(), plan })
     };
     used.collect::<BTreeSet<_>>().into_iter().map(tracker).collect()
 }

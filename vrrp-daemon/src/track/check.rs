@@ -73,7 +73,7 @@ pub struct Check {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Question {
     Tcp(Target),
-    Http(Page),
+    Http(Box<Page>),
     Dns(Query),
     Icmp(Host),
 }
@@ -171,7 +171,7 @@ impl Written {
         let page = |At { value: url, at }: At<Url>| {
             let statuses = status.map_or_else(|| vec![200..=299], |statuses| statuses.value.0);
             let (body, verified) = (body.map(|body| body.value.0), unverified.0.is_none());
-            At { value: Question::Http(Page { url, statuses, body, verified }), at }
+            At { value: Question::Http(Box::new(Page { url, statuses, body, verified })), at }
         };
         let questions = [
             tcp.right.map(|At { value, at }| At { value: Question::Tcp(value), at }),

@@ -133,6 +133,17 @@ trackers! {
     Check "vrrpd_check" used by "track_check" check, weight 253;
 }
 
+impl Kind {
+    /// What one of them found out holds for the other, whenever and however long they are tried.
+    pub fn does_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Script(a), Self::Script(b)) => a.command == b.command,
+            (Self::Check(a), Self::Check(b)) => a.question == b.question,
+            _ => self == other,
+        }
+    }
+}
+
 /// A tracker and its name.
 #[derive(Clone, Debug)]
 pub struct Definition {

@@ -25,8 +25,8 @@ pub enum Reading {
     Value(i16),
 }
 
-/// What the engine is to hear.
-pub type Report = (TrackerId, Reading);
+/// What the engine is to hear: of which tracker, by its id after how many reloads.
+pub type Report = (u32, TrackerId, Reading);
 
 /// What was last found out, by keyword and name of the tracker.
 pub type Board = Rc<RefCell<BTreeMap<(&'static str, String), Seen>>>;
@@ -42,6 +42,8 @@ pub struct Seen {
 /// A tracker that somebody depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InUse {
+    /// How many reloads its id has seen.
+    pub edition: u32,
     pub id: TrackerId,
     pub name: String,
     pub plan: TrackerPlan,
@@ -137,7 +139,7 @@ impl Reporter {
         user.heard = true;
         let (verdict, text, at) = (user.verdict.verdict(), finding.text.clone(), SystemTime::now());
         self.board.borrow_mut().insert((self.keyword, user.tracker.name.clone()), Seen { verdict, text, at });
-        (user.tracker.id, finding.reading)
+        (user.tracker.edition, user.tracker.id, finding.reading)
     }
 
     async fn send(&self, reports: Vec<Report>) {

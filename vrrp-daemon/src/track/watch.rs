@@ -95,6 +95,7 @@ impl Watchers {
             }
         }
         before.iter().flatten().for_each(Group::end);
+        while self.tasks.try_join_next().is_some() {}
     }
 
     fn start(&mut self, group: Vec<(Kind, Vec<InUse>)>, known: &HashSet<Kind>) {
@@ -138,7 +139,9 @@ fn groups(in_use: Vec<(Kind, InUse)>) -> Vec<Vec<(Kind, Vec<InUse>)>> {
             None => distinct.push((kind, vec![tracker])),
         }
     }
-    let (mut groups, mut shared): (Vec<Vec<(Kind, Vec<InUse>)>>, Vec<(&str, usize)>) = Default::default();
+    let mut groups: Vec<Vec<(Kind, Vec<InUse>)>> = Vec::new();
+    // Places of kinds that are watched by one task.
+    let mut shared: Vec<(&str, usize)> = Vec::new();
     for (kind, users) in distinct {
         let of_kind = shared.iter().find(|(keyword, _)| *keyword == kind.keyword()).map(|&(_, place)| place);
         match of_kind {
@@ -153,3 +156,6 @@ fn groups(in_use: Vec<(Kind, InUse)>) -> Vec<Vec<(Kind, Vec<InUse>)>> {
     }
     groups
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use crate::engine::event::Event;
 use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId, TrackerPlan, Watch, Weight};
 use crate::io::notify::Told;
 use crate::testing::{Dir, lives, shell};
+use crate::track::report::Reading;
 use crate::track::schedule::Schedule;
 use crate::track::script::Script;
 
@@ -52,7 +53,7 @@ fn checks_report_and_stop_ends_everything() {
     let path = socket.path().to_owned();
     let (requests, _asked) = mpsc::channel::<Request>(control::REQUESTS);
     let (report, reported) = channel();
-    let errands = start(setup, socket, process(), requests, async move |id, reading| {
+    let errands = start(setup, socket, process(), requests, async move |(_, id, reading)| {
         let _ = report.send((id, reading));
     })
     .unwrap();
@@ -86,5 +87,5 @@ fn what_cannot_run_is_taken_out_and_its_instance_goes_on() {
     let [Watch { subject: Subject::Interface(_), .. }] = setup.plan.instances[0].watches[..] else {
         panic!("{:?}", setup.plan.instances[0].watches)
     };
-    assert!(in_use(&setup).is_empty());
+    assert!(in_use(&setup, 0).is_empty());
 }

@@ -11,7 +11,7 @@ const PLAN: TrackerPlan = TrackerPlan { rise: 1, fall: 1, starts_failed: false }
 
 fn job(path: &Path, init: Option<InitFile>) -> (Job<File>, mpsc::Receiver<Report>) {
     let (reports, reported) = mpsc::channel(100);
-    let user = InUse { id: TrackerId(7), name: "load".into(), plan: PLAN };
+    let user = InUse { edition: 0, id: TrackerId(7), name: "load".into(), plan: PLAN };
     let reporter = Reporter::new("track_file", File::say, vec![user], Default::default(), reports).into();
     let watched = File { path: path.display().to_string(), init };
     (Job { watched, reporter, fresh: true }, reported)
@@ -28,7 +28,7 @@ async fn while_watched(job: Job<File>, steps: impl Future<Output = ()>) {
 
 async fn next(reported: &mut mpsc::Receiver<Report>) -> i16 {
     match reported.recv().await {
-        Some((TrackerId(7), Reading::Value(value))) => value,
+        Some((0, TrackerId(7), Reading::Value(value))) => value,
         other => panic!("{other:?}"),
     }
 }

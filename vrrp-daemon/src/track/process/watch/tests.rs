@@ -21,13 +21,13 @@ fn sleeper(number: u32) -> (Process, impl Fn() -> Child) {
 
 fn job(watched: Process) -> (Job<Process>, mpsc::Receiver<Report>) {
     let (reports, reported) = mpsc::channel(100);
-    let user = InUse { id: TrackerId(3), name: "db".into(), plan: PLAN };
+    let user = InUse { edition: 0, id: TrackerId(3), name: "db".into(), plan: PLAN };
     let reporter = Reporter::new("vrrp_track_process", Process::say, vec![user], Default::default(), reports).into();
     (Job { watched, reporter, fresh: true }, reported)
 }
 
 async fn next(reported: &mut mpsc::Receiver<Report>) -> bool {
-    tokio::time::timeout(Duration::from_secs(10), reported.recv()).await.unwrap().unwrap().1 == Reading::Passed
+    tokio::time::timeout(Duration::from_secs(10), reported.recv()).await.unwrap().unwrap().2 == Reading::Passed
 }
 
 #[tokio::test]
@@ -85,12 +85,12 @@ async fn delays_are_waited_for_and_what_passes_meanwhile_is_not_told() {
     let start = Instant::now();
     let at = |seconds| start + Duration::from_secs(seconds);
     census.report(at(0)).await;
-    assert_eq!(reported.try_recv().unwrap().1, Reading::Failed, "at the start nothing is waited for");
+    assert_eq!(reported.try_recv().unwrap().2, Reading::Failed, "at the start nothing is waited for");
     census.counts[0].pids = [7].into();
     census.report(at(0)).await;
     assert_eq!((census.due(), reported.try_recv().is_err()), (Some(at(2)), true));
     census.report(at(2)).await;
-    assert_eq!(reported.try_recv().unwrap().1, Reading::Passed);
+    assert_eq!(reported.try_recv().unwrap().2, Reading::Passed);
     // A second one is one too many; it is gone again in time.
     census.hear(Event::Forked { parent: 7, child: 8 }).await;
     census.report(at(3)).await;
@@ -103,5 +103,5 @@ async fn delays_are_waited_for_and_what_passes_meanwhile_is_not_told() {
     assert_eq!(census.due(), Some(at(11)));
     assert!(reported.try_recv().is_err());
     census.report(at(11)).await;
-    assert_eq!(reported.try_recv().unwrap().1, Reading::Failed);
+    assert_eq!(reported.try_recv().unwrap().2, Reading::Failed);
 }

@@ -18,7 +18,7 @@ fn script(dir: &Dir, text: &str, interval: u64, timeout: u64) -> Script {
 /// The outcomes of the first `span` milliseconds, with their times.
 async fn outcomes(script: &Script, span: u64) -> Vec<(bool, u64)> {
     let (reports, mut reported) = mpsc::channel(100);
-    let chk = InUse { id: TrackerId(0), name: "chk".into(), plan: PLAN };
+    let chk = InUse { edition: 0, id: TrackerId(0), name: "chk".into(), plan: PLAN };
     let reporter = Reporter::new("vrrp_script", Script::say, vec![chk], Default::default(), reports);
     let (start, mut seen) = (Instant::now(), Vec::new());
     let watching = async {
@@ -26,7 +26,7 @@ async fn outcomes(script: &Script, span: u64) -> Vec<(bool, u64)> {
         drop(reporter);
     };
     let hearing = async {
-        while let Some((_, reading)) = reported.recv().await {
+        while let Some((_, _, reading)) = reported.recv().await {
             seen.push((reading == Reading::Passed, start.elapsed().as_millis() as u64));
         }
     };
