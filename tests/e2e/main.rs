@@ -22,6 +22,7 @@ mod tidiness;
 mod trackers;
 mod unicast;
 mod urgency;
+mod vlan;
 mod vmac;
 mod wire;
 mod without_bpf;

@@ -197,6 +197,44 @@ fn a_hundred_scripts_a_second_do_not_hold_up_adverts_every_centisecond() {
     });
 }
 
+/// A script each hour is not run again by a reload, and what it found out stays, under another name, too. A new file is
+/// read, an old one is not written anew.
+#[test]
+fn what_was_found_out_survives_a_reload() {
+    with_lab(|lab| {
+        let (runs, load, more) = (lab.directory.join("runs"), lab.directory.join("load"), lab.directory.join("more"));
+        let chk = script(&lab.directory, "chk", &format!("echo >>{}", runs.display()))?;
+        let block =
+            |name: &str| format!("vrrp_script {name} {{\n    script {}\n    interval 3600\n}}\n", chk.display());
+        let file = |name: &str, path: &Path| {
+            format!("track_file {name} {{\n    file {}\n    init_file 1 overwrite\n}}\n", path.display())
+        };
+        let conf = |before: String, scripts: &str, files: &str| Conf {
+            before,
+            ..Conf::v3(150)
+                .line(format!("track_script {{\n        {scripts}\n    }}"))
+                .line(format!("track_file {{\n        {files}\n    }}"))
+        };
+        let first = conf(block("old") + &file("load", &load), "old", "load");
+        let mut daemon = lab.start(A, Vrrpd, &first.text())?;
+        lab.watch.wait_holder(A, VIP, PATIENCE)?;
+        fs::write(&load, "7")?;
+        daemon.wait_log("Changing effective priority from 151 to 157", PATIENCE)?;
+        let before = block("new") + &block("newer") + &file("load", &load) + &file("more", &more);
+        let second = conf(before, "newer\n        new", "more\n        load");
+        fs::write(daemon.directory.join("keepalived.conf"), second.text())?;
+        vrrpd::vrrpctl(&daemon, &["reload"])?;
+        wait_tracker(&daemon, "new", |new| new["verdict"] == "passed")?;
+        wait_tracker(&daemon, "newer", |newer| newer["verdict"] == "passed")?;
+        daemon.wait_log("Changing effective priority from 157 to 158", PATIENCE)?;
+        let status = vrrpd::status(&daemon)?;
+        ensure!(fs::read(&runs)?.len() == 1, "it was run again");
+        ensure!(fs::read_to_string(&load)? == "7" && fs::read_to_string(&more)? == "1\n");
+        ensure!(vrrpd::counter(&status, "become_master")? == 1 && vrrpd::counter(&status, "release_master")? == 0);
+        daemon.stop().map(drop)
+    });
+}
+
 #[test]
 fn a_stubborn_script_is_killed_with_all_that_it_started() {
     with_lab(|lab| {
