@@ -5,6 +5,7 @@ use super::garp_group::GarpGroup;
 use super::global::GlobalDefs;
 use super::instance::Instance;
 use super::root::Config;
+use super::statics::TrackGroup;
 use super::sync_group::SyncGroup;
 use crate::syntax::schema::{Block, Foreign, Keyword, Outcome};
 use crate::track::script::Script;
@@ -40,6 +41,7 @@ pub fn rows() -> Vec<Row> {
     of::<GlobalDefs>("global_defs", &mut rows);
     of::<Script>("vrrp_script", &mut rows);
     of::<GarpGroup>("garp_group", &mut rows);
+    of::<TrackGroup>("track_group", &mut rows);
     of::<SyncGroup>("vrrp_sync_group", &mut rows);
     of::<Instance>("vrrp_instance", &mut rows);
     of::<Authentication>("authentication", &mut rows);

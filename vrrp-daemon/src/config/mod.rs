@@ -13,10 +13,15 @@ mod instance;
 pub mod keywords;
 mod resolve;
 mod root;
+mod route;
+mod rule;
 pub mod setup;
+mod statics;
 mod sync_group;
 mod unicast;
 mod unsupported;
 mod vmac;
+mod words;
+mod written;
 
 pub use check::{Checked, check};

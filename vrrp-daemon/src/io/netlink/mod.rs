@@ -3,11 +3,15 @@
 //! The protocol thread never waits for it. Of each instance at most one command is under way.
 
 pub mod addresses;
+mod fixtures;
 mod holdings;
 mod jobs;
 pub mod links;
 mod macvlan;
+mod paths;
 pub mod requests;
+mod routes;
+mod rules;
 pub mod vmac;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +41,7 @@ use crate::config::setup::{Instance, Setup, VirtualAddress};
 use crate::engine::Tenure;
 use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId};
 use addresses::Place;
+use fixtures::{Fixture, Fixtures};
 use holdings::{Holder, Holdings};
 use jobs::Job;
 use links::{Link, Links, Unproven};
@@ -147,6 +152,9 @@ struct Network<F> {
     wishes: Vec<Option<Tenure>>,
     /// What we set, so that we remove only what is ours.
     holdings: Holdings,
+    fixtures: Fixtures,
+    /// What is static was set once.
+    has_statics: bool,
     vmacs: Vmacs,
     needs: Needs,
     repairs: Repairs<Thing>,
@@ -156,7 +164,13 @@ struct Network<F> {
 
 impl<F: AsyncFn(Report)> Network<F> {
     async fn open(setup: Arc<Setup>, guard: Guard, reports: F) -> anyhow::Result<(Self, Events)> {
-        let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
+        let fixtures = Fixtures::new(&setup);
+        let mut groups = vec![MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
+        // On a router these may be a million.
+        if !fixtures.owners.is_empty() {
+            groups.extend([MulticastGroup::Ipv4Route, MulticastGroup::Ipv6Route]);
+            groups.extend([MulticastGroup::Ipv4Rule, MulticastGroup::Ipv6Rule]);
+        }
         let (mut connection, handle, events) =
             rtnetlink::new_multicast_connection(&groups).context("cannot open a netlink socket")?;
         let socket = connection.socket_mut().socket_mut();
@@ -185,6 +199,8 @@ impl<F: AsyncFn(Report)> Network<F> {
             by_index,
             wishes,
             holdings,
+            fixtures,
+            has_statics: false,
             vmacs,
             needs,
             repairs,
@@ -248,6 +264,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                     self.prepare();
                     self.make_vmacs(0..self.setup.vmacs.len()).await;
                     self.find_leftovers(&mut jobs);
+                    self.start_paths(&mut jobs);
                 }
                 Command::Keep { program_link } => self.guard.keeps(program_link),
                 Command::LetGo { program_link } => self.guard.lets_go(program_link),
@@ -256,10 +273,12 @@ impl<F: AsyncFn(Report)> Network<F> {
                     jobs.extend(self.vmacs.used_by(&self.setup, id).into_iter().map(|place| Job::Raise { place }));
                     let numbers = 0..self.setup.instances[id.index()].addresses.len();
                     jobs.extend(numbers.map(|number| Job::Set { id, number, tenure }));
+                    self.lay_all(id, &mut jobs);
                     jobs.push(Job::Settle { id });
                 }
                 Command::Release { id } => {
                     self.wishes[id.index()] = None;
+                    self.lift_all(id, &mut jobs);
                     let numbers = 0..self.setup.instances[id.index()].addresses.len();
                     let ours = numbers.filter(|&number| self.holdings.index((id, number)).is_some());
                     jobs.extend(ours.map(|number| Job::Clear { id, number }));
@@ -340,19 +359,29 @@ impl<F: AsyncFn(Report)> Network<F> {
             }
             Route::NewLink(message) | Route::DelLink(message) => message.header.index,
             Route::NewAddress(message) | Route::DelAddress(message) => message.header.index,
+            Route::DelRoute(_) | Route::DelRule(_) => return self.miss(&message).await,
             _ => return,
         };
+        if let Route::DelAddress(_) = &message {
+            self.miss(&message).await;
+        }
         let before = self.links.place(index).1;
         match message {
             Route::NewLink(message) => self.links.link_is(&message),
             Route::DelLink(message) => self.links.link_gone(message.header.index),
             Route::NewAddress(message) => {
-                self.links.address_is(&message);
+                let is_news = self.links.address_is(&message);
                 self.tell_unproven(index);
+                if is_news {
+                    self.miss_all().await;
+                }
             }
             Route::DelAddress(message) => {
                 if let Some(gone) = self.links.address_gone(&message) {
-                    self.restore((IfIndex(index), gone.address, gone.prefix)).await;
+                    let is_ours = self.restore((IfIndex(index), gone.address, gone.prefix)).await;
+                    if is_ours || !self.links.is_virtual(gone.address) {
+                        self.miss_all().await;
+                    }
                 }
             }
             _ => {}
@@ -389,10 +418,17 @@ impl<F: AsyncFn(Report)> Network<F> {
         }
     }
 
-    /// Sets an address again that somebody else removed while its instance is master.
-    async fn restore(&mut self, place: Place) {
-        let Some(holder) = self.holdings.holder(place) else { return };
-        self.repair(Thing::Address(holder)).await;
+    /// Sets an address again that somebody else removed while its instance is master. Whether it was such a one.
+    async fn restore(&mut self, place: Place) -> bool {
+        let Some(holder) = self.holdings.holder(place) else { return false };
+        if self.is_kept(holder) {
+            self.repair(Thing::Address(holder)).await;
+        }
+        true
+    }
+
+    fn is_kept(&self, (id, number): Holder) -> bool {
+        self.setup.instances[id.index()].addresses[number].kept
     }
 
     /// Puts right what somebody else has undone, now or when its time comes.
@@ -406,6 +442,8 @@ impl<F: AsyncFn(Report)> Network<F> {
         match thing {
             Thing::Address((id, number)) => self.work(&[Job::Restore { id, number }]).await,
             Thing::Vmac(place) => self.mend_vmac(place).await,
+            Thing::Fixture(fixture) => self.mend_fixture(fixture).await,
+            Thing::Fixtures => self.mend_fixtures().await,
         }
     }
 
@@ -419,7 +457,7 @@ impl<F: AsyncFn(Report)> Network<F> {
             return;
         }
         let is_there = |&((index, address, prefix), _): &(Place, Holder)| self.links.has(index, address, prefix);
-        let missing = self.holdings.all().filter(|held| !is_there(held));
+        let missing = self.holdings.all().filter(|held| !is_there(held) && self.is_kept(held.1));
         let jobs: Vec<_> = missing.map(|(_, (id, number))| Job::Restore { id, number }).collect();
         self.work_all(&jobs).await;
         let ids = || (0..).map(InterfaceId).take(self.setup.interfaces.len());
@@ -437,6 +475,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         for id in all {
             self.report(id, self.links.link(&self.setup.interfaces[id.index()])).await;
         }
+        self.miss_all().await;
     }
 
     /// Reports the configured interface of this index, or that had it, if it changed.
@@ -462,6 +501,7 @@ impl<F: AsyncFn(Report)> Network<F> {
             self.by_index.insert(link.index, id);
         }
         (self.reports)(Report::Link { id, link }).await;
+        let is_back = link.is_some_and(|now| now.up && before.is_none_or(|before| !before.up || before.index != now.index));
         match link {
             Some(link) if before.is_none_or(|before| before.index != link.index) => {
                 self.change(self.needs.of(id, link.index));
@@ -478,6 +518,9 @@ impl<F: AsyncFn(Report)> Network<F> {
                     self.repair(Thing::Vmac(place)).await;
                 }
             }
+        }
+        if is_back {
+            self.miss_all().await;
         }
     }
 
@@ -507,6 +550,9 @@ enum Thing {
     Address(Holder),
     /// A virtual MAC interface, by its place in [`Setup::vmacs`].
     Vmac(usize),
+    Fixture(Fixture),
+    /// All of them.
+    Fixtures,
 }
 
 /// To the millisecond, as tokio's timers go.
