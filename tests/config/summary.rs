@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 
+use crate::paths::paths;
 use vrrp_common::wire::ip::vrrp_group;
 use vrrp_daemon::auth::Authentication;
 use vrrp_daemon::config::Checked;
-use vrrp_daemon::config::setup::{Command, Destination, Notify, Pace, Paths, Peer, Setup, Statics, TrackerKind, VirtualAddress};
-use crate::paths::paths;
+use vrrp_daemon::config::setup::{
+    Command, Destination, Notify, Pace, Paths, Peer, Setup, Statics, TrackerKind, VirtualAddress,
+};
 use vrrp_daemon::engine::plan::{GroupId, InstancePlan, Startup, Subject, Weight};
 
 /// Exit code, setup, findings.

@@ -13,6 +13,7 @@ mod ipv6;
 mod matrix;
 mod moving;
 mod repaired;
+mod routes;
 mod scenario;
 mod scripts;
 mod starved;

@@ -37,12 +37,8 @@ pub struct Address {
 }
 
 /// Options that are a flag of the kernel's: the name, the flag, and whether IPv6 alone has it.
-const FLAGS: &[(&str, u32, bool)] = &[
-    ("home", 0x10, true),
-    ("mngtmpaddr", 0x100, true),
-    ("noprefixroute", 0x200, false),
-    ("autojoin", 0x400, false),
-];
+const FLAGS: &[(&str, u32, bool)] =
+    &[("home", 0x10, true), ("mngtmpaddr", 0x100, true), ("noprefixroute", 0x200, false), ("autojoin", 0x400, false)];
 
 /// IFA_F_NODAD. VRRP itself sees to it that one router has the address: waiting for the kernel to ask whether another does
 /// would cost a second, and while the old master still answers it would lose the address for good.
@@ -119,7 +115,8 @@ impl FromItem for Address {
                         return None;
                     }
                     if first.text.contains('/') {
-                        let message = format!("`{}` has a peer, whose prefix length is the one that counts", first.text);
+                        let message =
+                            format!("`{}` has a peer, whose prefix length is the one that counts", first.text);
                         found.warning(Class::Conflict, first.span, message).done(format!("it is {length}"));
                     }
                     (read.peer, read.prefix) = (Some(peer), length);

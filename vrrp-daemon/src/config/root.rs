@@ -1,8 +1,8 @@
 //! The whole configuration as it is written, and the grammar that the tree needs to know.
 
+use super::address::Address;
 use super::garp_group::GarpGroup;
 use super::global::GlobalDefs;
-use super::address::Address;
 use super::instance::Instance;
 use super::setup::{Route, Rule};
 use super::statics::TrackGroup;

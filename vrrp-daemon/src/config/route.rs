@@ -90,7 +90,8 @@ choice! {
 impl FromItem for Written<Route> {
     fn from_item(entry: &Entry, found: &mut Diagnostics) -> Option<Self> {
         let words = Words::new("route", entry.words());
-        let mut reading = Reading { words, route: Self::of(Route::default()), destination: None, family: None, or: None };
+        let mut reading =
+            Reading { words, route: Self::of(Route::default()), destination: None, family: None, or: None };
         reading.options(found)?;
         reading.finish(found)
     }
@@ -129,17 +130,23 @@ impl Reading<'_> {
                 ("from", _) => {
                     self.family_word();
                     let given = self.words.parameter(word, found)?;
-                    let read = self.words.read(word, given, prefix(&given.text), "an address, perhaps with /LENGTH", found);
+                    let read =
+                        self.words.read(word, given, prefix(&given.text), "an address, perhaps with /LENGTH", found);
                     self.route.value.from = Some(read?);
                 }
                 ("via" | "gw", _) => {
+                    if word.text == "gw" {
+                        found.warning(Class::Value, word.span, "`gw` of a route is out of date").done("it is `via`");
+                    }
                     let gateway = self.address(word, found)?;
                     self.own_hop().gateway = Some(gateway);
                 }
                 ("or", _) => {
                     self.or = Some(self.address(word, found)?);
                     let diagnostic = found.warning(Class::Value, word.span, "`or` of a route is out of date");
-                    diagnostic.done("it is a second `nexthop`").hint("write `nexthop via A dev IF nexthop via B dev IF`");
+                    diagnostic
+                        .done("it is a second `nexthop`")
+                        .hint("write `nexthop via A dev IF nexthop via B dev IF`");
                 }
                 ("dev" | "oif", _) => {
                     let name = self.words.interface(word, found)?;
@@ -150,9 +157,14 @@ impl Reading<'_> {
                 ("realms", _) => {
                     let word = self.words.parameter(word, found)?;
                     self.own_hop();
-                    self.route.realms(word, 0, |route, _, n| route.hops[0].realms |= n & 0xffff, |route, _, n| {
-                        route.hops[0].realms |= n << 16;
-                    });
+                    self.route.realms(
+                        word,
+                        0,
+                        |route, _, n| route.hops[0].realms |= n & 0xffff,
+                        |route, _, n| {
+                            route.hops[0].realms |= n << 16;
+                        },
+                    );
                 }
                 ("encap", _) => self.own_hop().encap = Some(encap::read(&mut self.words, word, found)?),
                 ("nexthop", _) => self.hop(found)?,
@@ -238,7 +250,9 @@ impl Reading<'_> {
             text => match prefix(text) {
                 Some(prefix) => Some(prefix),
                 // Not even the beginning of an address: an option with a slip.
-                None if !text.starts_with(|c: char| c.is_ascii_hexdigit() || c == ':') => return self.unknown(word, found),
+                None if !text.starts_with(|c: char| c.is_ascii_hexdigit() || c == ':') => {
+                    return self.unknown(word, found);
+                }
                 None => {
                     let message = format!("`{text}` is no destination; expected an IP address, perhaps with /LENGTH");
                     self.words.wrong(Class::Value, word, message, found);
@@ -297,7 +311,8 @@ impl Reading<'_> {
         let Written { value: route, interfaces, .. } = &mut self.route;
         let gateways = route.hops.iter().filter_map(|hop| hop.gateway);
         let given = [destination.map(|prefix| prefix.address), route.from.map(|prefix| prefix.address), route.source];
-        let mut families: Vec<_> = given.into_iter().flatten().chain(gateways).map(Family::of).chain(self.family).collect();
+        let mut families: Vec<_> =
+            given.into_iter().flatten().chain(gateways).map(Family::of).chain(self.family).collect();
         families.dedup();
         let family = match families[..] {
             [] => Family::V4,
@@ -307,7 +322,12 @@ impl Reading<'_> {
                 return None;
             }
         };
-        route.destination = destination.unwrap_or(Prefix::all(family));
+        let written = destination.unwrap_or(Prefix::all(family));
+        route.destination = written.network();
+        if route.destination != written {
+            let message = format!("{written} has bits beyond its length, which the kernel refuses");
+            found.warning(Class::Value, first.span, message).done(format!("{} is used", route.destination));
+        }
         let only_six = [("from", route.from.is_some()), ("expires", route.expires.is_some())];
         let mut only_six = only_six.into_iter().chain([("pref", route.preference.is_some())]);
         if let Some((option, _)) = only_six.find(|(_, given)| *given && family == Family::V4) {

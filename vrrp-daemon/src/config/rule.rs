@@ -79,7 +79,8 @@ type Whole32 = Whole<0, { u32::MAX as i64 }>;
 impl FromItem for Written<Rule> {
     fn from_item(entry: &Entry, found: &mut Diagnostics) -> Option<Self> {
         let words = Words::new("rule", entry.words());
-        let mut reading = Reading { words, rule: Self::of(Rule::new(UNSET, Action::Nop)), action: None, families: Vec::new() };
+        let mut reading =
+            Reading { words, rule: Self::of(Rule::new(UNSET, Action::Nop)), action: None, families: Vec::new() };
         reading.options(found)?;
         reading.finish(found)
     }

@@ -12,9 +12,9 @@ use vrrp_common::wire::ip::VRRP_GROUP4;
 
 use crate::auth::Authentication;
 use crate::engine::plan::{InterfaceId, Plan};
-pub use paths::{Action, Encap, Hop, Metrics, Paths, Placement, Prefix, Route, Rule, Tunnel};
 pub use crate::track::check::Script;
 pub use crate::track::command::{Command, RunAs};
+pub use paths::{Action, Encap, Hop, Metrics, Paths, Placement, Prefix, Route, Rule, Tunnel};
 
 /// A whole configuration, resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

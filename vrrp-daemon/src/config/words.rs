@@ -143,7 +143,8 @@ mod tests {
     #[test]
     fn numbers_and_prefixes() {
         type Mark = Number<0xff>;
-        let marks = ["16", "0x10", "256", "0x100", "", "0x", "x", "-1", "0x+1"].map(|word| Mark::parse(word).map(|n| n.0));
+        let marks =
+            ["16", "0x10", "256", "0x100", "", "0x", "x", "-1", "0x+1"].map(|word| Mark::parse(word).map(|n| n.0));
         assert_eq!(marks, [Some(16), Some(16), None, None, None, None, None, None, None]);
         let shown = |word| prefix(word).map(|prefix| prefix.to_string());
         assert_eq!(shown("10.0.0.0/8").as_deref(), Some("10.0.0.0/8"));

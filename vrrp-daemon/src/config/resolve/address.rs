@@ -153,8 +153,7 @@ impl Resolver<'_> {
         });
         let label = label.filter(|label| {
             if address.is_ipv6() {
-                let message =
-                    format!("{whose}label `{label}` of `{address}`: the kernel labels IPv4 addresses alone");
+                let message = format!("{whose}label `{label}` of `{address}`: the kernel labels IPv4 addresses alone");
                 self.found.warning(Class::Conflict, at, message).done("the address has no label");
             }
             address.is_ipv4()

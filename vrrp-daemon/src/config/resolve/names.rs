@@ -22,11 +22,9 @@ struct File {
 
 const fn file(naming: Naming) -> File {
     match naming {
-        Naming::Table => File {
-            name: "rt_tables",
-            most: u32::MAX,
-            known: &[("default", 253), ("main", 254), ("local", 255)],
-        },
+        Naming::Table => {
+            File { name: "rt_tables", most: u32::MAX, known: &[("default", 253), ("main", 254), ("local", 255)] }
+        }
         Naming::Protocol => File {
             name: "rt_protos",
             most: 255,

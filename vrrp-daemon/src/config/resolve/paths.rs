@@ -49,14 +49,14 @@ impl Whose<'_> {
     }
 }
 
-/// What an item needs of interfaces, and who watches them.
+/// What a line needs of interfaces, and who watches them: a virtual router its own, a group those of statics.
 pub struct Tracked {
     pub group: Option<At<String>>,
     pub interfaces: BTreeSet<InterfaceId>,
 }
 
 impl Resolver<'_> {
-    /// Beside the paths: of each that is kept, what is watched for it. `None`: the virtual router is left out, reported.
+    /// Beside the paths: what is watched for them. `None`: the virtual router is left out, reported.
     pub(super) fn paths(&mut self, written: WrittenPaths, whose: Whose) -> Option<(Paths, Vec<Tracked>)> {
         let mut paths = Paths::default();
         let mut tracked = Vec::new();
@@ -68,11 +68,10 @@ impl Resolver<'_> {
             return None;
         }
         for At { value, at } in routes.items {
-            let is_router = matches!(whose, Whose::Router(_));
-            if let Some((route, watch)) = self.path(value, at, whose)? {
-                tracked.extend((route.kept && is_single(&route) || !is_router).then_some(watch));
-                paths.routes.push(route);
-            }
+            let Some((route, watch)) = self.path(value, at, whose)? else { continue };
+            // With several ways there is another one when an interface fails.
+            tracked.extend((route.kept && route.hops.len() <= 1).then_some(watch));
+            paths.routes.push(route);
         }
         for At { value, at } in rules.items {
             let Some((mut rule, watch)) = self.path(value, at, whose)? else { continue };
@@ -84,8 +83,7 @@ impl Resolver<'_> {
             if rule.preference == rule::UNSET {
                 rule.preference = self.preference(rule.family, at, whose);
             }
-            // Interfaces of rules say where packets come from, and are not needed for them.
-            tracked.push(Tracked { interfaces: BTreeSet::new(), ..watch });
+            tracked.extend(rule.kept.then_some(watch));
             paths.rules.push(rule);
         }
         Some((paths, tracked))
@@ -118,7 +116,9 @@ impl Resolver<'_> {
         }
         let mut watched = BTreeSet::new();
         for (word, set) in interfaces {
-            let Some(id) = self.interface(&word.text, at) else { return matches!(whose, Whose::Daemon).then_some(None) };
+            let Some(id) = self.interface(&word.text, at) else {
+                return matches!(whose, Whose::Daemon).then_some(None);
+            };
             (set.put)(&mut value, set.place, id);
             watched.insert(self.below(id));
         }
@@ -134,9 +134,4 @@ impl Resolver<'_> {
         diagnostic.done(format!("it has {preference}, as in keepalived")).hint("add `preference N`");
         preference
     }
-}
-
-/// Whether there is no other way when an interface fails.
-fn is_single(route: &Route) -> bool {
-    route.hops.len() <= 1
 }

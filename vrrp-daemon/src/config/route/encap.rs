@@ -22,7 +22,9 @@ pub fn read(words: &mut Words, option: &Word, found: &mut Diagnostics) -> Option
         "ip6" => Some(Encap::Ip(Family::V6, tunnel(words, Family::V6, found)?)),
         "mpls" => {
             let word = words.parameter(kind, found)?;
-            words.read(kind, word, labels(&word.text), "labels from 0 to 1048575 with / between them", found).map(Encap::Mpls)
+            words
+                .read(kind, word, labels(&word.text), "labels from 0 to 1048575 with / between them", found)
+                .map(Encap::Mpls)
         }
         "ila" => {
             let word = words.parameter(kind, found)?;
@@ -62,13 +64,15 @@ fn address(words: &mut Words, option: &Word, family: Family, found: &mut Diagnos
 }
 
 fn labels(text: &str) -> Option<Vec<u32>> {
-    let labels: Option<Vec<u32>> = text.split('/').map(|label| label.parse().ok().filter(|&n| n <= LABEL_MAX)).collect();
+    let labels: Option<Vec<u32>> =
+        text.split('/').map(|label| label.parse().ok().filter(|&n| n <= LABEL_MAX)).collect();
     labels.filter(|labels| labels.len() <= LABELS)
 }
 
 /// `1:2:3:4`.
 fn locator(text: &str) -> Option<u64> {
-    let groups: Option<Vec<u64>> = text.split(':').map(|group| u16::from_str_radix(group, 16).ok().map(u64::from)).collect();
+    let groups: Option<Vec<u64>> =
+        text.split(':').map(|group| u16::from_str_radix(group, 16).ok().map(u64::from)).collect();
     let groups = groups.filter(|groups| groups.len() == 4)?;
     Some(groups.into_iter().fold(0, |locator, group| locator << 16 | group))
 }

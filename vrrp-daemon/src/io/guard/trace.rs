@@ -50,7 +50,8 @@ impl Trace {
                 Some(Self::Address(IfIndex(index.parse().ok()?), address.parse().ok()?, prefix.parse().ok()?))
             }
             ["path", digits] => {
-                let octets = (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok());
+                let octets =
+                    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok());
                 Some(Self::Path(octets.collect::<Option<_>>()?))
             }
             ["link", name] => Some(Self::Link(name.to_owned())),

@@ -285,7 +285,8 @@ mod tests {
         let address = VirtualAddress::new(IpAddr::from([10, 0, 0, 1]), 24, InterfaceId(0));
         setup.statics.addresses.push(address);
         setup.statics.paths.rules.push(Rule::new(7, Action::Nop));
-        let shown: Vec<_> = Owner::Daemon.fixtures(&setup).map(|fixture| Item::of(&setup, fixture).to_string()).collect();
+        let shown: Vec<_> =
+            Owner::Daemon.fixtures(&setup).map(|fixture| Item::of(&setup, fixture).to_string()).collect();
         assert_eq!(shown, ["address 10.0.0.1/24", "rule 7"]);
         assert_eq!(Fixtures::new(&setup).owners, [Owner::Daemon]);
     }

@@ -8,8 +8,8 @@ use vrrp_common::IfIndex;
 
 use super::addresses::Place;
 use super::fixtures::{Fixture, Item, Subject};
-use super::requests::{BATCH, Outcome, Request};
 use super::paths::trace;
+use super::requests::{BATCH, Outcome, Request};
 use super::{Network, Report};
 use crate::config::setup::{Setup, VirtualAddress};
 use crate::engine::Tenure;

@@ -501,7 +501,8 @@ impl<F: AsyncFn(Report)> Network<F> {
             self.by_index.insert(link.index, id);
         }
         (self.reports)(Report::Link { id, link }).await;
-        let is_back = link.is_some_and(|now| now.up && before.is_none_or(|before| !before.up || before.index != now.index));
+        let is_back =
+            link.is_some_and(|now| now.up && before.is_none_or(|before| !before.up || before.index != now.index));
         match link {
             Some(link) if before.is_none_or(|before| before.index != link.index) => {
                 self.change(self.needs.of(id, link.index));

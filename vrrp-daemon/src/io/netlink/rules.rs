@@ -2,9 +2,7 @@
 
 use rtnetlink::packet_route::IpProtocol;
 use rtnetlink::packet_route::route::RouteRealm;
-use rtnetlink::packet_route::rule::{
-    RuleAction, RuleAttribute, RuleFlags, RuleMessage, RulePortRange, RuleUidRange,
-};
+use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage, RulePortRange, RuleUidRange};
 
 use super::routes::family;
 use crate::config::setup::{Action, Rule};
