@@ -207,7 +207,10 @@ fn an_interface_that_fails() {
         daemon.wait_log("Entering FAULT STATE", PATIENCE)?;
         lab.watch.wait_nobody(VIP, PATIENCE)?;
         router.ip("link set up0 up")?;
-        wait(lab, A, "the route of a healed router", |paths| paths.contains("10.6.0.0/24"))
+        wait(lab, A, "the route of a healed router", |paths| paths.contains("10.6.0.0/24"))?;
+        // The other one could not be set when it became master; now it can.
+        router.ip("link set up1 up")?;
+        wait(lab, A, "the route over an interface that came back", |paths| paths.contains("10.6.1.0/24"))
     });
 }
 
@@ -277,6 +280,30 @@ fn statics() {
         wait_host(lab, "statics are missing", there)?;
         daemon.kill()?;
         wait_host(lab, "the guard leaves something", |host| host == before)
+    });
+}
+
+/// What names an interface that comes later is set when it comes, and again when it comes again.
+#[test]
+fn an_interface_that_comes_later() {
+    with_lab(|lab| {
+        let router = &lab.routers[A];
+        let mut conf = Conf::v3(150).global("dynamic_interfaces allow_if_changes");
+        conf.before = "static_ipaddress {\n    10.3.0.3/24 dev up0\n}\n".into();
+        let conf = conf.line(block("virtual_routes", &[("10.6.0.0/24 dev up0 table 100", "")]));
+        let mut daemon = lab.start_conf(A, Vrrpd, &conf)?;
+        daemon.wait_log("static address 10.3.0.3/24 waits for its interface", PATIENCE)?;
+        for _ in 0..2 {
+            router.ip("link add up0 type veth peer name up0p")?;
+            router.ip("link set up0p up")?;
+            router.ip("link set up0 up")?;
+            wait_host(lab, "not set on what came", |host| {
+                host.contains("10.3.0.3/24") && host.contains("10.6.0.0/24")
+            })?;
+            router.ip("link del up0")?;
+            wait_host(lab, "still there", |host| !host.contains("10.3.0.3/24"))?;
+        }
+        daemon.stop().map(drop)
     });
 }
 

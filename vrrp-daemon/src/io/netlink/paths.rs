@@ -91,9 +91,10 @@ impl<F: AsyncFn(Report)> Network<F> {
     pub(super) async fn mend_fixtures(&mut self) {
         let setup = &self.setup;
         let owed = self.fixtures.owners.iter().filter(|owner| self.is_owed(**owner));
-        let kept = owed.flat_map(|owner| owner.fixtures(setup)).filter(|&fixture| Item::of(setup, fixture).is_kept());
+        // Those without `no_track`, and those that could not be set until now.
+        let is_missed = |fixture| self.fixtures.held(fixture).is_none() || Item::of(setup, fixture).is_kept();
         let mut jobs = Vec::new();
-        for fixture in kept {
+        for fixture in owed.flat_map(|owner| owner.fixtures(setup)).filter(|&fixture| is_missed(fixture)) {
             let now = self.message(setup, fixture).map(|(message, _)| message);
             // By the number of an interface that is not there any more, or not under that name.
             if self.fixtures.held(fixture).is_some_and(|held| now.as_ref() != Some(held)) {
@@ -138,6 +139,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                 self.guard.forgets(&trace(&message));
                 tracing::error!("{prefix}cannot set {item}: {error}");
             }
+            _ if setup.daemon.dynamic_interfaces => tracing::info!("{prefix}{item} waits for its interface"),
             _ => tracing::error!("{prefix}cannot set {item}: an interface of it does not exist"),
         }
     }
@@ -162,7 +164,10 @@ impl<F: AsyncFn(Report)> Network<F> {
             Some((Request::Lay(message, _), Outcome::Already)) if !self.has(&message) => {
                 self.guard.forgets(&trace(&message));
             }
-            Some((Request::Lay(_, _), Outcome::Failed(error))) => {
+            Some((Request::Lay(message, _), Outcome::Failed(error))) => {
+                if self.fixtures.held(fixture).is_none() {
+                    self.guard.forgets(&trace(&message));
+                }
                 tracing::debug!("{prefix}{item} cannot be set again yet: {error}");
             }
             _ => {}
