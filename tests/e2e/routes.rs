@@ -6,6 +6,8 @@ use anyhow::{Result, ensure};
 use vrrp_tests::conf::{Conf, VIP};
 use vrrp_tests::daemon::Program::Vrrpd;
 use vrrp_tests::lab::{A, B, Lab, with_lab};
+use vrrp_tests::stamp::Stamp;
+use vrrp_tests::vrrpd;
 
 use crate::scenario::{self, PATIENCE};
 
@@ -313,6 +315,41 @@ fn host(lab: &Lab) -> Result<String> {
 
 fn wait_host(lab: &Lab, what: &str, so: impl Fn(&str) -> bool) -> Result<()> {
     wait(lab, A, what, |_| host(lab).is_ok_and(|host| so(&host)))
+}
+
+/// A reload removes what is wanted no longer, sets what is new, and leaves the rest alone; mastership stays.
+#[test]
+fn a_reload() {
+    with_lab(|lab| {
+        let mut daemon = lab.start_conf(A, Vrrpd, &Conf::v3(150))?;
+        lab.watch.wait_holder(A, VIP, PATIENCE)?;
+        let reload = |routes: &[(&str, &str)], rules: &[(&str, &str)], before: &str| {
+            let conf = Conf { before: before.into(), ..Conf::v3(150) };
+            let conf = conf.line(block("virtual_routes", routes)).line(block("virtual_rules", rules));
+            std::fs::write(daemon.directory.join("keepalived.conf"), conf.text())?;
+            vrrpd::vrrpctl(&daemon, &["reload"]).map(drop)
+        };
+        let one = ("10.5.0.0/24 via 192.168.1.10 dev eth0 table 100", "");
+        let (two, rule) = (("10.5.1.0/24 dev eth0", ""), ("from 10.5.0.0/24 table 100 preference 500", ""));
+        reload(&[one], &[rule], "static_routes {\n    10.4.0.0/24 dev eth0\n}\n")?;
+        let ours =
+            |paths: &str| ["10.5.0.0/24 via", "500:", "10.4.0.0/24", "10.5.1.0/24"].map(|part| paths.contains(part));
+        wait(lab, A, "not what is new", |paths| ours(paths) == [true, true, true, false])?;
+        // Of what came by a reload, too, others' removals are heard.
+        lab.routers[A].ip("rule del preference 500")?;
+        wait(lab, A, "not what others removed", |paths| ours(paths) == [true, true, true, false])?;
+        let since = Stamp::now();
+        reload(&[one, two], &[], "")?;
+        wait(lab, A, "not as configured", |paths| ours(paths) == [true, false, false, true])?;
+        reload(&[two, one], &[], "")?;
+        wait(lab, A, "not as configured", |paths| ours(paths) == [true, false, false, true])?;
+        lab.routers[A].ip("route del 10.5.0.0/24 table 100")?;
+        wait(lab, A, "not what others removed", |paths| ours(paths) == [true, false, false, true])?;
+        ensure!(lab.watch.record().changed(A, VIP, false, since).is_none(), "the address was taken away");
+        ensure!(daemon.log().matches("MASTER STATE").count() == 1, "{}", daemon.log());
+        daemon.stop()?;
+        has_none(lab, A)
+    });
 }
 
 /// Options of addresses as the kernel shows them.

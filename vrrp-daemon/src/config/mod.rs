@@ -11,6 +11,7 @@ mod global;
 pub mod host;
 mod instance;
 pub mod keywords;
+mod matching;
 mod resolve;
 mod root;
 mod route;
@@ -25,3 +26,4 @@ mod words;
 mod written;
 
 pub use check::{Checked, check};
+pub use matching::matching;

@@ -81,7 +81,7 @@ impl Guard {
     }
 
     /// Tells that something is as it was.
-    pub fn forgets(&mut self, trace: &Trace) {
+    pub fn undone(&mut self, trace: &Trace) {
         self.tell('-', trace);
     }
 

@@ -219,6 +219,11 @@ impl Fixtures {
         self.held.get(&fixture).map(|(_, message)| message)
     }
 
+    /// All that is held, with each of those who hold it.
+    pub fn all(&self) -> impl Iterator<Item = (Owner, &Message)> {
+        self.held.iter().map(|(&(owner, _), (_, message))| (owner, message))
+    }
+
     /// Those of ours that a message may be about.
     pub fn named(&self, message: &Message) -> Vec<Fixture> {
         Name::of(message).map(|name| self.of_name(name).collect()).unwrap_or_default()

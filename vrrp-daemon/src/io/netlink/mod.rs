@@ -9,10 +9,12 @@ mod jobs;
 pub mod links;
 mod macvlan;
 mod paths;
+mod reload;
 pub mod requests;
 mod routes;
 mod rules;
 pub mod vmac;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -21,10 +23,8 @@ use std::thread::JoinHandle;
 
 use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt};
-use nix::sys::socket::{setsockopt, sockopt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage as Route};
-use rtnetlink::sys::AsyncSocket;
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::mpsc;
 use vrrp_common::{Family, IfIndex, Instant};
@@ -34,6 +34,7 @@ use super::firewall;
 use super::guard::Guard;
 use super::guard::trace::Trace;
 use super::privilege::Urgency;
+use super::reload::Move;
 use super::repairs::Repairs;
 use super::run::EndsDaemon;
 use super::sysctl::{Change, Needs};
@@ -47,15 +48,16 @@ use jobs::Job;
 use links::{Link, Links, Unproven};
 use requests::Requests;
 use vmac::Vmacs;
+use watch::{Events, watch};
 
 /// Commands taken together.
 const COMMANDS: usize = 256;
-/// Kernel buffer for link and address events: tens of thousands of them.
-const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// What the protocol thread wishes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Command {
+    /// Go on by another configuration, and its ids.
+    Reload(Arc<Move>),
     /// Remove what an earlier daemon left behind.
     Tidy,
     /// Have the guard hold an XDP program on its device.
@@ -92,11 +94,13 @@ pub enum Report {
     Settled {
         id: InstanceId,
     },
+    /// What comes now is by the ids of the new configuration.
+    Reloaded,
 }
 
 /// The running thread. It ends when `commands` is dropped.
 pub struct Netlink {
-    pub commands: mpsc::Sender<Command>,
+    pub commands: mpsc::UnboundedSender<Command>,
     pub thread: JoinHandle<()>,
 }
 
@@ -109,7 +113,8 @@ pub fn start(
     urgency: Urgency,
     reports: impl AsyncFn(Report) + Send + 'static,
 ) -> anyhow::Result<(Netlink, Vec<Option<Link>>)> {
-    let (commands, inbox) = mpsc::channel(1 + setup.instances.len() + setup.interfaces.len());
+    // Bounded by those who send: of each instance and program one command is under way, and one reload.
+    let (commands, inbox) = mpsc::unbounded_channel();
     let (ready, started) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("netlink".into()).spawn(move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -134,8 +139,6 @@ pub fn start(
     Ok((Netlink { commands, thread }, links))
 }
 
-type Events = futures_util::stream::BoxStream<'static, NetlinkMessage<Route>>;
-
 struct Network<F> {
     /// For what changes addresses.
     requests: Requests,
@@ -153,6 +156,8 @@ struct Network<F> {
     /// What we set, so that we remove only what is ours.
     holdings: Holdings,
     fixtures: Fixtures,
+    /// Changes of routes and rules, while there are any of ours.
+    path_events: Option<Events>,
     /// What is static was set once.
     has_statics: bool,
     vmacs: Vmacs,
@@ -164,23 +169,7 @@ struct Network<F> {
 
 impl<F: AsyncFn(Report)> Network<F> {
     async fn open(setup: Arc<Setup>, guard: Guard, reports: F) -> anyhow::Result<(Self, Events)> {
-        let fixtures = Fixtures::new(&setup);
-        let mut groups = vec![MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
-        // On a router these may be a million.
-        if !fixtures.owners.is_empty() {
-            groups.extend([MulticastGroup::Ipv4Route, MulticastGroup::Ipv6Route]);
-            groups.extend([MulticastGroup::Ipv4Rule, MulticastGroup::Ipv6Rule]);
-        }
-        let (mut connection, handle, events) =
-            rtnetlink::new_multicast_connection(&groups).context("cannot open a netlink socket")?;
-        let socket = connection.socket_mut().socket_mut();
-        // Beyond the administrator's limit if we may, else up to it.
-        if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err()
-            && let Err(error) = socket.set_rx_buf_sz(RECEIVE_BUFFER)
-        {
-            tracing::warn!(%error, "cannot enlarge the netlink socket's buffer");
-        }
-        tokio::spawn(connection);
+        let (handle, events) = watch(&[MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr])?;
         let holdings = Holdings::new(&setup);
         let wishes = vec![None; setup.instances.len()];
         let links = Links::new(virtuals(&setup), own(&setup));
@@ -199,7 +188,8 @@ impl<F: AsyncFn(Report)> Network<F> {
             by_index,
             wishes,
             holdings,
-            fixtures,
+            fixtures: Fixtures::default(),
+            path_events: None,
             has_statics: false,
             vmacs,
             needs,
@@ -212,7 +202,9 @@ impl<F: AsyncFn(Report)> Network<F> {
         let found = network.shown.iter().zip((0..).map(InterfaceId));
         network.by_index = found.filter_map(|(link, id)| Some(((*link)?.index, id))).collect();
         network.by_index.keys().for_each(|index| network.tell_unproven(index.0));
-        Ok((network, events.map(|(message, _)| message).boxed()))
+        network.fixtures = Fixtures::new(&network.setup);
+        network.watch_paths()?;
+        Ok((network, events))
     }
 
     async fn read_all(&mut self) -> anyhow::Result<()> {
@@ -232,7 +224,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         Ok(())
     }
 
-    async fn run(mut self, mut events: Events, mut inbox: mpsc::Receiver<Command>) {
+    async fn run(mut self, mut events: Events, mut inbox: mpsc::UnboundedReceiver<Command>) {
         let mut commands = Vec::new();
         loop {
             tokio::select! {
@@ -245,6 +237,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                     Some(event) => self.event(event).await,
                     None => return tracing::error!("the kernel's word of interfaces and addresses broke off"),
                 },
+                event = watch::next(&mut self.path_events) => self.path_event(event).await,
                 () = until(self.repairs.due()), if self.repairs.due().is_some() => {
                     for thing in self.repairs.take_due(clock::now()) {
                         self.mend(thing).await;
@@ -260,6 +253,10 @@ impl<F: AsyncFn(Report)> Network<F> {
         let mut jobs = Vec::new();
         for command in commands {
             match command {
+                Command::Reload(to) => {
+                    self.work_all(&std::mem::take(&mut jobs)).await;
+                    self.reload(&to).await;
+                }
                 Command::Tidy => {
                     self.prepare();
                     self.make_vmacs(0..self.setup.vmacs.len()).await;
@@ -359,7 +356,6 @@ impl<F: AsyncFn(Report)> Network<F> {
             }
             Route::NewLink(message) | Route::DelLink(message) => message.header.index,
             Route::NewAddress(message) | Route::DelAddress(message) => message.header.index,
-            Route::DelRoute(_) | Route::DelRule(_) => return self.miss(&message).await,
             _ => return,
         };
         if let Route::DelAddress(_) = &message {
@@ -460,6 +456,11 @@ impl<F: AsyncFn(Report)> Network<F> {
         let missing = self.holdings.all().filter(|held| !is_there(held) && self.is_kept(held.1));
         let jobs: Vec<_> = missing.map(|(_, (id, number))| Job::Restore { id, number }).collect();
         self.work_all(&jobs).await;
+        self.show_all().await;
+    }
+
+    /// Reports each configured interface that is something else than before.
+    async fn show_all(&mut self) {
         let ids = || (0..).map(InterfaceId).take(self.setup.interfaces.len());
         // Those that have their name no more, before others have it.
         let is_other = |id: &InterfaceId| {

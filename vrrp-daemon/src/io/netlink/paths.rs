@@ -4,12 +4,16 @@
 //! The kernel drops routes without a word: those of an interface that goes down, or of an address that is removed. So when
 //! an interface comes up and when an address comes or goes, all of ours are asked for again; what is there stays as it is.
 
-use rtnetlink::packet_core::NetlinkMessage;
+use std::sync::Arc;
+
+use rtnetlink::MulticastGroup;
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage as Message;
 
-use super::fixtures::{Fixture, Item, Owner, undoing};
+use super::fixtures::{Fixture, Fixtures, Item, Owner, undoing};
 use super::jobs::Job;
-use super::requests::{Outcome, Request};
+use super::requests::{BATCH, Outcome, Request};
+use super::watch::watch;
 use super::{Network, Report, Thing};
 use crate::config::setup::Setup;
 use crate::engine::plan::{InstanceId, InterfaceId};
@@ -25,6 +29,75 @@ pub(super) fn trace(message: &Message) -> Trace {
 }
 
 impl<F: AsyncFn(Report)> Network<F> {
+    /// Hears of routes and rules while there are any of ours, by a connection of its own: on a router there may be a million,
+    /// and word of interfaces must not be lost among them.
+    pub(super) fn watch_paths(&mut self) -> anyhow::Result<()> {
+        if self.fixtures.owners.is_empty() {
+            self.path_events = None;
+        } else if self.path_events.is_none() {
+            let groups = [
+                MulticastGroup::Ipv4Route,
+                MulticastGroup::Ipv6Route,
+                MulticastGroup::Ipv4Rule,
+                MulticastGroup::Ipv6Rule,
+            ];
+            self.path_events = Some(watch(&groups)?.1);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn path_event(&mut self, event: Option<NetlinkMessage<Message>>) {
+        match event.map(|event| event.payload) {
+            Some(NetlinkPayload::InnerMessage(message @ (Message::DelRoute(_) | Message::DelRule(_)))) => {
+                self.miss(&message).await;
+            }
+            Some(NetlinkPayload::Overrun(_)) => self.miss_all().await,
+            Some(_) => {}
+            None => {
+                tracing::error!("the kernel's word of routes and rules broke off: those that others remove stay away");
+                self.path_events = None;
+            }
+        }
+    }
+
+    /// Goes on by the present configuration: what is wanted no longer goes, what stays is not touched, what is new comes. What
+    /// is new and needs an address that is new, too, comes with that.
+    pub(super) async fn carry_paths(&mut self, before: &Fixtures, to: impl Fn(InstanceId) -> Option<InstanceId>) {
+        self.fixtures = Fixtures::new(&self.setup);
+        if let Err(error) = self.watch_paths() {
+            tracing::error!("routes and rules that others remove stay away: {error:#}");
+        }
+        let setup = Arc::clone(&self.setup);
+        let mut gone = Vec::new();
+        for (owner, message) in before.all() {
+            let owner = match owner {
+                Owner::Daemon => Some(owner),
+                Owner::Instance(id) => to(id).map(Owner::Instance),
+            };
+            let owed = owner.filter(|&owner| self.is_owed(owner));
+            let is_same = |&fixture: &Fixture| self.message(&setup, fixture).is_some_and(|(now, _)| now == *message);
+            match owed.and_then(|owner| owner.fixtures(&setup).find(is_same)) {
+                Some(fixture) => self.fixtures.take(fixture, message.clone()),
+                None => gone.push(message.clone()),
+            }
+        }
+        gone.retain(|message| !self.has(message));
+        for batch in gone.chunks(BATCH) {
+            let requests: Vec<_> = batch.iter().map(|message| Request::Lift(undoing(message.clone()))).collect();
+            for (message, outcome) in batch.iter().zip(self.ask(&requests)) {
+                match outcome {
+                    Outcome::Done | Outcome::Already => self.guard.undone(&trace(message)),
+                    Outcome::Failed(error) => tracing::error!("cannot remove {message:?}: {error}"),
+                }
+            }
+        }
+        self.guard.flush();
+        let owed = self.fixtures.owners.iter().filter(|owner| self.is_owed(**owner));
+        let fresh = owed.flat_map(|owner| owner.fixtures(&setup)).filter(|&it| self.fixtures.held(it).is_none());
+        let jobs: Vec<_> = fresh.map(Job::Relay).collect();
+        self.work_all(&jobs).await;
+    }
+
     /// To be set for a new master.
     pub(super) fn lay_all(&self, id: InstanceId, jobs: &mut Vec<Job>) {
         let (name, paths) = (&self.setup.instances[id.index()].name, &self.setup.instances[id.index()].paths);
@@ -131,12 +204,12 @@ impl<F: AsyncFn(Report)> Network<F> {
                 if self.has(&message) {
                     self.fixtures.take(fixture, message);
                 } else {
-                    self.guard.forgets(&trace(&message));
+                    self.guard.undone(&trace(&message));
                     tracing::info!("{prefix}{item} was there already, and stays there");
                 }
             }
             Some((Request::Lay(message, _), Outcome::Failed(error))) => {
-                self.guard.forgets(&trace(&message));
+                self.guard.undone(&trace(&message));
                 tracing::error!("{prefix}cannot set {item}: {error}");
             }
             _ if setup.daemon.dynamic_interfaces => tracing::info!("{prefix}{item} waits for its interface"),
@@ -162,13 +235,15 @@ impl<F: AsyncFn(Report)> Network<F> {
             }
             // There all the time: if not ours, then the guard shall not remove it.
             Some((Request::Lay(message, _), Outcome::Already)) if !self.has(&message) => {
-                self.guard.forgets(&trace(&message));
+                self.guard.undone(&trace(&message));
             }
             Some((Request::Lay(message, _), Outcome::Failed(error))) => {
                 if self.fixtures.held(fixture).is_none() {
-                    self.guard.forgets(&trace(&message));
+                    self.guard.undone(&trace(&message));
+                    tracing::warn!("{prefix}{item} cannot be set yet: {error}");
+                } else {
+                    tracing::debug!("{prefix}{item} cannot be set again yet: {error}");
                 }
-                tracing::debug!("{prefix}{item} cannot be set again yet: {error}");
             }
             _ => {}
         }
@@ -178,7 +253,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         let held = self.fixtures.held(fixture).cloned();
         self.fixtures.leave(fixture);
         match (answered, held) {
-            (Some((_, Outcome::Done | Outcome::Already)), Some(held)) => self.guard.forgets(&trace(&held)),
+            (Some((_, Outcome::Done | Outcome::Already)), Some(held)) => self.guard.undone(&trace(&held)),
             // The guard still knows of it, and tries once more at the end.
             (Some((_, Outcome::Failed(error))), _) => {
                 let (item, prefix) = (Item::of(setup, fixture), fixture.0.prefix(setup));
