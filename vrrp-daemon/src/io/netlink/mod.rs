@@ -163,13 +163,16 @@ struct Network<F> {
     vmacs: Vmacs,
     needs: Needs,
     repairs: Repairs<Thing>,
-    /// To read everything anew when events were lost.
+    /// To read everything anew. A connection of its own: one that listens takes what is told of another's requests for
+    /// answers to its own.
     handle: Handle,
 }
 
 impl<F: AsyncFn(Report)> Network<F> {
     async fn open(setup: Arc<Setup>, guard: Guard, reports: F) -> anyhow::Result<(Self, Events)> {
-        let (handle, events) = watch(&[MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr])?;
+        let events = watch(&[MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr])?;
+        let (asking, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
+        tokio::spawn(asking);
         let holdings = Holdings::new(&setup);
         let wishes = vec![None; setup.instances.len()];
         let links = Links::new(virtuals(&setup), own(&setup));

@@ -41,7 +41,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                 MulticastGroup::Ipv4Rule,
                 MulticastGroup::Ipv6Rule,
             ];
-            self.path_events = Some(watch(&groups)?.1);
+            self.path_events = Some(watch(&groups)?);
         }
         Ok(())
     }

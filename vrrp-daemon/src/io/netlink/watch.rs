@@ -3,18 +3,18 @@
 use anyhow::Context;
 use futures_util::StreamExt;
 use nix::sys::socket::{setsockopt, sockopt};
+use rtnetlink::MulticastGroup;
 use rtnetlink::packet_core::NetlinkMessage;
 use rtnetlink::packet_route::RouteNetlinkMessage as Route;
 use rtnetlink::sys::AsyncSocket;
-use rtnetlink::{Handle, MulticastGroup};
 
 /// Kernel buffer for events: tens of thousands of them.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
 pub type Events = futures_util::stream::BoxStream<'static, NetlinkMessage<Route>>;
 
-/// Hears of everything in these groups, and can be asked what is so.
-pub fn watch(groups: &[MulticastGroup]) -> anyhow::Result<(Handle, Events)> {
+/// Hears of everything in these groups.
+pub fn watch(groups: &[MulticastGroup]) -> anyhow::Result<Events> {
     let (mut connection, handle, events) =
         rtnetlink::new_multicast_connection(groups).context("cannot open a netlink socket")?;
     let socket = connection.socket_mut().socket_mut();
@@ -25,7 +25,12 @@ pub fn watch(groups: &[MulticastGroup]) -> anyhow::Result<(Handle, Events)> {
         tracing::warn!(%error, "cannot enlarge the netlink socket's buffer");
     }
     tokio::spawn(connection);
-    Ok((handle, events.map(|(message, _)| message).boxed()))
+    // As long as somebody could ask by it, the connection goes on.
+    let message = move |(message, _)| {
+        let _open = &handle;
+        message
+    };
+    Ok(events.map(message).boxed())
 }
 
 /// The next event; none ever while nothing is watched.
