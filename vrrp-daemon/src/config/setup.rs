@@ -12,7 +12,7 @@ use vrrp_common::wire::ip::VRRP_GROUP4;
 
 use crate::auth::Authentication;
 use crate::engine::plan::{InterfaceId, Plan};
-pub use crate::track::check::Script;
+pub use crate::track::Kind as TrackerKind;
 pub use crate::track::command::{Command, RunAs};
 pub use paths::{Action, Encap, Hop, Metrics, Paths, Placement, Prefix, Route, Rule, Tunnel};
 
@@ -272,9 +272,4 @@ impl Notify {
 pub struct Tracker {
     pub name: String,
     pub kind: TrackerKind,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TrackerKind {
-    Script(Script),
 }

@@ -22,7 +22,7 @@ foreign! {
         "instance" | "use_pid_dir" Skipped "file names are chosen by --run-dir";
         "linkbeat_use_polling" | "linkbeat_interfaces" Skipped "link state comes from the kernel alone";
         "child_wait_time" Skipped "there are no child processes";
-        "vrrp_track_process" | "track_file" | "vrrp_track_file" | "bfd_instance" Skipped
+        "bfd_instance" Skipped
             "a virtual router that tracks it is refused";
         "interface_up_down_delays" Skipped "changes of link state count at once";
         "virtual_server" | "virtual_server_group" | "SSL" LoadBalancing "";
@@ -74,7 +74,7 @@ foreign! {
         "use_ipvlan" Refused "the addresses would be on the interface itself";
         "vrf" Refused "adverts would leave outside the VRF";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
-        "track_process" | "track_file" | "track_bfd" | "track_src_ip" Refused "a failure of it would not be noticed";
+        "track_bfd" | "track_src_ip" Refused "a failure of it would not be noticed";
         "garp_extra_if" | "vmac_garp_intvl" Skipped "only interfaces beside the one of the adverts would announce more often";
         "notify_deleted" | "notify_master_rx_lower_pri" | "notify_priority_changes" Skipped "it is not run";
         "smtp_alert" Skipped "no mail is sent";
@@ -84,7 +84,7 @@ foreign! {
 
     /// `vrrp_sync_group`.
     SYNC_GROUP {
-        "track_file" | "track_process" | "track_bfd" Refused "a failure of it would not be noticed";
+        "track_bfd" Refused "a failure of it would not be noticed";
         "notify_priority_changes" Skipped "it is not run";
         "smtp_alert" Skipped "no mail is sent";
     }
