@@ -17,6 +17,7 @@ const DIFFERENCES: &[(&str, Option<i32>, &str)] = &[
     ("addresses-twice", Some(0), "2.2.7 does not notice; later releases do"),
     ("auth-hmac", Some(5), "the keyword is newer than 2.2.7"),
     ("checksum", Some(5), "the keyword is newer than 2.2.7"),
+    ("dual-version", Some(5), "our own keyword"),
     ("definition-loop", None, "2.2.7 does not end"),
     ("extensions", Some(5), "our own keywords"),
     ("include-loop", Some(0), "2.2.7 includes until files run out, and leaves it at a message"),

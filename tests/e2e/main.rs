@@ -20,6 +20,7 @@ mod sync_groups;
 mod tidiness;
 mod unicast;
 mod urgency;
+mod versions;
 mod vlan;
 mod vmac;
 mod wire;

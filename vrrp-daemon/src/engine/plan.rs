@@ -90,6 +90,8 @@ pub struct InstancePlan {
     pub family: Family,
     pub vrid: Vrid,
     pub version: Version,
+    /// Of version 3 over IPv4: version 2 is spoken and heard, too (`vrrpd_dual_version`, RFC 9568 section 8.4).
+    pub both_versions: bool,
     /// keepalived `priority`; what trackers add to or take from. 255 ignores them.
     pub priority: Priority,
     /// keepalived `state`. `Master` matters with priority 255 alone: any other router waits its first down interval.
@@ -133,6 +135,7 @@ impl InstancePlan {
             family: Family::V4,
             vrid,
             version,
+            both_versions: false,
             priority: Priority::DEFAULT,
             wanted: Wanted::Backup,
             advert_int: Centis::SECOND,

@@ -12,6 +12,7 @@ mod scheduling;
 mod strict;
 mod sync_group;
 mod tracker;
+mod versions;
 mod vmac;
 mod watch;
 
