@@ -11,6 +11,7 @@ mod global;
 pub mod host;
 mod instance;
 pub mod keywords;
+mod matching;
 mod resolve;
 mod root;
 pub mod setup;
@@ -20,3 +21,4 @@ mod unsupported;
 mod vmac;
 
 pub use check::{Checked, check};
+pub use matching::matching;

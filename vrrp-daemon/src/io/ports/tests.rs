@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use vrrp_common::{IfIndex, Version, Vrid};
 
-use super::{Ports, instance_row};
+use super::Ports;
 use crate::config::setup::{Instance, Setup};
 use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId};
 use crate::io::netlink::links::Link;
@@ -43,11 +43,8 @@ fn link(index: u32) -> Link {
 
 /// The instances that the kernel's program leaves to the raw socket.
 fn left(ports: &Ports) -> Vec<u32> {
-    let ids = (0..ports.setup.instances.len() as u32).filter(|&id| {
-        let row = instance_row(&ports.setup, InstanceId(id));
-        ports.ambiguous.contains(&row)
-    });
-    ids.collect()
+    let ids = 0..ports.setup.instances.len() as u32;
+    ids.filter(|&id| ports.ambiguous.contains(&ports.slot(InstanceId(id)))).collect()
 }
 
 #[tokio::test]
@@ -84,10 +81,10 @@ async fn an_interface_in_use_that_stands_on_it_has_the_same() {
 #[tokio::test]
 async fn who_leaves_adverts() {
     let mut ports = ports(&[]);
-    let rows = |ids: &[u32]| ids.iter().map(|&id| id + 2).collect::<BTreeSet<u32>>();
-    assert!(!ports.leaves_adverts(&rows(&[0])));
+    let [used, unused] = [0, 7].map(|slot| BTreeSet::from([slot]));
+    assert!(!ports.leaves_adverts(&used));
     ports.link_is(PARENT, Some(Link { carries_vlans: true, ..link(2) }), &mut Vec::new());
-    assert!(ports.leaves_adverts(&rows(&[0])) && !ports.leaves_adverts(&rows(&[7])));
+    assert!(ports.leaves_adverts(&used) && !ports.leaves_adverts(&unused));
     Arc::make_mut(&mut ports.setup).daemon.xdp.observe = true;
-    assert!(ports.leaves_adverts(&rows(&[7])));
+    assert!(ports.leaves_adverts(&unused));
 }
