@@ -19,6 +19,7 @@ const DIFFERENCES: &[(&str, Option<i32>, &str)] = &[
     ("check", Some(5), "our own keywords"),
     ("check-wrong", Some(5), "our own keywords"),
     ("checksum", Some(5), "the keyword is newer than 2.2.7"),
+    ("dual-version", Some(5), "our own keyword"),
     ("definition-loop", None, "2.2.7 does not end"),
     ("extensions", Some(5), "our own keywords"),
     ("include-loop", Some(0), "2.2.7 includes until files run out, and leaves it at a message"),

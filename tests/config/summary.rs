@@ -160,6 +160,7 @@ fn options(plan: &InstancePlan) -> String {
             out.push_str(&format!(" {text}"));
         }
     };
+    option(plan.both_versions, &"and V2");
     option(!plan.preempt, &"nopreempt");
     option(!plan.preempt_delay.is_zero(), &format!("preempt_delay {:?}", plan.preempt_delay));
     option(plan.ignores_adverts, &"deaf");

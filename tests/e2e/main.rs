@@ -23,6 +23,7 @@ mod tidiness;
 mod trackers;
 mod unicast;
 mod urgency;
+mod versions;
 mod vlan;
 mod vmac;
 mod wire;

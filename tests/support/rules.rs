@@ -121,7 +121,7 @@ pub fn interval(plan: &InstancePlan) -> Nanos {
 }
 
 /// So many intervals and the skew, of a router of this priority.
-fn down(plan: &InstancePlan, priority: u8, interval_centis: u64, adverts: u64) -> Nanos {
+pub fn down(plan: &InstancePlan, priority: u8, interval_centis: u64, adverts: u64) -> Nanos {
     let interval = interval_centis * CENTI;
     let whole = if plan.version == Version::V2 { 100 * CENTI } else { interval };
     interval * adverts + whole * (256 - u64::from(priority)) / 256

@@ -32,6 +32,8 @@ block! {
         "advert_int" => advert_int: Option<At<Seconds<10_000, 255_000_000>>>;
         /// Protocol version.
         "version" => version: Option<At<Whole<2, 3>>>;
+        /// Of version 3: speak and hear version 2 as well, while routers are upgraded one by one.
+        "vrrpd_dual_version" => vrrpd_dual_version: Switch;
         /// Password of version 2.
         "authentication" => authentication: Authentication;
         /// Authentication of either version, by HMAC.

@@ -59,9 +59,9 @@ fn common((old, before): (&Setup, InstanceId), (new, id): (&Setup, InstanceId)) 
     let addresses = moves(places(old, before), places(new, after));
     let addresses = Some(addresses).filter(|moved| !moved.is_nothing());
     let judged = |instance: &Instance| {
-        let Instance { source, destination, both_versions, authentication, addresses, .. } = instance;
+        let Instance { source, destination, authentication, addresses, .. } = instance;
         let named = addresses.iter().filter(|address| address.advertised).map(|address| address.address);
-        (*source, destination.clone(), *both_versions, authentication.clone(), named.collect::<Vec<_>>())
+        (*source, destination.clone(), authentication.clone(), named.collect::<Vec<_>>())
     };
     Common { hears_alike: judged(before) == judged(after), addresses }
 }

@@ -135,8 +135,6 @@ pub struct Instance {
     /// `mcast_src_ip` or `unicast_src_ip`; otherwise the interface's primary address, of IPv6 its link-local one.
     pub source: Option<IpAddr>,
     pub destination: Destination,
-    /// Of version 3 over IPv4: version 2 is heard, too (RFC 9568 section 8.4).
-    pub both_versions: bool,
     pub authentication: Authentication,
     /// `no_accept`, of one that does not own its addresses: packets to them are not for this host.
     pub no_accept: bool,

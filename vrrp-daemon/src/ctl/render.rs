@@ -178,6 +178,14 @@ fn priority(instance: &Instance) -> String {
     }
 }
 
+/// Who is left that needs it.
+const fn version_2(instance: &Instance) -> &'static str {
+    match instance.stats.version_2_rcvd {
+        0 => "no router heard that speaks it alone",
+        _ => "heard of a router that speaks it alone",
+    }
+}
+
 fn master(instance: &Instance) -> String {
     match &instance.master {
         Some(master) if master.ourselves => "this router".into(),
@@ -317,7 +325,11 @@ fn write_detail(out: &mut String, instance: &Instance, interface: Option<&Interf
     line("master", &master(instance))?;
     line("priority", &priority(instance))?;
     let (version, family, vrid) = (instance.version, instance.family, instance.vrid);
-    line("protocol", &format_args!("VRRPv{version} over IPv{family}, vrid {vrid}"))?;
+    let both = if instance.both_versions { " and VRRPv2" } else { "" };
+    line("protocol", &format_args!("VRRPv{version}{both} over IPv{family}, vrid {vrid}"))?;
+    if instance.both_versions {
+        line("version 2", &version_2(instance))?;
+    }
     if let Some(Checksum { ours, peer }) = &instance.checksum {
         match peer {
             Some(peer) => line("checksum", &format_args!("by {ours}, the peer's by {peer}"))?,

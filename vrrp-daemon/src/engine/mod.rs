@@ -20,7 +20,7 @@ pub mod tracking;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use vrrp_common::{Centis, Claim, Instant};
+use vrrp_common::{Centis, Claim, Instant, Version};
 
 use agenda::Agenda;
 use event::{Event, GroupEvent};
@@ -58,6 +58,8 @@ pub enum Input {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
     pub source: IpAddr,
+    /// The instance's, or the other one where it hears both.
+    pub version: Version,
     pub claim: Claim,
     pub interval: Centis,
     /// Whether the advertised addresses are the configured ones.

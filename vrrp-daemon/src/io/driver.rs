@@ -426,7 +426,7 @@ impl<T: FnMut(Told)> Driver<T> {
         let ids = (0..self.setup.instances.len() as u32).map(InstanceId);
         let served = ids.filter(|&id| self.engine.snapshot(id).state == StateName::Master);
         let skews = served.map(|id| match &self.setup.plan.instances[id.index()] {
-            plan if plan.version == Version::V2 => Duration::from_secs(1),
+            plan if plan.version == Version::V2 || plan.both_versions => Duration::from_secs(1),
             plan => plan.advert_int.duration(),
         });
         // And as long again for the addresses.

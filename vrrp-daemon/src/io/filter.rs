@@ -45,7 +45,7 @@ pub fn rule(setup: &Setup, id: InstanceId, row: u32, source: Option<IpAddr>) -> 
     {
         flags |= RULE_PEERS_ONLY;
     }
-    if instance.both_versions {
+    if plan.both_versions {
         flags |= RULE_BOTH_VERSIONS;
     }
     if let Authentication::Hmac(policy) = &instance.authentication {
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(flags(unicast(true), "fe80::9"), RULE_PEERS_ONLY);
         assert_eq!(flags(unicast(false), "fe80::9"), 0);
         let mut both = setup(Family::V4, Destination::default(), "10.0.0.9");
-        both.instances[0].both_versions = true;
+        std::sync::Arc::make_mut(&mut both.plan.instances)[0].both_versions = true;
         assert_eq!(rule(&both, ID, 3, None).flags, RULE_BOTH_VERSIONS);
     }
 

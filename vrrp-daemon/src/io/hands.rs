@@ -176,8 +176,8 @@ impl<T: FnMut(Told)> Hands<T> {
 
     fn send_adverts(&mut self) {
         let (mut by_link, mut framed, mut routed): (Vec<_>, Vec<_>, [Vec<_>; 2]) = Default::default();
-        for (id, _) in &self.due {
-            match self.adverts[id.index()].packets() {
+        for packets in self.due.iter().flat_map(|(id, _)| self.adverts[id.index()].packets()) {
+            match packets {
                 Packets::ToGroup(packet, to) => by_link.push((&packet[..], to)),
                 Packets::Framed(frame, by) => framed.push((&frame[..], by)),
                 Packets::ToPeers(packets) => {

@@ -105,6 +105,9 @@ pub struct Instance {
     pub vrid: u8,
     /// VRRP version, 2 or 3.
     pub version: u8,
+    /// Version 2 is spoken and heard beside version 3 (`vrrpd_dual_version`).
+    #[serde(default)]
+    pub both_versions: bool,
     /// IP version, 4 or 6.
     pub family: u8,
     /// `INIT`, `BACKUP`, `MASTER`, `FAULT` or `STOP`.
@@ -297,6 +300,7 @@ fn instance(setup: &Setup, index: usize, seen: &ObservedInstance, now: Instant, 
         interface: setup.interfaces.get(plan.interface.index()).cloned().unwrap_or_default(),
         vrid: plan.vrid.get(),
         version: plan.version as u8,
+        both_versions: plan.both_versions,
         family: match plan.family {
             Family::V4 => 4,
             Family::V6 => 6,

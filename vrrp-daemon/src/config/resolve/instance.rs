@@ -55,6 +55,7 @@ impl Resolver<'_> {
             priority,
             advert_int,
             version,
+            vrrpd_dual_version,
             authentication,
             auth_hmac,
             virtual_ipaddress,
@@ -153,8 +154,9 @@ impl Resolver<'_> {
             wanted = self.strict_state(state, priority, &name, at);
         }
         let advert_int = self.advert_int(advert_int, version, &name);
-        let authentication =
-            self.authentication(authentication, auth_hmac, Router { name: &name, version, advert_int, strict })?;
+        let both_versions = self.both_versions(vrrpd_dual_version, (version, family), advert_int, &name);
+        let router = Router { name: &name, version, both_versions, advert_int, strict };
+        let authentication = self.authentication(authentication, auth_hmac, router)?;
         if let Authentication::Ah(_) = authentication {
             wanted = self.waits_for_sequence(wanted, stated, &name);
         }
@@ -200,6 +202,7 @@ impl Resolver<'_> {
             family,
             vrid: home.vrid,
             version,
+            both_versions: both_versions.is_some(),
             priority,
             wanted,
             advert_int,
@@ -227,7 +230,6 @@ impl Resolver<'_> {
             source_mac,
             source,
             destination,
-            both_versions: false,
             authentication,
             no_accept: accept.0.map_or(strict, |accept| !accept) && !priority.is_owner(),
             promote_secondaries: promote_secondaries.0.is_some(),

@@ -15,6 +15,7 @@ mod statics;
 mod strict;
 mod sync_group;
 mod tracker;
+mod versions;
 mod vmac;
 mod watch;
 

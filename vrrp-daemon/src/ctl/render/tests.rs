@@ -10,6 +10,7 @@ fn instance(name: &str, state: StateName, why: Cause) -> Instance {
         interface: "eth0".into(),
         vrid: 51,
         version: 3,
+        both_versions: false,
         family: 4,
         state,
         base_priority: 100,
