@@ -69,7 +69,7 @@ const FIELDS: &[(&str, Set)] = &[
     ("extension", |frame, value| small(value).map(|header| frame.extensions.push(header))),
     ("protocol", |frame, value| put(&mut frame.protocol, small(value))),
     ("to", |frame, value| put(&mut frame.destination, value.parse().ok())),
-    ("version", |frame, value| put(&mut frame.version, small(value))),
+    ("version", set_version),
     ("type", |frame, value| put(&mut frame.kind, small(value))),
     ("vrid", |frame, value| put(&mut frame.vrid, small(value))),
     ("priority", |frame, value| put(&mut frame.priority, small(value))),
@@ -118,6 +118,16 @@ fn padded(value: &str) -> Option<[u8; 8]> {
     let mut data = [0; 8];
     data.get_mut(..value.len())?.copy_from_slice(value.as_bytes());
     Some(data)
+}
+
+/// Version 2 has its trailer and one form of the checksum.
+fn set_version(frame: &mut FrameSpec, value: &str) -> Option<()> {
+    frame.version = small(value)?;
+    if frame.version == 2 {
+        frame.auth_data.get_or_insert_default();
+        frame.checksum_form = ChecksumForm::Message;
+    }
+    Some(())
 }
 
 fn set_checksum(frame: &mut FrameSpec, value: &str) -> Option<()> {

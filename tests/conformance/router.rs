@@ -250,11 +250,11 @@ impl<'a> Router<'a> {
         let mut send = |packet: &[u8], mac| {
             self.done.push((Some(id), Deed::Advert(Sent { packet: packet.to_vec(), mac })));
         };
-        match advert.packets() {
+        advert.packets().for_each(|packets| match packets {
             Packets::ToGroup(packet, to) => send(packet, to.sll_addr.first_chunk().copied()),
             Packets::Framed(frame, _) => send(&frame[14..], frame.first_chunk().copied()),
             Packets::ToPeers(packets) => packets.iter().for_each(|(packet, _)| send(packet, None)),
-        }
+        });
     }
 }
 

@@ -150,16 +150,11 @@ rules! {
     "RX-14" Should "v3: another interval than ours is logged.";
     "RX-15" Should "Priority 255 from several senders is logged.";
 
-    "IV-01" May "A router can be set to send and accept both versions."
-        without "a virtual router has one version; both at once are not done yet";
-    "IV-02" Must "With both, a master sends both at its rate; v2's field is at least 1 s."
-        without "a virtual router has one version; both at once are not done yet";
-    "IV-03" Must "With both, a backup waits by what the master advertises, v2's seconds times 100."
-        without "a virtual router has one version; both at once are not done yet";
-    "IV-04" Should "With both, v2 adverts of a sender that also sends v3 are ignored."
-        without "a virtual router has one version; both at once are not done yet";
-    "IV-05" Should "No v2 router has a higher priority than a v3 one with less than a second."
-        without "a virtual router has one version; both at once are not done yet";
+    "IV-01" May "A router can be set to send and accept both versions.";
+    "IV-02" Must "With both, a master sends both at its rate; v2's field is at least 1 s.";
+    "IV-03" Must "With both, a backup waits by what the master advertises, v2's seconds times 100.";
+    "IV-04" Should "With both, v2 adverts of a sender that also sends v3 are ignored.";
+    "IV-05" Should "No v2 router has a higher priority than a v3 one with less than a second.";
     "IV-06" Should "Both versions are for an upgrade, not for good."
-        without "a virtual router has one version; both at once are not done yet";
+        tests "sim scenarios::a_pair_is_upgraded";
 }

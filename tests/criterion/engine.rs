@@ -65,6 +65,7 @@ fn adverts_heard(criterion: &mut Criterion) {
         let (mut actions, mut number, mut now) = (Vec::new(), 0u32, Instant::from_nanos(0) + INTERVAL);
         let heard = Heard {
             source: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),
+            version: Version::V3,
             claim: Claim::from_octet(200),
             interval: Centis::new(10).expect("an interval is not 0"),
             addresses_match: true,

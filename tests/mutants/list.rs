@@ -13,6 +13,7 @@ const fn mutant(name: &'static str, file: &'static str, find: &'static str, put:
 }
 
 const INSTANCE: &str = "vrrp-daemon/src/engine/instance.rs";
+const VERSIONS: &str = "vrrp-daemon/src/engine/instance/versions.rs";
 const HEARING: &str = "vrrp-daemon/src/engine/instance/hearing.rs";
 const ENGINE: &str = "vrrp-daemon/src/engine/mod.rs";
 const GROUP: &str = "vrrp-daemon/src/engine/group.rs";
@@ -86,6 +87,15 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("believes every interval", HEARING, "if is_followed && interval > backup.interval", "if false && interval > backup.interval"),
     mutant("disbelieves a new master's interval", HEARING,
         "backup.wait == Wait::Down && backup.master.is_some_and(|it| it.address == heard.source);", "backup.master.is_some();"),
+    // Both versions.
+    mutant("listens to what was said in version 3", VERSIONS, "        is_repetition\n    }\n\n    /// In", "        false\n    }\n\n    /// In"),
+    mutant("never listens again to who spoke version 3", VERSIONS, "known.is_some_and(|known| now <", "known.is_some_and(|known| true || now <"),
+    mutant("forgets that an absorbed master speaks version 3", INSTANCE, "if backup.version == Version::V3 {", "if false {"),
+    mutant("takes an absorbed advert of version 2 for version 3", INSTANCE, "if backup.version == Version::V3 {", "if true {"),
+    mutant("version 2 is waited for by our own interval", HEARING, "let interval = learned(version, own, heard.interval);", "let interval = learned(heard.version, own, heard.interval);"),
+    // Owners.
+    mutant("an owner does not tell of another", HEARING, "if conflict || master", "if master"),
+    mutant("two that claim to own are no news to a backup", HEARING, "if conflict || master.is_some_and(|master| master.priority.is_owner() && master.address != source) {", "if conflict {"),
     mutant("an owner told to be deaf listens", HEARING, "if self.plan.ignores_adverts {", "if false {"),
     mutant("nobody is held at the start", ENGINE, "if self.held_until.is_some() {", "if false {"),
     mutant("who was held is forgotten", ENGINE, "self.settle_each(now, out);", ""),
@@ -119,6 +129,7 @@ pub const MUTANTS: &[Mutant] = &[
         "(Verdict::Passed, self.plan.rise),\n            false => (Verdict::Failed, self.plan.fall),",
         "(Verdict::Passed, self.plan.fall),\n            false => (Verdict::Failed, self.plan.rise),"),
     mutant("negative weights do nothing", TRACKING, "Bearing::Add(value.min(0))", "Bearing::Add(value.min(0) * 0)"),
+    mutant("a number that takes all is no fault", TRACKING, "..=-254 => Bearing::Fault,", "..=-32000 => Bearing::Fault,"),
     mutant("does not wait for the first outcome", TRACKING, "=> return Bearing::Wait,", "=> return Bearing::Add(0),"),
     mutant("init_fail is ignored", TRACKING, "if plan.starts_failed {", "if false {"),
     mutant("the owner is weighed", TRACKING, "if plan.priority.is_owner() {", "if false {"),

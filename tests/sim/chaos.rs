@@ -74,11 +74,13 @@ fn draw(rng: &mut Rng, tracing: bool) -> (World, Nanos) {
     let mixed_intervals = version == Version::V3 && rng.chance(20);
     let (checked, patient) = (rng.chance(50), if rng.chance(30) { 60 } else { 0 });
     let delayed = if rng.chance(30) { 60 } else { 0 };
+    // Not of the shortest intervals: whoever hears version 2 alone may wait its seconds.
+    let upgraded = if version == Version::V3 && !mixed_intervals && interval >= 25 && rng.chance(40) { 50 } else { 0 };
     let mut octets: Vec<u8> = (1..=routers as u8).collect();
     rng.shuffle(&mut octets);
 
     let mut built = Vec::new();
-    let (mut longest, mut shortest) = (0, Nanos::MAX);
+    let (mut longest, mut shortest) = (if upgraded > 0 { 100 * CENTI } else { 0 }, Nanos::MAX);
     for octet in octets {
         let mut instances = Vec::new();
         for _ in 0..groups {
@@ -96,6 +98,7 @@ fn draw(rng: &mut Rng, tracing: bool) -> (World, Nanos) {
             if rng.chance(delayed) {
                 instance.preempt_delay = instance.advert_int.duration() * rng.between(1, 3) as u32;
             }
+            instance.both_versions = rng.chance(upgraded);
             if !instance.preempt && rng.chance(30) {
                 instance.late_rival = Some(priority(rng.pick(&[100, 254])));
             }

@@ -270,6 +270,53 @@ fn a_sync_group_that_hears_half_stays_backup() {
     assert_eq!(serving(&world), [1, 1]);
 }
 
+/// RFC 9568 section 8.4: a pair moves from version 2 to version 3, one router after the other and back to front, and never
+/// has two masters.
+#[test]
+fn a_pair_is_upgraded() {
+    let v2 = |octet| InstancePlan { priority: priority(octet), ..instance(Version::V2, 100) };
+    let both = |octet| InstancePlan { both_versions: true, ..of(octet) };
+    for seed in 0..50 {
+        let mut world = world(seed, vec![v2(200), v2(100)]);
+        boot_all(&mut world);
+        world.pass(8 * SECOND);
+        let steps = [(1, both(100)), (0, both(200)), (1, of(100)), (0, of(200))];
+        for (router, plan) in steps {
+            world.stop(router);
+            world.pass(3 * SECOND);
+            assert_eq!(world.masters(0), [1 - router], "the other serves");
+            world.routers[router].plan.instances = vec![plan].into();
+            world.boot(router);
+            // But for the moment until who is displaced has heard of it.
+            let (mut since, mut overlap) = (None, 0);
+            world.run(8 * SECOND, &mut |world| match world.masters(0).len() {
+                0 | 1 => since = None,
+                _ => overlap = overlap.max(world.now.since(*since.get_or_insert(world.now)).as_nanos() as Nanos),
+            });
+            assert_eq!(serving(&world), [0], "seed {seed}, after router {router}");
+            assert!(overlap < MS, "seed {seed}, after router {router}: two masters for {overlap} ns");
+        }
+    }
+}
+
+/// Version 2 of a router that speaks both makes nobody wait its seconds; of one that speaks it alone it is waited for.
+#[test]
+fn version_2_is_no_reason_to_wait() {
+    let quick = |octet| InstancePlan { both_versions: true, priority: priority(octet), ..instance(Version::V3, 10) };
+    let slow = InstancePlan { priority: priority(200), ..instance(Version::V2, 100) };
+    for (strong, most) in [(quick(200), 361 * MS), (slow, 3_610 * MS)] {
+        let mut world = world(13, vec![strong, quick(100)]);
+        boot_all(&mut world);
+        world.pass(10 * SECOND);
+        assert_eq!(world.masters(0), [0]);
+        let killed = world.now;
+        world.crash(0);
+        world.pass(5 * SECOND);
+        let gap = gap_until_master(&world, killed);
+        assert!((most / 2..most).contains(&gap), "{gap} ns");
+    }
+}
+
 /// keepalived `preempt_delay`: who comes back waits, and then takes its place.
 #[test]
 fn preempt_delay_is_waited_for() {

@@ -176,7 +176,10 @@ fn input(event: Event) -> Input {
         Event::Advert(Advert { octet, from, interval }) => {
             let interval = Centis::new((interval / CENTI) as u16).expect("an interval");
             let claim = Claim::from_octet(octet as u8);
-            Input::Advert(ID, Heard { source: address(from), claim, interval, addresses_match: true })
+            Input::Advert(
+                ID,
+                Heard { source: address(from), version: Version::V3, claim, interval, addresses_match: true },
+            )
         }
     }
 }

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use vrrp_common::{Claim, Instant};
+use vrrp_common::{Claim, Instant, Version};
 use vrrp_daemon::engine::event::{Event, GroupEvent, Level};
 use vrrp_daemon::engine::plan::{GroupId, GroupPlan, InstanceId, InstancePlan, Plan, Subject, Wanted};
 use vrrp_daemon::engine::snapshot::StateName;
-use vrrp_daemon::engine::{Action, Announced, Engine, Input, Tenure};
+use vrrp_daemon::engine::{Action, Announced, Engine, Heard, Input, Tenure};
 
 use crate::rules::{self, Breach, Expected, Scene, backup_since, interval, master_since, must};
 use crate::world::{Nanos, Router, World};
@@ -36,6 +36,8 @@ struct Group {
     answered: Vec<Option<bool>>,
     /// When it last sent an advert, unless it was starved since.
     sent_at: Option<Nanos>,
+    /// Who was heard in version 3, when, and with which interval in centiseconds.
+    speakers: BTreeMap<IpAddr, (Nanos, u64)>,
 }
 
 impl Watcher {
@@ -48,6 +50,7 @@ impl Watcher {
             tenure: Tenure::default(),
             answered: Vec::new(),
             sent_at: None,
+            speakers: BTreeMap::new(),
         });
         let members = |group: &GroupPlan| group.members.iter().map(|id| id.index()).collect();
         let parties = plan.groups.iter().map(members).collect();
@@ -95,7 +98,7 @@ impl Watcher {
                 must!(acting.iter().all(|index| concerned.contains(index)), "acts for instances that did not hear");
                 by_group.extend(concerned.into_iter().filter(|index| !acting.contains(index)).map(nothing_done));
             }
-            Input::Interface { .. } | Input::Check { .. } | Input::Shutdown => {
+            Input::Interface { .. } | Input::Check { .. } | Input::Value { .. } | Input::Shutdown => {
                 by_group.extend((0..self.groups.len()).filter(|index| !acting.contains(index)).map(nothing_done));
             }
             Input::Deadline => {
@@ -134,6 +137,12 @@ impl Watcher {
     ) -> Result<(), Breach> {
         let after = engine.snapshot(InstanceId(index as u32));
         let adverts: Vec<Claim> = actions.iter().filter_map(|action| advertised(action)).collect();
+        let for_it = match input {
+            Input::Advert(id, heard) if id.index() == index => {
+                heard.source == self.address || !self.groups[index].is_repetition(at, after.effective.get(), &heard)
+            }
+            _ => false,
+        };
         let scene = Scene {
             address: self.address,
             priority: after.effective.get(),
@@ -142,7 +151,7 @@ impl Watcher {
             now,
             at,
             input,
-            for_it: matches!(input, Input::Advert(id, _) if id.index() == index),
+            for_it,
             adverts: &adverts,
         };
         let group = &mut self.groups[index];
@@ -249,6 +258,23 @@ impl Watcher {
 }
 
 impl Group {
+    /// With both versions (RFC 9568 section 8.4): whether a router that was heard in version 3, so lately that the next would
+    /// still be waited for, says the same in version 2.
+    fn is_repetition(&mut self, at: Nanos, priority: u8, heard: &Heard) -> bool {
+        let listens = !matches!(self.expected, Expected::Out) && !self.plan.ignores_adverts;
+        if !self.plan.both_versions || !listens {
+            return false;
+        }
+        let known = self.speakers.get(&heard.source).copied();
+        if heard.version == Version::V3 {
+            let heard_at = known.map_or(at, |(before, _)| before.max(at));
+            self.speakers.insert(heard.source, (heard_at, heard.interval.get().into()));
+            return false;
+        }
+        let adverts = self.plan.down_adverts.into();
+        known.is_some_and(|(heard_at, interval)| at < heard_at + rules::down(&self.plan, priority, interval, adverts))
+    }
+
     /// Whether the actions are such as a router in its place may ask for, and in their order.
     fn judge_actions(
         &mut self,

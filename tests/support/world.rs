@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
-use vrrp_common::Instant;
+use vrrp_common::{Centis, Instant, Version};
 use vrrp_daemon::engine::plan::{InstanceId, InterfaceId, Plan, TrackerId};
 use vrrp_daemon::engine::snapshot::{Snapshot, StateName};
 use vrrp_daemon::engine::{Action, Engine, Heard, Input};
@@ -255,7 +255,9 @@ impl World {
     fn befall(&mut self, pending: Pending) {
         match pending {
             Pending::Arrive { to, group, heard } => {
-                if self.routers[to].link_up {
+                let plan = &self.routers[to].plan.instances[group];
+                let is_understood = heard.version == plan.version || plan.both_versions;
+                if self.routers[to].link_up && is_understood {
                     self.happen(to, Input::Advert(InstanceId(group as u32), heard));
                     self.turn(to);
                 }
@@ -342,9 +344,15 @@ impl World {
     fn perform(&mut self, router: usize, action: Action) {
         match action {
             Action::Advertise { id, claim, .. } => {
-                let interval = self.routers[router].plan.instances[id.index()].advert_int;
+                let plan = &self.routers[router].plan.instances[id.index()];
+                let (version, interval, both) = (plan.version, plan.advert_int, plan.both_versions);
                 let source = self.routers[router].address;
-                self.send(router, id.index(), Heard { source, claim, interval, addresses_match: true });
+                let heard = Heard { source, version, claim, interval, addresses_match: true };
+                self.send(router, id.index(), heard);
+                if both {
+                    let seconds = Centis::new(100 * (interval.get() / 100).max(1)).expect("whole seconds");
+                    self.send(router, id.index(), Heard { version: Version::V2, interval: seconds, ..heard });
+                }
             }
             Action::Install { id, tenure } => {
                 self.record(router, id.index(), true);

@@ -67,6 +67,15 @@ impl Centis {
         self.0
     }
 
+    /// As v2 says it: whole seconds, 1 to 255 (RFC 9568 section 8.4 has v2 say one second of what is less).
+    pub const fn seconds(self) -> u8 {
+        match self.0 / 100 {
+            0 => 1,
+            seconds if seconds > 255 => 255,
+            seconds => seconds as u8,
+        }
+    }
+
     pub const fn duration(self) -> Duration {
         Duration::from_millis(self.0 as u64 * 10)
     }

@@ -122,10 +122,7 @@ impl Outgoing<'_> {
         let addresses = &self.addresses[..each * count];
         let (kind, data) = self.authentication.unwrap_or_default();
         let [i0, i1] = match self.version {
-            Version::V2 => {
-                let seconds = (self.interval.get() / 100).clamp(1, 255) as u8;
-                [kind, seconds]
-            }
+            Version::V2 => [kind, self.interval.seconds()],
             Version::V3 => (self.interval.get() & 0x0fff).to_be_bytes(),
         };
         let first = (self.version as u8) << 4 | TYPE_ADVERTISEMENT;

@@ -5,15 +5,17 @@ use std::net::IpAddr;
 use super::address::Address;
 use super::auth::{AuthHmac, Authentication};
 use super::global::{GarpDelay, GarpRefresh, GarpRepeat};
+use super::setup::{Route, Rule};
 use super::unicast::Peer;
 use super::unsupported;
 use super::vmac::UseVmac;
+use super::written::Written;
 use crate::syntax::command::CommandLine;
 use crate::syntax::diagnostic::Diagnostics;
 use crate::syntax::schema::{At, Field, FromEntry, Items, Mark, Switch, block};
 use crate::syntax::tree::Entry;
 use crate::syntax::value::{InterfaceName, Seconds, Whole, choice};
-use crate::track::Use;
+use crate::track::{Use, Uses};
 
 block! {
     /// One virtual router on one interface.
@@ -32,6 +34,8 @@ block! {
         "advert_int" => advert_int: Option<At<Seconds<10_000, 255_000_000>>>;
         /// Protocol version.
         "version" => version: Option<At<Whole<2, 3>>>;
+        /// Of version 3: speak and hear version 2 as well, while routers are upgraded one by one.
+        "vrrpd_dual_version" => vrrpd_dual_version: Switch;
         /// Password of version 2.
         "authentication" => authentication: Authentication;
         /// Authentication of either version, by HMAC.
@@ -40,6 +44,10 @@ block! {
         "virtual_ipaddress" => virtual_ipaddress: Items<Address>;
         /// Addresses it holds beside those and does not advertise.
         "virtual_ipaddress_excluded" => virtual_ipaddress_excluded: Items<Address>;
+        /// Routes it has while it is master.
+        "virtual_routes" => virtual_routes: Items<Written<Route>>;
+        /// Rules it has while it is master.
+        "virtual_rules" => virtual_rules: Items<Written<Rule>>;
         /// Have the addresses on an interface of their own, with the virtual MAC address, and advertise from that address.
         "use_vmac" => use_vmac: Option<At<UseVmac>>;
         /// The same for addresses on other interfaces, or of the other family.
@@ -100,8 +108,8 @@ block! {
         "promote_secondaries" => promote_secondaries: Mark;
         /// Stay in service while the interface is down.
         "dont_track_primary" => dont_track_primary: Mark;
-        /// Scripts whose outcome counts.
-        "track_script" => track_script: Items<Use>;
+        /// Trackers whose outcome counts.
+        "track_script" | "track_file" | "track_process" | "track_check" => tracks: Uses;
         /// Interfaces whose link state counts.
         "track_interface" => track_interface: Items<Use>;
         /// Run on becoming master.

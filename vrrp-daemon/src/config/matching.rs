@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use vrrp_common::{Family, Vrid};
 
-use super::setup::{Destination, Instance, Setup, TrackerKind, VirtualAddress};
+use super::setup::{Destination, Instance, Setup, VirtualAddress};
 use crate::engine::matching::{Common, Matching, Moves};
 use crate::engine::plan::{Id, InstanceId, TrackerId};
 
@@ -59,9 +59,9 @@ fn common((old, before): (&Setup, InstanceId), (new, id): (&Setup, InstanceId)) 
     let addresses = moves(places(old, before), places(new, after));
     let addresses = Some(addresses).filter(|moved| !moved.is_nothing());
     let judged = |instance: &Instance| {
-        let Instance { source, destination, both_versions, authentication, addresses, .. } = instance;
+        let Instance { source, destination, authentication, addresses, .. } = instance;
         let named = addresses.iter().filter(|address| address.advertised).map(|address| address.address);
-        (*source, destination.clone(), *both_versions, authentication.clone(), named.collect::<Vec<_>>())
+        (*source, destination.clone(), authentication.clone(), named.collect::<Vec<_>>())
     };
     Common { hears_alike: judged(before) == judged(after), addresses }
 }
@@ -69,9 +69,10 @@ fn common((old, before): (&Setup, InstanceId), (new, id): (&Setup, InstanceId)) 
 /// The addresses of a virtual router, each with all that the kernel is told of it.
 fn places<'a>(setup: &'a Setup, instance: &'a Instance) -> impl Iterator<Item = impl Ord + 'a> {
     instance.addresses.iter().map(|address| {
-        let VirtualAddress { address, prefix, interface, broadcast, label, scope, advertised: _ } = address;
+        let VirtualAddress { address, prefix, interface, broadcast, label, scope, peer, flags, preferred, .. } =
+            address;
         let interface = setup.interfaces[interface.index()].as_str();
-        (*address, *prefix, interface, *broadcast, label.as_deref(), *scope)
+        (*address, *prefix, interface, *broadcast, label.as_deref(), *scope, *peer, *flags, *preferred)
     })
 }
 
@@ -79,7 +80,7 @@ fn places<'a>(setup: &'a Setup, instance: &'a Instance) -> impl Iterator<Item = 
 fn trackers(old: &Setup, new: &Setup) -> Moves<TrackerId> {
     let mut taken = vec![false; old.trackers.len()];
     let from = new.trackers.iter().map(|tracker| {
-        let is_same = |place: &usize| !taken[*place] && does_the_same(&old.trackers[*place].kind, &tracker.kind);
+        let is_same = |place: &usize| !taken[*place] && old.trackers[*place].kind.does_the_same(&tracker.kind);
         let mut places = (0..old.trackers.len()).filter(is_same);
         let named = places.clone().find(|place| old.trackers[*place].name == tracker.name);
         let found = named.or_else(|| places.next())?;
@@ -88,10 +89,4 @@ fn trackers(old: &Setup, new: &Setup) -> Moves<TrackerId> {
     });
     let from = from.collect();
     Moves::new(old.trackers.len(), from)
-}
-
-fn does_the_same(old: &TrackerKind, new: &TrackerKind) -> bool {
-    match (old, new) {
-        (TrackerKind::Script(old), TrackerKind::Script(new)) => old.command == new.command,
-    }
 }

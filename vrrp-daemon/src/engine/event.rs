@@ -82,6 +82,9 @@ events! {
         "advert from {source} has interval {theirs} s, which is not believed; {kept} s is kept";
     OtherOwner { source: IpAddr } Warn
         "advert from {source} claims to own the addresses (priority 255), and so does another router";
+    /// `vrrpd_dual_version`: a router of version 2 is stronger than this one, whose interval is less than a second.
+    VersionTwoPreferred { source: IpAddr, theirs: Priority } Warn
+        "advert from {source} is of version 2 and has priority {theirs}: while it is preferred, failover takes seconds";
     PreemptDelayStarts { delay: Seconds } Info "start preempt delay ({delay})";
     PreemptDelayEnds Info "stop preempt delay";
     /// A master that must suppose that another took over meanwhile.

@@ -4,12 +4,13 @@
 //! conformance table (FSM-..).
 
 mod hearing;
+mod versions;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use vrrp_common::time::{down, skew};
-use vrrp_common::{Centis, Claim, Instant, Priority};
+use vrrp_common::{Centis, Claim, Instant, Priority, Version};
 
 use super::event::{Event, Seconds};
 use super::garp::Garp;
@@ -18,6 +19,7 @@ use super::snapshot::{Cause, Rival, Snapshot, StateName};
 use super::stats::Stats;
 use super::tracking::{Fault, Standing, Surroundings};
 use super::{Due, Out, Tenure, Why};
+use versions::Speaker;
 
 #[derive(Clone, Debug)]
 pub struct Instance {
@@ -29,6 +31,8 @@ pub struct Instance {
     cause: Cause,
     pub(super) tenure: Tenure,
     stats: Stats,
+    /// Where both versions are heard: who speaks version 3.
+    speakers: Vec<Speaker>,
 }
 
 #[derive(Clone, Debug)]
@@ -48,6 +52,8 @@ pub(super) struct Backup {
     /// Active_Adver_Interval: the master's, as it was last learned (v3).
     pub(super) interval: Centis,
     pub(super) master: Option<Rival>,
+    /// What the last accepted advert was of.
+    version: Version,
     /// The weaker master last told of, so that each is told of once.
     told: Option<Rival>,
     /// Adverts equal to the last one are not handed in, only their time is.
@@ -96,6 +102,7 @@ impl Instance {
             cause: Cause::None,
             tenure: Tenure::default(),
             stats: Stats::default(),
+            speakers: Vec::new(),
             plan,
         }
     }
@@ -204,12 +211,16 @@ impl Instance {
     /// The master's advert, unchanged, was last seen at `at` and not handed in.
     pub fn seen(&mut self, at: Instant) {
         if let State::Backup(backup) = &mut self.state
-            && backup.master.is_some()
-            && at > backup.heard_at
+            && let Some(master) = backup.master
         {
-            backup.heard_at = at;
-            backup.wait = Wait::Down;
-            backup.cause = Cause::MasterTimeout;
+            if backup.version == Version::V3 {
+                versions::speaks(&mut self.speakers, master.address, at);
+            }
+            if at > backup.heard_at {
+                backup.heard_at = at;
+                backup.wait = Wait::Down;
+                backup.cause = Cause::MasterTimeout;
+            }
         }
     }
 
@@ -368,6 +379,7 @@ impl Instance {
             wait: Wait::Down,
             interval,
             master,
+            version: self.plan.version,
             told: None,
             absorbing: master.is_some(),
             patience: if self.plan.preempt_delay > Duration::ZERO { Patience::Unasked } else { Patience::Over },

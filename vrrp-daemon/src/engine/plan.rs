@@ -118,6 +118,8 @@ pub struct InstancePlan {
     pub family: Family,
     pub vrid: Vrid,
     pub version: Version,
+    /// Of version 3 over IPv4: version 2 is spoken and heard, too (`vrrpd_dual_version`, RFC 9568 section 8.4).
+    pub both_versions: bool,
     /// keepalived `priority`; what trackers add to or take from. 255 ignores them.
     pub priority: Priority,
     /// keepalived `state`. `Master` matters with priority 255 alone: any other router waits its first down interval.
@@ -161,6 +163,7 @@ impl InstancePlan {
             family: Family::V4,
             vrid,
             version,
+            both_versions: false,
             priority: Priority::DEFAULT,
             wanted: Wanted::Backup,
             advert_int: Centis::SECOND,
@@ -184,9 +187,9 @@ impl InstancePlan {
     pub fn hears_like(&self, other: &Self) -> bool {
         let of = |plan: &Self| {
             let Self { version, priority, advert_int, down_adverts, preempt, preempt_delay, .. } = *plan;
-            let Self { ignores_adverts, trusts_master, group, .. } = *plan;
+            let Self { both_versions, ignores_adverts, trusts_master, group, .. } = *plan;
             let waits = (version, priority, advert_int, down_adverts, preempt, preempt_delay);
-            (waits, ignores_adverts, trusts_master, group.is_some())
+            (waits, both_versions, ignores_adverts, trusts_master, group.is_some())
         };
         of(self) == of(other)
     }
@@ -248,7 +251,8 @@ pub enum Subject {
 /// What a watched thing does to the priority.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weight {
-    /// 0: a failure is a fault. Above: added while it succeeds. Below: added (that is, taken away) while it fails.
+    /// 0: a failure is a fault. Above: added while it succeeds. Below: added (that is, taken away) while it fails. A number
+    /// in place of an outcome is multiplied by it; with 0 any but 0 is a failure.
     pub value: i16,
     /// keepalived `reverse`: success and failure change places.
     pub reverse: bool,

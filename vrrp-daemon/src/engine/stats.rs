@@ -29,6 +29,12 @@ pub struct Stats {
     pub several_owners: u64,
     /// Adverts that an owner did not listen to (`owner_ignore_adverts`).
     pub adverts_ignored: u64,
+    /// With both versions: adverts of version 2, without those that repeat what was said in version 3 or were absorbed.
+    pub version_2_rcvd: u64,
+    /// Those that do, which are not listened to.
+    pub version_2_ignored: u64,
+    /// Those of a stronger router, while our interval is less than a second.
+    pub version_2_preferred: u64,
     /// Intervals that passed without our advert because this host was late.
     pub advert_missed: u64,
 }

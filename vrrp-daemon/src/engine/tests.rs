@@ -65,7 +65,7 @@ fn plan(trackers: Vec<TrackerPlan>, instance: InstancePlan) -> Plan {
 
 fn advert(source: IpAddr, octet: u8, interval: u16) -> Input {
     let claim = Claim::from_octet(octet);
-    Input::Advert(ID, Heard { source, claim, interval: centis(interval), addresses_match: true })
+    Input::Advert(ID, Heard { source, version: Version::V3, claim, interval: centis(interval), addresses_match: true })
 }
 
 fn set(tenure: u32, address: u32) -> Input {

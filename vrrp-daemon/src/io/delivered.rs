@@ -73,8 +73,8 @@ pub fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Addr
         Family::V4 => same_addresses::<4>(advert.addresses, ours),
         Family::V6 => same_addresses::<16>(advert.addresses, ours),
     };
-    let Advert { claim, interval, .. } = advert;
-    Some(Input::Advert(id, Heard { source: source.ip(plan.family), claim, interval, addresses_match }))
+    let Advert { version, claim, interval, .. } = advert;
+    Some(Input::Advert(id, Heard { source: source.ip(plan.family), version, claim, interval, addresses_match }))
 }
 
 /// Whether two lists have the same addresses of `N` octets, in whatever order.

@@ -27,6 +27,7 @@ use crate::config::setup::Setup;
 use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};
 use crate::engine::snapshot::StateName;
 use crate::engine::{Action, Engine, Input};
+use crate::track::report::Reading;
 
 /// Messages that wait for the protocol thread, at most.
 pub const INBOX: usize = 1024;
@@ -47,10 +48,10 @@ const LINGER: Duration = Duration::from_millis(500);
 pub enum Message {
     Network(Report),
     /// `edition` counts the reloads before it: whose id it is.
-    Check {
+    Found {
         edition: u32,
         id: TrackerId,
-        passed: bool,
+        reading: Reading,
     },
     Asked(Request),
     Reload(Box<Next>),
@@ -385,9 +386,14 @@ impl<T: FnMut(Told)> Driver<T> {
             }
             Message::Network(Report::Settled { id }) => self.hands.settled(id)?,
             Message::Network(Report::Reloaded) => self.reloaded(),
-            Message::Check { edition, id, passed } => {
+            Message::Found { edition, id, reading } => {
                 if let Some(id) = self.check_by_new_ids(edition, id) {
-                    self.hear(now, Input::Check { id, passed });
+                    let input = match reading {
+                        Reading::Passed => Input::Check { id, passed: true },
+                        Reading::Failed => Input::Check { id, passed: false },
+                        Reading::Value(value) => Input::Value { id, value },
+                    };
+                    self.hear(now, input);
                 }
             }
             Message::Reload(next) => self.next = Some(next),
@@ -426,7 +432,7 @@ impl<T: FnMut(Told)> Driver<T> {
         let ids = (0..self.setup.instances.len() as u32).map(InstanceId);
         let served = ids.filter(|&id| self.engine.snapshot(id).state == StateName::Master);
         let skews = served.map(|id| match &self.setup.plan.instances[id.index()] {
-            plan if plan.version == Version::V2 => Duration::from_secs(1),
+            plan if plan.version == Version::V2 || plan.both_versions => Duration::from_secs(1),
             plan => plan.advert_int.duration(),
         });
         // And as long again for the addresses.

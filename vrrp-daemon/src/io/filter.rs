@@ -45,7 +45,7 @@ pub fn rule(setup: &Setup, id: InstanceId, row: u32, source: Option<IpAddr>) -> 
     {
         flags |= RULE_PEERS_ONLY;
     }
-    if instance.both_versions {
+    if plan.both_versions {
         flags |= RULE_BOTH_VERSIONS;
     }
     if let Authentication::Hmac(policy) = &instance.authentication {
@@ -159,15 +159,7 @@ mod tests {
         let mut setup = Setup::default();
         let plan = InstancePlan::new(InterfaceId(0), Vrid::new(51).unwrap(), Version::V3);
         std::sync::Arc::make_mut(&mut setup.plan.instances).push(InstancePlan { family, addresses: 1, ..plan });
-        let address = VirtualAddress {
-            address: first.parse().unwrap(),
-            prefix: 64,
-            interface: InterfaceId(0),
-            broadcast: None,
-            label: None,
-            scope: 0,
-            advertised: true,
-        };
+        let address = VirtualAddress::new(first.parse().unwrap(), 64, InterfaceId(0));
         setup.instances.push(Instance { destination, addresses: vec![address], ..Default::default() });
         setup
     }
@@ -200,7 +192,7 @@ mod tests {
         assert_eq!(flags(unicast(true), "fe80::9"), RULE_PEERS_ONLY);
         assert_eq!(flags(unicast(false), "fe80::9"), 0);
         let mut both = setup(Family::V4, Destination::default(), "10.0.0.9");
-        both.instances[0].both_versions = true;
+        std::sync::Arc::make_mut(&mut both.plan.instances)[0].both_versions = true;
         assert_eq!(rule(&both, ID, 3, None).flags, RULE_BOTH_VERSIONS);
     }
 

@@ -181,12 +181,13 @@ impl<T: FnMut(Told)> Hands<T> {
 
     fn send_adverts(&mut self) {
         let (mut by_link, mut framed, mut routed): (Vec<_>, Vec<_>, BTreeMap<_, Vec<_>>) = Default::default();
-        for (id, _) in &self.due {
-            match self.adverts[id.index()].packets() {
+        let packets = self.due.iter().flat_map(|&(id, _)| self.adverts[id.index()].packets().map(move |one| (id, one)));
+        for (id, packets) in packets {
+            match packets {
                 Packets::ToGroup(packet, to) => by_link.push((&packet[..], to)),
                 Packets::Framed(frame, by) => framed.push((&frame[..], by)),
                 Packets::ToPeers(packets) => {
-                    let by = (self.setup.vrf(*id), self.setup.plan.instances[id.index()].family);
+                    let by = (self.setup.vrf(id), self.setup.plan.instances[id.index()].family);
                     let packets = packets.iter().map(|(packet, to)| (&packet[..], to));
                     routed.entry(by).or_default().extend(packets);
                 }

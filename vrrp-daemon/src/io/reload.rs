@@ -15,7 +15,7 @@ use super::run::Places;
 use super::xdp::{Sizes, Xdp};
 use super::{files, firewall, log, ports};
 use crate::config::matching;
-use crate::config::setup::{HOST, Setup};
+use crate::config::setup::{HOST, Setup, Statics};
 use crate::engine::matching::{Matching, Moves};
 use crate::engine::plan::{Id, InterfaceId, Subject};
 
@@ -181,7 +181,6 @@ fn keep_fixed(old: &Setup, new: &mut Setup) {
 /// What the host lacks for the new configuration. What was there before may have gone meanwhile.
 fn check(old: &Setup, new: &Setup, matching: &Matching) -> Result<(), String> {
     let exists = |name: &str| if_nametoindex(name).is_ok();
-    let is_there = |name: &str| name == HOST || exists(name);
     let known = |name: &String| old.interfaces.contains(name);
     for vmac in &new.vmacs {
         let name = &new.interfaces[vmac.interface.index()];
@@ -194,22 +193,31 @@ fn check(old: &Setup, new: &Setup, matching: &Matching) -> Result<(), String> {
     }
     if !new.daemon.dynamic_interfaces {
         let made: Vec<_> = new.vmacs.iter().map(|vmac| vmac.interface).collect();
+        let is_missing = |id: &InterfaceId| {
+            let name = &new.interfaces[id.index()];
+            matching.interfaces.from(*id).is_none() && !made.contains(id) && name != HOST && !exists(name)
+        };
+        let missing = |id: InterfaceId, whose: &str| {
+            let interface = &new.interfaces[id.index()];
+            Err(format!(
+                "interface {interface} of {whose} does not exist; create it or correct the name (`ip link` lists them)"
+            ))
+        };
+        let Statics { addresses, paths } = &new.statics;
+        let mut statics = addresses.iter().map(|address| address.interface).chain(paths.interfaces());
+        if let Some(id) = statics.find(is_missing) {
+            return missing(id, "static addresses, routes or rules");
+        }
         for (plan, instance) in new.plan.instances.iter().zip(&new.instances) {
             let watched = plan.watches.iter().filter_map(|watch| match watch.subject {
                 Subject::Interface(id) => Some(id),
                 Subject::Tracker(_) => None,
             });
             let addressed = instance.addresses.iter().map(|address| address.interface);
-            let mut used = [plan.interface].into_iter().chain(addressed).chain(watched);
-            let is_missing = |id: &InterfaceId| {
-                matching.interfaces.from(*id).is_none() && !made.contains(id) && !is_there(&new.interfaces[id.index()])
-            };
+            let mut used =
+                [plan.interface].into_iter().chain(addressed).chain(instance.paths.interfaces()).chain(watched);
             if let Some(id) = used.find(is_missing) {
-                let (interface, name) = (&new.interfaces[id.index()], &instance.name);
-                return Err(format!(
-                    "interface {interface} of vrrp_instance {name} does not exist; create it or correct the name (`ip link` \
-                     lists them)"
-                ));
+                return missing(id, &format!("vrrp_instance {}", instance.name));
             }
         }
     }

@@ -29,8 +29,9 @@ use super::privilege::{self, Urgency};
 use super::reload::{self, Reloads, Wanted};
 use super::status::Process;
 use super::xdp::{Sizes, Xdp};
-use crate::config::setup::{HOST, Setup, XdpMode};
+use crate::config::setup::{HOST, Setup, Statics, XdpMode};
 use crate::engine::plan::{InterfaceId, Subject};
+use crate::track::report::Report;
 
 /// Why the daemon did not run, or no longer does; the exit codes are keepalived's.
 #[derive(Debug)]
@@ -142,7 +143,9 @@ fn start_errands(
         notices_lost: Arc::default(),
     };
     let reports = inbox.clone();
-    let report = async move |edition, id, passed| drop(reports.send(Message::Check { edition, id, passed }).await);
+    let report = async move |(edition, id, reading): Report| {
+        drop(reports.send(Message::Found { edition, id, reading }).await);
+    };
     Ok(errands::start(Arc::clone(setup), socket, process, inbox.clone(), report)?)
 }
 
@@ -152,20 +155,28 @@ fn check_interfaces(setup: &Setup, links: &[Option<Link>]) -> Result<(), Failure
         return Ok(());
     }
     let made: BTreeSet<_> = setup.vmacs.iter().map(|vmac| vmac.interface).collect();
+    let is_missing = |id: &InterfaceId| links[id.index()].is_none() && setup.interfaces[id.index()] != HOST;
+    let missing = |id: InterfaceId, whose: &str| {
+        let interface = &setup.interfaces[id.index()];
+        Err(Failure::Configuration(format!(
+            "interface {interface} of {whose} does not exist; create it or correct the name (`ip link` lists them)"
+        )))
+    };
+    let Statics { addresses, paths } = &setup.statics;
+    let mut statics = addresses.iter().map(|address| address.interface).chain(paths.interfaces());
+    if let Some(id) = statics.find(is_missing) {
+        return missing(id, "static addresses, routes or rules");
+    }
     for (plan, instance) in setup.plan.instances.iter().zip(&setup.instances) {
         let watched = plan.watches.iter().filter_map(|watch| match watch.subject {
             Subject::Interface(id) => Some(id),
             Subject::Tracker(_) => None,
         });
-        let addressed = instance.addresses.iter().map(|address| address.interface).filter(|id| !made.contains(id));
+        let addressed = instance.addresses.iter().map(|address| address.interface).chain(instance.paths.interfaces());
+        let addressed = addressed.filter(|id| !made.contains(id));
         let mut used = [plan.interface].into_iter().chain(addressed).chain(watched);
-        let is_missing = |id: &InterfaceId| links[id.index()].is_none() && setup.interfaces[id.index()] != HOST;
-        if let Some(missing) = used.find(is_missing) {
-            let (interface, name) = (&setup.interfaces[missing.index()], &instance.name);
-            return Err(Failure::Configuration(format!(
-                "interface {interface} of vrrp_instance {name} does not exist; create it or correct the name (`ip link` \
-                 lists them)"
-            )));
+        if let Some(id) = used.find(is_missing) {
+            return missing(id, &format!("vrrp_instance {}", instance.name));
         }
     }
     Ok(())

@@ -2,6 +2,8 @@
 //!
 //! The protocol thread hands over [`Observed`]: copies, no text. Names and times are put to it on the slow side.
 
+pub mod tracker;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -21,6 +23,8 @@ use super::utc::rfc3339;
 use crate::config::setup::{HOST, Setup};
 use crate::engine::snapshot::{Cause, Snapshot, StateName};
 use crate::engine::stats::Stats;
+use crate::track::report::Seen;
+pub use tracker::Tracker;
 
 /// Frames by [`Reason::label`]; none that is zero.
 pub type Drops = BTreeMap<String, u64>;
@@ -36,6 +40,9 @@ pub struct Status {
     /// keepalived `vrrp_sync_group`, in configured order.
     #[serde(default)]
     pub groups: Vec<Group>,
+    /// What virtual routers depend on, in configured order.
+    #[serde(default)]
+    pub trackers: Vec<Tracker>,
     /// What keeps virtual MAC addresses from working, in words.
     #[serde(default)]
     pub conflicts: Vec<String>,
@@ -98,6 +105,9 @@ pub struct Instance {
     pub vrid: u8,
     /// VRRP version, 2 or 3.
     pub version: u8,
+    /// Version 2 is spoken and heard beside version 3 (`vrrpd_dual_version`).
+    #[serde(default)]
+    pub both_versions: bool,
     /// IP version, 4 or 6.
     pub family: u8,
     /// `INIT`, `BACKUP`, `MASTER`, `FAULT` or `STOP`.
@@ -224,7 +234,12 @@ pub struct Process {
 
 impl Status {
     /// Puts names and times to what was observed; `clock` is the time of day at `observed.now`.
-    pub fn new(process: &Process, observed: &Observed, clock: SystemTime) -> Self {
+    pub fn new(
+        process: &Process,
+        observed: &Observed,
+        seen: &BTreeMap<(&'static str, String), Seen>,
+        clock: SystemTime,
+    ) -> Self {
         let Observed { setup, now, lateness, interfaces, instances, groups } = observed;
         let made: BTreeSet<_> = setup.vmacs.iter().map(|vmac| vmac.interface.index()).collect();
         let interfaces = setup.interfaces.iter().zip(interfaces).enumerate();
@@ -237,6 +252,7 @@ impl Status {
                 .map(|(index, seen)| instance(setup, index, seen, *now, clock))
                 .collect(),
             groups: (0..setup.groups.len()).zip(groups).map(|(index, &state)| group(setup, index, state)).collect(),
+            trackers: tracker::trackers(setup, seen, clock),
             conflicts: sysctl::conflicts(setup),
         }
     }
@@ -285,6 +301,7 @@ fn instance(setup: &Setup, index: usize, seen: &ObservedInstance, now: Instant, 
         interface: setup.interfaces.get(plan.interface.index()).cloned().unwrap_or_default(),
         vrid: plan.vrid.get(),
         version: plan.version as u8,
+        both_versions: plan.both_versions,
         family: match plan.family {
             Family::V4 => 4,
             Family::V6 => 6,
@@ -343,15 +360,7 @@ mod tests {
             addresses: 2,
             ..InstancePlan::new(InterfaceId(0), Vrid::new(51).unwrap(), Version::V3)
         });
-        let address = |address: &str| VirtualAddress {
-            address: address.parse().unwrap(),
-            prefix: 64,
-            interface: InterfaceId(0),
-            broadcast: None,
-            label: None,
-            scope: 0,
-            advertised: true,
-        };
+        let address = |address: &str| VirtualAddress::new(address.parse().unwrap(), 64, InterfaceId(0));
         setup.plan.groups.push(GroupPlan { members: vec![InstanceId(0)] });
         setup.groups.push(setup::Group { name: "G1".into(), notify: Default::default() });
         setup.instances.push(setup::Instance {
@@ -400,7 +409,7 @@ mod tests {
             log: None,
             notices_lost: Arc::new(AtomicU64::new(3)),
         };
-        let mut json = serde_json::to_value(Status::new(&process, &observed, clock)).unwrap();
+        let mut json = serde_json::to_value(Status::new(&process, &observed, &BTreeMap::new(), clock)).unwrap();
         json["daemon"]["pid"] = 1.into();
         json["daemon"]["late"] = ().into();
         json["instances"][0]["stats"] = ().into();
@@ -426,6 +435,7 @@ mod tests {
                 "checksum": null, "stats": null, "latest_us": 1500, "drops": {}
             }],
             "groups": [{"name": "G1", "state": "BACKUP", "members": ["VI_6"]}],
+            "trackers": [],
             "conflicts": []
         }"#;
         assert_eq!(json, serde_json::from_str::<serde_json::Value>(expected).unwrap());

@@ -13,7 +13,7 @@ use vrrp_common::wire::ethernet::{self, ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use vrrp_common::wire::ip::multicast_mac;
 use vrrp_common::wire::ip4::ipv4_header;
 use vrrp_common::wire::ip6::ipv6_header;
-use vrrp_common::{Address, Claim, IfIndex};
+use vrrp_common::{Address, Claim, IfIndex, Version};
 
 use super::socket::{LinkAddress, device, host, neighbour};
 use crate::auth::{Association, Envelope};
@@ -24,6 +24,8 @@ use crate::engine::plan::InstancePlan;
 #[derive(Clone, Debug)]
 pub struct Advert {
     packets: Packets,
+    /// The same in version 2, where both are spoken.
+    version2: Option<Box<Packets>>,
     source: Option<IpAddr>,
     /// What it says, and [`Ports::changes`](super::ports::Ports) when it was found to be right.
     stands: Option<(Claim, u32)>,
@@ -56,7 +58,7 @@ pub struct Parts<'a> {
 impl Advert {
     /// One that was not sent yet.
     pub fn unsent() -> Self {
-        Self { packets: Packets::ToPeers(Box::default()), source: None, stands: None }
+        Self { packets: Packets::ToPeers(Box::default()), version2: None, source: None, stands: None }
     }
 
     /// Whether it says this, and nothing that it is made of changed since it was built.
@@ -66,28 +68,8 @@ impl Advert {
 
     pub fn build(&mut self, claim: Claim, changes: u32, parts: &Parts) {
         (self.source, self.stands) = (Some(parts.source), Some((claim, changes)));
-        self.packets = match &parts.instance.destination {
-            Destination::Group(group) => {
-                let ethertype = match group {
-                    IpAddr::V4(_) => ETHERTYPE_IPV4,
-                    IpAddr::V6(_) => ETHERTYPE_IPV6,
-                };
-                let mac = multicast_mac((*group).into(), parts.plan.family);
-                let packet = packet(claim, *group, u8::MAX, parts);
-                match parts.instance.source_mac {
-                    None => Packets::ToGroup(packet, neighbour(parts.index, ethertype, mac)),
-                    Some(own) => {
-                        let frame = [&mac[..], &own, &ethertype.to_be_bytes(), &packet].concat();
-                        Packets::Framed(frame.into(), device(parts.index))
-                    }
-                }
-            }
-            Destination::Peers(unicast) => {
-                let to =
-                    |peer: &Peer| (packet(claim, peer.address, unicast.ttl, parts), host(peer.address, parts.index));
-                Packets::ToPeers(unicast.peers.iter().map(to).collect())
-            }
-        };
+        self.packets = packets(parts.plan.version, claim, parts);
+        self.version2 = parts.plan.both_versions.then(|| Box::new(packets(Version::V2, claim, parts)));
     }
 
     /// Signs what is about to leave, each packet anew. `now` is the time since 1970.
@@ -104,16 +86,44 @@ impl Advert {
         self.source
     }
 
-    pub const fn packets(&self) -> &Packets {
-        &self.packets
+    /// In the order in which they leave: version 3 before version 2, which then says nothing new.
+    pub fn packets(&self) -> impl Iterator<Item = &Packets> {
+        std::iter::once(&self.packets).chain(self.version2.as_deref())
+    }
+}
+
+/// All packets of an advert in one version.
+fn packets(version: Version, claim: Claim, parts: &Parts) -> Packets {
+    match &parts.instance.destination {
+        Destination::Group(group) => {
+            let ethertype = match group {
+                IpAddr::V4(_) => ETHERTYPE_IPV4,
+                IpAddr::V6(_) => ETHERTYPE_IPV6,
+            };
+            let mac = multicast_mac((*group).into(), parts.plan.family);
+            let packet = packet(version, claim, *group, u8::MAX, parts);
+            match parts.instance.source_mac {
+                None => Packets::ToGroup(packet, neighbour(parts.index, ethertype, mac)),
+                Some(own) => {
+                    let frame = [&mac[..], &own, &ethertype.to_be_bytes(), &packet].concat();
+                    Packets::Framed(frame.into(), device(parts.index))
+                }
+            }
+        }
+        Destination::Peers(unicast) => {
+            let to = |peer: &Peer| {
+                (packet(version, claim, peer.address, unicast.ttl, parts), host(peer.address, parts.index))
+            };
+            Packets::ToPeers(unicast.peers.iter().map(to).collect())
+        }
     }
 }
 
 /// The packet to one destination; none between two families, which no configuration that was resolved asks for.
-fn packet(claim: Claim, destination: IpAddr, ttl: u8, parts: &Parts) -> Packet {
+fn packet(version: Version, claim: Claim, destination: IpAddr, ttl: u8, parts: &Parts) -> Packet {
     let Parts { plan, instance, source, index: _, addresses, checksum_form } = *parts;
     let outgoing = Outgoing {
-        version: plan.version,
+        version,
         family: plan.family,
         vrid: plan.vrid,
         claim,

@@ -18,6 +18,8 @@ use crate::syntax::source::Span;
 pub struct Router<'a> {
     pub name: &'a str,
     pub version: Version,
+    /// Where it is said that both are spoken.
+    pub both_versions: Option<Span>,
     pub advert_int: Centis,
     pub strict: bool,
 }
@@ -30,7 +32,14 @@ impl Resolver<'_> {
         hmac: Option<At<AuthHmac>>,
         router: Router,
     ) -> Option<Authentication> {
-        let Some(hmac) = hmac else { return Some(self.of_version_2(block, router)) };
+        let Some(hmac) = hmac else {
+            let authentication = self.of_version_2(block, router);
+            let is_header = matches!(authentication, Authentication::Ah(_));
+            return (!is_header || !self.has_both(router, "auth_type AH")).then_some(authentication);
+        };
+        if self.has_both(router, "auth_hmac") {
+            return None;
+        }
         let auth::Authentication { auth_type, auth_pass, foreign: _ } = block;
         if let Some(at) = auth_type.map(|given| given.at).or(auth_pass.map(|given| given.at)) {
             let message = format!("({}) `authentication` and `auth_hmac` exclude each other", router.name);
@@ -39,14 +48,23 @@ impl Resolver<'_> {
         self.hmac(hmac, router).map(|policy| Authentication::Hmac(Box::new(policy)))
     }
 
+    /// Reports what is not authenticated in both versions: a password is version 2's alone, and its adverts have it.
+    fn has_both(&mut self, router: Router, keyword: &str) -> bool {
+        if let Some(at) = router.both_versions {
+            let message = format!("({}) `vrrpd_dual_version` and `{keyword}` exclude each other", router.name);
+            self.found.error(Class::Conflict, at, message).done(LEFT_OUT);
+        }
+        router.both_versions.is_some()
+    }
+
     /// Version 2's own.
     fn of_version_2(&mut self, block: auth::Authentication, router: Router) -> Authentication {
-        let Router { name, version, strict, .. } = router;
+        let Router { name, version, both_versions, strict, .. } = router;
         let auth::Authentication { auth_type, auth_pass, foreign: _ } = block;
         let Some(at) = auth_type.map(|given| given.at).or(auth_pass.as_ref().map(|given| given.at)) else {
             return Authentication::None;
         };
-        if version == Version::V3 {
+        if version == Version::V3 && both_versions.is_none() {
             let message = format!("({name}) version 3 has no authentication");
             let diagnostic = self.found.warning(Class::Conflict, at, message);
             diagnostic.done("the authentication block is ignored").hint("`auth_hmac` authenticates either version");

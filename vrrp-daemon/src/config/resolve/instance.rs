@@ -10,6 +10,7 @@ use super::Resolver;
 use super::auth::Router;
 use super::destination::Written;
 use super::garp::Garp;
+use super::paths::{Whose, WrittenPaths};
 use super::strict::Answers;
 use super::sync_group::{Group, Groups};
 use super::watch::Watcher;
@@ -26,7 +27,7 @@ impl Resolver<'_> {
     /// Adds a virtual router to the setup, or reports why not.
     pub(super) fn instance(&mut self, instance: Named<Instance>, groups: &Groups, all_refused: bool) {
         let Named { name, at, block } = instance;
-        if !self.names.insert(name.clone()) {
+        if !self.routers_named.insert(name.clone()) {
             let message = format!("vrrp_instance `{name}` is defined a second time");
             self.found.error(Class::Duplicate, at, message).done("the first one counts");
             return;
@@ -55,10 +56,13 @@ impl Resolver<'_> {
             priority,
             advert_int,
             version,
+            vrrpd_dual_version,
             authentication,
             auth_hmac,
             virtual_ipaddress,
             virtual_ipaddress_excluded,
+            virtual_routes,
+            virtual_rules,
             use_vmac,
             use_vmac_addr,
             vmac_xmit_base,
@@ -89,7 +93,7 @@ impl Resolver<'_> {
             v3_checksum_as_v2,
             promote_secondaries,
             dont_track_primary,
-            track_script,
+            tracks,
             track_interface,
             notify_master,
             notify_backup,
@@ -135,15 +139,20 @@ impl Resolver<'_> {
         let home = self.home(&name, interface, family, vrid?, (use_vmac, use_vmac_addr), strict)?;
         let source_mac = home.source_mac(vmac_xmit_base, strict, self.found);
         let needs = (version == Version::V3 || strict, family);
-        let addresses = self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, &home, at, needs)?;
+        let mut addresses = self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, &home, at, needs)?;
+        let written = WrittenPaths { routes: virtual_routes, rules: virtual_rules };
+        let (paths, tracked) = self.paths(written, Whose::Router(&name))?;
+        addresses.watched.extend(tracked.into_iter().flat_map(|tracked| tracked.interfaces));
+        addresses.watched.extend(self.track_groups.get(&name).into_iter().flatten());
         let stated = state.map(|state| state.at);
         let (mut wanted, priority) = self.start(state, priority.map(|priority| priority.value.get()), &name, at);
         if strict {
             wanted = self.strict_state(state, priority, &name, at);
         }
         let advert_int = self.advert_int(advert_int, version, &name);
-        let authentication =
-            self.authentication(authentication, auth_hmac, Router { name: &name, version, advert_int, strict })?;
+        let both_versions = self.both_versions(vrrpd_dual_version, (version, family), advert_int, &name);
+        let router = Router { name: &name, version, both_versions, advert_int, strict };
+        let authentication = self.authentication(authentication, auth_hmac, router)?;
         if let Authentication::Ah(_) = authentication {
             wanted = self.waits_for_sequence(wanted, stated, &name);
         }
@@ -156,7 +165,7 @@ impl Resolver<'_> {
             priority,
             group,
         };
-        let watches = self.watches(&watcher, track_interface, track_script)?;
+        let watches = self.watches(&watcher, track_interface, tracks)?;
         let notify = Notify {
             master: self.notification(notify_master, &format!("({name}) notify_master")),
             backup: self.notification(notify_backup, &format!("({name}) notify_backup")),
@@ -189,6 +198,7 @@ impl Resolver<'_> {
             family,
             vrid: home.vrid,
             version,
+            both_versions: both_versions.is_some(),
             priority,
             wanted,
             advert_int,
@@ -212,11 +222,11 @@ impl Resolver<'_> {
         let router = setup::Instance {
             name,
             addresses: addresses.list,
+            paths,
             source_mac,
             source,
             tracks_source,
             destination,
-            both_versions: false,
             authentication,
             no_accept: accept.0.map_or(strict, |accept| !accept) && !priority.is_owner(),
             promote_secondaries: promote_secondaries.0.is_some(),

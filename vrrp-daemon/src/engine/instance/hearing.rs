@@ -35,6 +35,9 @@ impl Instance {
             self.stats.adverts_ignored += 1;
             return;
         }
+        if self.is_repetition(now, heard, out) {
+            return;
+        }
         self.count(heard, out);
         if self.is_overdue(now) {
             self.step_down(now, out);
@@ -110,6 +113,7 @@ impl Instance {
         backup.heard_at = backup.heard_at.max(now);
         backup.wait = Wait::Down;
         backup.master = Some(Rival { address: heard.source, priority: theirs });
+        backup.version = heard.version;
         backup.cause = Cause::MasterTimeout;
     }
 
@@ -173,6 +177,9 @@ impl Instance {
             }
             self.release(out);
             self.become_backup(now, interval, Some(rival), Cause::HigherPriorityBackup, out);
+            if let State::Backup(backup) = &mut self.state {
+                backup.version = heard.version;
+            }
             out.absorb(true);
             out.tell(Event::BecameBackup, effective);
             return;
@@ -218,10 +225,10 @@ impl Instance {
                 out.tell(Event::AddressListDiffers { source: heard.source }, self.effective);
             }
         }
-        if heard.interval != self.plan.advert_int {
+        if heard.interval != self.interval_of(heard.version) {
             self.stats.advert_interval_err += 1;
             if self.stats.advert_interval_err == 1 {
-                let (theirs, ours) = (heard.interval, self.plan.advert_int);
+                let (theirs, ours) = (heard.interval, self.interval_of(heard.version));
                 out.tell(Event::IntervalDiffers { source: heard.source, theirs, ours }, self.effective);
             }
         }

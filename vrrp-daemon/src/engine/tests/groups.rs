@@ -81,7 +81,13 @@ impl Group {
     }
 
     fn hears(&mut self, at: u64, member: u32, source: IpAddr, octet: u8) -> String {
-        let heard = Heard { source, claim: Claim::from_octet(octet), interval: centis(100), addresses_match: true };
+        let heard = Heard {
+            source,
+            version: Version::V3,
+            claim: Claim::from_octet(octet),
+            interval: centis(100),
+            addresses_match: true,
+        };
         self.on(at, Input::Advert(InstanceId(member), heard))
     }
 
@@ -286,8 +292,13 @@ fn a_patient_member_holds_all_back() {
 fn who_waits_for_its_group_absorbs_nothing() {
     let mut group = Group::up(vec![instance(), instance()]);
     let (mut actions, at) = (Vec::new(), Instant::from_nanos(11 * S));
-    let heard =
-        Heard { source: ABOVE, claim: Claim::Serving(priority(200)), interval: centis(100), addresses_match: true };
+    let heard = Heard {
+        source: ABOVE,
+        version: Version::V3,
+        claim: Claim::Serving(priority(200)),
+        interval: centis(100),
+        addresses_match: true,
+    };
     group.engine.handle(at, Input::Advert(InstanceId(0), heard), &mut actions);
     assert_eq!(actions, [Action::Absorb { id: InstanceId(0), on: true }]);
     group.hears(14 * S, 1, ABOVE, 200);

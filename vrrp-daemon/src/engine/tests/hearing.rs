@@ -290,8 +290,13 @@ fn a_takeover_counts_as_an_answer() {
 fn differences_are_counted_and_told_once() {
     let mut bench = Bench::up(10 * S, instance());
     for at in [11, 12] {
-        let heard =
-            Heard { source: ABOVE, claim: Claim::Serving(priority(200)), interval: centis(50), addresses_match: false };
+        let heard = Heard {
+            source: ABOVE,
+            version: Version::V3,
+            claim: Claim::Serving(priority(200)),
+            interval: centis(50),
+            addresses_match: false,
+        };
         bench.on(at * S, Input::Advert(ID, heard));
     }
     let stats = bench.snapshot().stats;

@@ -30,7 +30,7 @@ fn skip_check_adv_addr() {
         let mut bench = Bench::up(10 * S, InstancePlan { trusts_master, ..instance() });
         for (at, source) in [(11, ABOVE), (12, ABOVE), (13, BELOW), (14, BELOW)] {
             let claim = Claim::Serving(priority(200));
-            let heard = Heard { source, claim, interval: centis(100), addresses_match: false };
+            let heard = Heard { source, version: Version::V3, claim, interval: centis(100), addresses_match: false };
             bench.on(at * S, Input::Advert(ID, heard));
         }
         assert_eq!(bench.snapshot().stats.addr_list_err, counted);

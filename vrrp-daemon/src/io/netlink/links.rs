@@ -244,19 +244,26 @@ impl Links {
         }
     }
 
-    /// An address was set or changed; which.
-    pub fn address_is(&mut self, message: &AddressMessage) -> Option<IpAddr> {
+    /// Whether an address is one of those that are never a source.
+    pub fn is_virtual(&self, address: IpAddr) -> bool {
+        self.virtuals.contains(&address)
+    }
+
+    /// An address was set or changed: which, and whether it is a new one that may be a source.
+    pub fn address_is(&mut self, message: &AddressMessage) -> Option<(IpAddr, bool)> {
         let held = held(message)?;
         let Addresses { own, virtuals } = self.addresses.entry(message.header.index).or_default();
         if self.virtuals.contains(&held.address) {
             virtuals.insert((held.address, held.prefix));
-            return Some(held.address);
+            return Some((held.address, false));
         }
-        match own.iter_mut().find(|known| (known.address, known.prefix) == (held.address, held.prefix)) {
+        let known = own.iter_mut().find(|known| (known.address, known.prefix) == (held.address, held.prefix));
+        let is_news = known.is_none();
+        match known {
             Some(known) => *known = held,
             None => own.push(held),
         }
-        Some(held.address)
+        Some((held.address, is_news))
     }
 
     /// An address was removed; whether it was known.

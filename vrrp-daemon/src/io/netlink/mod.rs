@@ -3,14 +3,19 @@
 //! The protocol thread never waits for it. Of each instance at most one command is under way.
 
 pub mod addresses;
+mod fixtures;
 mod holdings;
 mod jobs;
 pub mod links;
 mod macvlan;
+mod paths;
 mod reload;
 pub mod requests;
+mod routes;
+mod rules;
 mod sources;
 pub mod vmac;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -19,13 +24,11 @@ use std::thread::JoinHandle;
 
 use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt};
-use nix::sys::socket::{setsockopt, sockopt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage as Route};
-use rtnetlink::sys::AsyncSocket;
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::mpsc;
-use vrrp_common::{Family, IfIndex, Instant};
+use vrrp_common::{IfIndex, Instant};
 
 use super::clock;
 use super::firewall;
@@ -36,21 +39,21 @@ use super::reload::Move;
 use super::repairs::Repairs;
 use super::run::EndsDaemon;
 use super::sysctl::{Change, Needs};
-use crate::config::setup::{Instance, Setup, VirtualAddress};
+use crate::config::setup::{Setup, VirtualAddress};
 use crate::engine::Tenure;
-use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId};
+use crate::engine::plan::{InstanceId, InterfaceId};
 use addresses::Place;
+use fixtures::{Fixture, Fixtures};
 use holdings::{Holder, Holdings};
 use jobs::Job;
-use links::{Link, Links, Unproven};
+use links::{Link, Links};
 use requests::Requests;
 use sources::Sources;
 use vmac::Vmacs;
+use watch::{Events, watch};
 
 /// Commands taken together.
 const COMMANDS: usize = 256;
-/// Kernel buffer for link and address events: tens of thousands of them.
-const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// What the protocol thread wishes.
 #[derive(Clone, Debug)]
@@ -149,8 +152,6 @@ pub fn start(
     Ok((Netlink { commands, thread }, found))
 }
 
-type Events = futures_util::stream::BoxStream<'static, NetlinkMessage<Route>>;
-
 struct Network<F> {
     /// For what changes addresses.
     requests: Requests,
@@ -167,6 +168,11 @@ struct Network<F> {
     wishes: Vec<Option<Tenure>>,
     /// What we set, so that we remove only what is ours.
     holdings: Holdings,
+    fixtures: Fixtures,
+    /// Changes of routes and rules, while there are any of ours.
+    path_events: Option<Events>,
+    /// What is static was set once.
+    has_statics: bool,
     vmacs: Vmacs,
     needs: Needs,
     sources: Sources,
@@ -174,23 +180,11 @@ struct Network<F> {
     /// To read everything anew. A connection of its own: one that listens takes what is told of another's requests for
     /// answers to its own.
     handle: Handle,
-    /// As long as it is there, the one that listens goes on.
-    _listening: Handle,
 }
 
 impl<F: AsyncFn(Report)> Network<F> {
     async fn open(setup: Arc<Setup>, guard: Guard, reports: F) -> anyhow::Result<(Self, Events)> {
-        let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
-        let (mut connection, listening, events) =
-            rtnetlink::new_multicast_connection(&groups).context("cannot open a netlink socket")?;
-        let socket = connection.socket_mut().socket_mut();
-        // Beyond the administrator's limit if we may, else up to it.
-        if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err()
-            && let Err(error) = socket.set_rx_buf_sz(RECEIVE_BUFFER)
-        {
-            tracing::warn!(%error, "cannot enlarge the netlink socket's buffer");
-        }
-        tokio::spawn(connection);
+        let events = watch(&[MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr])?;
         let (asking, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
         tokio::spawn(asking);
         let holdings = Holdings::new(&setup);
@@ -211,12 +205,14 @@ impl<F: AsyncFn(Report)> Network<F> {
             by_index,
             wishes,
             holdings,
+            fixtures: Fixtures::default(),
+            path_events: None,
+            has_statics: false,
             vmacs,
             needs,
             sources,
             repairs: Repairs::default(),
             handle,
-            _listening: listening,
             setup,
         };
         network.read_all().await?;
@@ -224,8 +220,10 @@ impl<F: AsyncFn(Report)> Network<F> {
         let found = network.shown.iter().zip((0..).map(InterfaceId));
         network.by_index = found.filter_map(|(link, id)| Some(((*link)?.index, id))).collect();
         network.by_index.keys().for_each(|index| network.tell_unproven(index.0));
+        network.fixtures = Fixtures::new(&network.setup);
+        network.watch_paths()?;
         network.sources.look(&network.setup, &network.links, None);
-        Ok((network, events.map(|(message, _)| message).boxed()))
+        Ok((network, events))
     }
 
     fn found(&self) -> Found {
@@ -262,6 +260,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                     Some(event) => self.event(event).await,
                     None => return tracing::error!("the kernel's word of interfaces and addresses broke off"),
                 },
+                event = watch::next(&mut self.path_events) => self.path_event(event).await,
                 () = until(self.repairs.due()), if self.repairs.due().is_some() => {
                     for thing in self.repairs.take_due(clock::now()) {
                         self.mend(thing).await;
@@ -285,6 +284,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                     self.prepare();
                     self.make_vmacs(0..self.setup.vmacs.len()).await;
                     self.find_leftovers(&mut jobs);
+                    self.start_paths(&mut jobs);
                 }
                 Command::Keep { program_link } => self.guard.keeps(program_link),
                 Command::LetGo { program_link } => self.guard.lets_go(program_link),
@@ -293,10 +293,12 @@ impl<F: AsyncFn(Report)> Network<F> {
                     jobs.extend(self.vmacs.used_by(&self.setup, id).into_iter().map(|place| Job::Raise { place }));
                     let numbers = 0..self.setup.instances[id.index()].addresses.len();
                     jobs.extend(numbers.map(|number| Job::Set { id, number, tenure }));
+                    self.lay_all(id, &mut jobs);
                     jobs.push(Job::Settle { id });
                 }
                 Command::Release { id } => {
                     self.wishes[id.index()] = None;
+                    self.lift_all(id, &mut jobs);
                     let numbers = 0..self.setup.instances[id.index()].addresses.len();
                     let ours = numbers.filter(|&number| self.holdings.index((id, number)).is_some());
                     jobs.extend(ours.map(|number| Job::Clear { id, number }));
@@ -379,6 +381,9 @@ impl<F: AsyncFn(Report)> Network<F> {
             Route::NewAddress(message) | Route::DelAddress(message) => message.header.index,
             _ => return,
         };
+        if let Route::DelAddress(_) = &message {
+            self.miss(&message).await;
+        }
         let before = self.links.place(index).1;
         match message {
             Route::NewLink(message) => self.links.link_is(&message),
@@ -386,12 +391,20 @@ impl<F: AsyncFn(Report)> Network<F> {
             Route::NewAddress(message) => {
                 let set = self.links.address_is(&message);
                 self.tell_unproven(index);
-                self.look_for_sources(set).await;
+                if let Some((address, is_news)) = set {
+                    self.look_for_sources(Some(address)).await;
+                    if is_news {
+                        self.miss_all().await;
+                    }
+                }
             }
             Route::DelAddress(message) => {
                 if let Some(gone) = self.links.address_gone(&message) {
                     self.look_for_sources(Some(gone.address)).await;
-                    self.restore((IfIndex(index), gone.address, gone.prefix)).await;
+                    let is_ours = self.restore((IfIndex(index), gone.address, gone.prefix)).await;
+                    if is_ours || !self.links.is_virtual(gone.address) {
+                        self.miss_all().await;
+                    }
                 }
             }
             _ => {}
@@ -403,42 +416,17 @@ impl<F: AsyncFn(Report)> Network<F> {
         }
     }
 
-    /// Reports which tracked source addresses came or went: of all, or of those that are this one.
-    async fn look_for_sources(&mut self, address: Option<IpAddr>) {
-        for (id, is_there) in self.sources.look(&self.setup, &self.links, address) {
-            (self.reports)(Report::Source { id, is_there }).await;
+    /// Sets an address again that somebody else removed while its instance is master. Whether it was such a one.
+    async fn restore(&mut self, place: Place) -> bool {
+        let Some(holder) = self.holdings.holder(place) else { return false };
+        if self.is_kept(holder) {
+            self.repair(Thing::Address(holder)).await;
         }
+        true
     }
 
-    /// Says why the IPv6 instances of an interface stay in fault that has an address.
-    fn tell_unproven(&self, index: u32) {
-        let Some(&id) = self.by_index.get(&IfIndex(index)) else { return };
-        let waits = |(instance, plan): (&Instance, &InstancePlan)| {
-            plan.interface == id && plan.family == Family::V6 && instance.source.is_none()
-        };
-        if !self.setup.instances.iter().zip(self.setup.plan.instances.iter()).any(waits) {
-            return;
-        }
-        let name = &self.setup.interfaces[id.index()];
-        match self.links.unproven6(index) {
-            Some((address, Unproven::Tentative)) => {
-                tracing::info!(
-                    "{name}: {address} is tentative; adverts wait for the end of duplicate address detection"
-                );
-            }
-            Some((address, Unproven::Duplicate)) => {
-                tracing::warn!(
-                    "{name}: another host on the link has {address}; no advert can leave until it is changed"
-                );
-            }
-            None => {}
-        }
-    }
-
-    /// Sets an address again that somebody else removed while its instance is master.
-    async fn restore(&mut self, place: Place) {
-        let Some(holder) = self.holdings.holder(place) else { return };
-        self.repair(Thing::Address(holder)).await;
+    fn is_kept(&self, (id, number): Holder) -> bool {
+        self.setup.instances[id.index()].addresses[number].kept
     }
 
     /// Puts right what somebody else has undone, now or when its time comes.
@@ -452,6 +440,8 @@ impl<F: AsyncFn(Report)> Network<F> {
         match thing {
             Thing::Address((id, number)) => self.work(&[Job::Restore { id, number }]).await,
             Thing::Vmac(place) => self.mend_vmac(place).await,
+            Thing::Fixture(fixture) => self.mend_fixture(fixture).await,
+            Thing::Fixtures => self.mend_fixtures().await,
         }
     }
 
@@ -465,7 +455,7 @@ impl<F: AsyncFn(Report)> Network<F> {
             return;
         }
         let is_there = |&((index, address, prefix), _): &(Place, Holder)| self.links.has(index, address, prefix);
-        let missing = self.holdings.all().filter(|held| !is_there(held));
+        let missing = self.holdings.all().filter(|held| !is_there(held) && self.is_kept(held.1));
         let jobs: Vec<_> = missing.map(|(_, (id, number))| Job::Restore { id, number }).collect();
         self.work_all(&jobs).await;
         self.show_all().await;
@@ -489,6 +479,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         for id in all {
             self.report(id, self.links.link(&self.setup.interfaces[id.index()])).await;
         }
+        self.miss_all().await;
     }
 
     /// Reports the configured interface of this index, or that had it, if it changed.
@@ -518,6 +509,8 @@ impl<F: AsyncFn(Report)> Network<F> {
             self.look_for_sources(None).await;
         }
         (self.reports)(Report::Link { id, link }).await;
+        let is_back =
+            link.is_some_and(|now| now.up && before.is_none_or(|before| !before.up || before.index != now.index));
         match link {
             Some(link) if before.is_none_or(|before| before.index != link.index) => {
                 self.change(self.needs.of(id, link.index));
@@ -534,6 +527,9 @@ impl<F: AsyncFn(Report)> Network<F> {
                     self.repair(Thing::Vmac(place)).await;
                 }
             }
+        }
+        if is_back {
+            self.miss_all().await;
         }
     }
 
@@ -563,6 +559,9 @@ enum Thing {
     Address(Holder),
     /// A virtual MAC interface, by its place in [`Setup::vmacs`].
     Vmac(usize),
+    Fixture(Fixture),
+    /// All of them.
+    Fixtures,
 }
 
 /// To the millisecond, as tokio's timers go.

@@ -1,11 +1,14 @@
-//! Source addresses that instances track (`track_src_ip`): which of them are there.
+//! Source addresses: which of those that instances track (`track_src_ip`) are there, and why one is not used yet.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::links::Links;
-use crate::config::setup::Setup;
-use crate::engine::plan::InstanceId;
+use vrrp_common::{Family, IfIndex};
+
+use super::links::{Links, Unproven};
+use super::{Network, Report};
+use crate::config::setup::{Instance, Setup};
+use crate::engine::plan::{InstanceId, InstancePlan};
 
 pub(super) struct Sources {
     /// Who tracks an address.
@@ -51,5 +54,39 @@ impl Sources {
             }
         }
         changes
+    }
+}
+
+impl<F: AsyncFn(Report)> Network<F> {
+    /// Reports which tracked source addresses came or went: of all, or of those that are this one.
+    pub(super) async fn look_for_sources(&mut self, address: Option<IpAddr>) {
+        for (id, is_there) in self.sources.look(&self.setup, &self.links, address) {
+            (self.reports)(Report::Source { id, is_there }).await;
+        }
+    }
+
+    /// Says why the IPv6 instances of an interface stay in fault that has an address.
+    pub(super) fn tell_unproven(&self, index: u32) {
+        let Some(&id) = self.by_index.get(&IfIndex(index)) else { return };
+        let waits = |(instance, plan): (&Instance, &InstancePlan)| {
+            plan.interface == id && plan.family == Family::V6 && instance.source.is_none()
+        };
+        if !self.setup.instances.iter().zip(self.setup.plan.instances.iter()).any(waits) {
+            return;
+        }
+        let name = &self.setup.interfaces[id.index()];
+        match self.links.unproven6(index) {
+            Some((address, Unproven::Tentative)) => {
+                tracing::info!(
+                    "{name}: {address} is tentative; adverts wait for the end of duplicate address detection"
+                );
+            }
+            Some((address, Unproven::Duplicate)) => {
+                tracing::warn!(
+                    "{name}: another host on the link has {address}; no advert can leave until it is changed"
+                );
+            }
+            None => {}
+        }
     }
 }

@@ -36,11 +36,13 @@ impl Ports {
 
     /// The source address that an instance tracks came or went; what the engine must know of it.
     pub fn source_is(&mut self, id: InstanceId, is_there: bool) -> Input {
-        let _ = if is_there { self.without_source.remove(&id) } else { self.without_source.insert(id) };
-        self.changes = self.changes.wrapping_add(1);
-        let place = self.setup.plan.instances[id.index()].interface;
-        self.find_sources(place);
-        self.set_rules(place);
+        let is_news = if is_there { self.without_source.remove(&id) } else { self.without_source.insert(id) };
+        if is_news {
+            self.changes = self.changes.wrapping_add(1);
+            let place = self.setup.plan.instances[id.index()].interface;
+            self.find_sources(place);
+            self.set_rules(place);
+        }
         Input::Source { id, address: self.source(id) }
     }
 
