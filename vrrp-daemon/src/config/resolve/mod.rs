@@ -66,8 +66,9 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
         resolver.instance(instance, &groups, refused);
     }
     resolver.unused_trackers();
-    resolver.unused_vmacs();
     resolver.join(groups);
+    // A group leaves members out, and with them what they alone needed.
+    resolver.unused_vmacs();
     resolver.paces(garp_groups);
     resolver.setup.plan.startup = resolver.defaults.startup;
     resolver.setup.plan.interfaces = resolver.setup.interfaces.len() as u32;
