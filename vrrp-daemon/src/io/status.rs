@@ -423,7 +423,7 @@ mod tests {
                 "drops": {"vrid_unknown": 2}
             }],
             "instances": [{
-                "name": "VI_6", "interface": "eth0", "vrid": 51, "version": 3, "family": 6, "state": "BACKUP",
+                "name": "VI_6", "interface": "eth0", "vrid": 51, "version": 3, "both_versions": false, "family": 6, "state": "BACKUP",
                 "base_priority": 100, "effective_priority": 90,
                 "master": {"address": "fe80::2", "priority": 255, "ourselves": false},
                 "since": "1970-01-12T13:45:40.000Z", "seconds": 60, "why": "startup",
