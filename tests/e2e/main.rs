@@ -21,6 +21,7 @@ mod sync_groups;
 mod tidiness;
 mod unicast;
 mod urgency;
+mod vlan;
 mod vmac;
 mod wire;
 mod without_bpf;

@@ -4,6 +4,8 @@
 mod growth;
 mod inspection;
 mod reload;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -70,15 +72,19 @@ pub struct Ports {
     /// Counts changes of what adverts are made of: of interfaces, their addresses, and the form of checksums.
     pub changes: u32,
     xdp: Result<Xdp, String>,
-    /// Interfaces whose raw socket received what their program would have taken.
-    suspects: BTreeSet<InterfaceId>,
+    /// Interfaces with a program whose raw socket received adverts all the same, and the rows of these.
+    suspects: BTreeMap<InterfaceId, BTreeSet<u32>>,
     inspections: Repairs<InterfaceId>,
+    /// A row of each, and what the program had counted there, when it was last looked at.
+    looks: BTreeMap<InterfaceId, (u32, u64)>,
     /// Links of programs that were taken off their devices, until somebody takes note.
     pub detached: Vec<u32>,
     rules: RuleTable,
     /// Numbers in the kernel's tables, and in those here that are like them.
     slots: Slots<InstanceId>,
     devices: Slots<InterfaceId>,
+    /// Rows of the instances whose frames the program leaves to the raw sockets, not knowing whose they are.
+    ambiguous: BTreeSet<u32>,
     /// By instance: what it sends from, the key of its rule while it has one, and the rule that the kernel has by it.
     pub sources: Vec<Option<IpAddr>>,
     keys: Vec<Option<RuleKey>>,
@@ -134,10 +140,12 @@ impl Ports {
             sockets: Sockets::new()?,
             changes: 0,
             xdp: Err("the XDP program is being loaded".into()),
-            suspects: BTreeSet::new(),
+            suspects: BTreeMap::new(),
             inspections: Repairs::default(),
+            looks: BTreeMap::new(),
             detached: Vec::new(),
             rules: RuleTable::new(filter::peers(&setup)),
+            ambiguous: BTreeSet::new(),
             sources: vec![None; setup.instances.len()],
             keys: vec![None; setup.instances.len()],
             written: vec![None; setup.instances.len()],
@@ -258,6 +266,12 @@ impl Ports {
         self.set_rules(id);
         if let Some(link) = link.filter(|_| is_used) {
             self.set_device(id, &link);
+            if link.carries_vlans && before.is_none_or(|before| !before.carries_vlans) {
+                let name = &self.setup.interfaces[id.index()];
+                tracing::info!(
+                    "{name}: VLANs stand on it; its adverts are left to the raw socket, which sees their tags"
+                );
+            }
         }
         if is_used {
             self.stands_on(id, before.and_then(|link| link.lower), link.and_then(|link| link.lower));
@@ -404,17 +418,20 @@ impl Ports {
             let Some(key) = self.keys[instance.index()] else { continue };
             let source = self.sources[instance.index()];
             let slot = self.slots.of(instance);
-            let mut rule = Rule { slot, ..filter::rule(&self.setup, instance, slot, source) };
-            if self.is_ambiguous(key) {
-                rule.flags |= RULE_VLAN_AMBIGUOUS;
+            let rule = Rule { slot, ..filter::rule(&self.setup, instance, slot, source) };
+            let mut in_kernel = rule;
+            // The socket of an interface hears no other's adverts.
+            if self.is_ambiguous(id, key) {
+                in_kernel.flags |= RULE_VLAN_AMBIGUOUS;
+                self.ambiguous.insert(slot);
+            } else {
+                self.ambiguous.remove(&slot);
             }
             if let Ok(xdp) = &mut self.xdp
-                && self.written[instance.index()].replace(rule) != Some(rule)
+                && self.written[instance.index()].replace(in_kernel) != Some(in_kernel)
             {
-                note(xdp.set_rule(key, &rule));
+                note(xdp.set_rule(key, &in_kernel));
             }
-            // The socket of an interface hears no other's adverts.
-            rule.flags &= !RULE_VLAN_AMBIGUOUS;
             self.rules.insert(key, rule);
         }
     }
@@ -430,9 +447,12 @@ impl Ports {
         }
     }
 
-    /// Whether an interface that stands on this one has an instance of the same: the parent's program may see that one's
-    /// adverts with their VLAN tag stripped.
-    fn is_ambiguous(&self, key: RuleKey) -> bool {
+    /// Whether frames with this key may be for an interface that stands on this one: for a VLAN, also one that is not ours, or
+    /// for one in use that has an instance of the same.
+    fn is_ambiguous(&self, id: InterfaceId, key: RuleKey) -> bool {
+        if self.link(id).is_some_and(|link| link.carries_vlans) {
+            return true;
+        }
         let index = IfIndex(key.router.ifindex);
         let above = self.above.get(&index).into_iter().flatten();
         let mut others = above.flat_map(|id| &self.ports[id.index()].instances);
@@ -443,7 +463,7 @@ impl Ports {
     pub fn drain_sockets(&mut self, now: Instant, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
         let device_rows = self.slots.capacity();
         let Self { setup, ports, sockets, rules, slots, devices, stances, buckets, forms, associations, .. } = self;
-        let Self { counters, advertised, changes, suspects, .. } = self;
+        let Self { counters, advertised, changes, suspects, ambiguous, .. } = self;
         let mut message = [0; MESSAGE_MAX];
         sockets.drain(now, |id, received| {
             let port = &ports[id.index()];
@@ -470,12 +490,13 @@ impl Ports {
                     *changes = changes.wrapping_add(u32::from(is_new));
                     each(arrival, input);
                 }
-                if matches!(port.path, Path::Xdp(_)) && !setup.daemon.xdp.observe {
-                    suspects.insert(id);
+                if matches!(port.path, Path::Xdp(_)) {
+                    suspects.entry(id).or_default().insert(found.row);
                 }
             }
-            // Where a program is attached it has counted this frame, and passed it on.
-            if matches!(port.path, Path::Socket(_)) {
+            // Where a program is attached it has counted this frame, and passed it on: for what it found, or not knowing whose
+            // it is.
+            if matches!(port.path, Path::Socket(_)) || ambiguous.contains(&found.row) {
                 count(reason);
             }
         })

@@ -144,6 +144,7 @@ impl Ports {
     /// Nothing was counted yet for the next who has this row.
     fn clear_row(&mut self, row: u32) {
         self.counters.remove(&row);
+        self.ambiguous.remove(&row);
         if let Ok(xdp) = &mut self.xdp {
             note(xdp.clear_counters(row));
         }
