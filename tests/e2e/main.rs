@@ -14,6 +14,7 @@ mod matrix;
 mod moving;
 mod reload;
 mod repaired;
+mod routes;
 mod scenario;
 mod scripts;
 mod starved;

@@ -5,6 +5,7 @@ use super::garp_group::GarpGroup;
 use super::global::GlobalDefs;
 use super::instance::Instance;
 use super::root::Config;
+use super::statics::TrackGroup;
 use super::sync_group::SyncGroup;
 use crate::syntax::schema::{Block, Foreign, Keyword, Outcome};
 use crate::track::{check, file, process, script};
@@ -43,6 +44,7 @@ pub fn rows() -> Vec<Row> {
     of::<process::Written>("vrrp_track_process", &mut rows);
     of::<check::Written>("vrrpd_check", &mut rows);
     of::<GarpGroup>("garp_group", &mut rows);
+    of::<TrackGroup>("track_group", &mut rows);
     of::<SyncGroup>("vrrp_sync_group", &mut rows);
     of::<Instance>("vrrp_instance", &mut rows);
     of::<Authentication>("authentication", &mut rows);

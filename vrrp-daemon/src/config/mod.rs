@@ -14,11 +14,16 @@ pub mod keywords;
 mod matching;
 mod resolve;
 mod root;
+mod route;
+mod rule;
 pub mod setup;
+mod statics;
 mod sync_group;
 mod unicast;
 mod unsupported;
 mod vmac;
+mod words;
+mod written;
 
 pub use check::{Checked, check};
 pub use matching::matching;

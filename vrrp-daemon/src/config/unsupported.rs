@@ -22,9 +22,6 @@ foreign! {
         "instance" | "use_pid_dir" Skipped "file names are chosen by --run-dir";
         "linkbeat_use_polling" | "linkbeat_interfaces" Skipped "link state comes from the kernel alone";
         "child_wait_time" Skipped "there are no child processes";
-        "track_group" Skipped "only static addresses and routes use it";
-        "static_ipaddress" | "static_routes" | "static_rules" Refused
-            "addresses, routes or rules outside virtual routers would be missing";
         "bfd_instance" Skipped
             "a virtual router that tracks it is refused";
         "interface_up_down_delays" Skipped "changes of link state count at once";
@@ -60,8 +57,7 @@ foreign! {
             "the service manager runs what belongs before and after";
         "process_names" | "process_name" | "vrrp_process_name" Skipped "there is one process, vrrpd";
         "umask" | "config_save_dir" | "tmp_config_directory" | "data_use_instance" | "state_dump_file"
-            | "stats_dump_file" | "json_dump_file" | "json_version" | "use_symlink_paths" | "iproute_usr_dir"
-            | "iproute_etc_dir" Skipped "files are written below --run-dir alone";
+            | "stats_dump_file" | "json_dump_file" | "json_version" | "use_symlink_paths" Skipped "files are written below --run-dir alone";
         "reload_check_config" Skipped "a reload is always checked before it is applied";
         "reload_time_file" | "reload_repeat" | "reload_file" Skipped
             "a reload is asked for by SIGHUP or vrrpctl, and by no file";
@@ -79,7 +75,6 @@ foreign! {
         "use_ipvlan" Refused "the addresses would be on the interface itself";
         "vrf" Refused "adverts would leave outside the VRF";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
-        "virtual_routes" | "virtual_rules" Refused "routes or rules would be missing while it is master";
         "track_bfd" | "track_src_ip" Refused "a failure of it would not be noticed";
         "garp_extra_if" | "vmac_garp_intvl" Skipped "only interfaces beside the one of the adverts would announce more often";
         "notify_deleted" | "notify_master_rx_lower_pri" | "notify_priority_changes" Skipped "it is not run";
