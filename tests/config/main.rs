@@ -4,6 +4,7 @@
 
 mod fuzz;
 mod host;
+mod matching;
 mod oracle;
 mod paths;
 mod summary;

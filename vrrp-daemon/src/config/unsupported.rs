@@ -58,8 +58,9 @@ foreign! {
         "process_names" | "process_name" | "vrrp_process_name" Skipped "there is one process, vrrpd";
         "umask" | "config_save_dir" | "tmp_config_directory" | "data_use_instance" | "state_dump_file"
             | "stats_dump_file" | "json_dump_file" | "json_version" | "use_symlink_paths" Skipped "files are written below --run-dir alone";
-        "reload_check_config" | "reload_time_file" | "reload_repeat" | "reload_file" Skipped
-            "a reload is always checked before it is applied";
+        "reload_check_config" Skipped "a reload is always checked before it is applied";
+        "reload_time_file" | "reload_repeat" | "reload_file" Skipped
+            "a reload is asked for by SIGHUP or vrrpctl, and by no file";
         "include_check" Skipped "each include says itself what must be found";
         "vrrp_netlink_cmd_rcv_bufs" | "vrrp_netlink_cmd_rcv_bufs_force" | "vrrp_netlink_monitor_rcv_bufs"
             | "vrrp_netlink_monitor_rcv_bufs_force" | "process_monitor_rcv_bufs" | "process_monitor_rcv_bufs_force"
