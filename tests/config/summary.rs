@@ -17,9 +17,12 @@ pub fn of(checked: &Checked) -> String {
 }
 
 fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
-    let Setup { plan, daemon, interfaces, instances, groups, trackers, paces, pace_of, vmacs } = setup;
+    let Setup { plan, daemon, service, interfaces, instances, groups, trackers, paces, pace_of, vmacs } = setup;
     if *daemon != Default::default() {
         writeln!(out, "{daemon:?}")?;
+    }
+    if *service != Default::default() {
+        writeln!(out, "{service:?}")?;
     }
     if plan.startup != Startup::default() {
         writeln!(out, "{:?}", plan.startup)?;
@@ -173,7 +176,7 @@ fn mac(octets: [u8; 6]) -> String {
 
 /// Every index points into its table, and what must be unique is.
 pub fn assert_consistent(setup: &Setup, case: &str) {
-    let Setup { plan, interfaces, instances, groups, trackers, paces, pace_of, vmacs, daemon: _ } = setup;
+    let Setup { plan, interfaces, instances, groups, trackers, paces, pace_of, vmacs, daemon: _, service: _ } = setup;
     assert_eq!(plan.interfaces as usize, interfaces.len(), "{case}");
     assert_eq!(plan.trackers.len(), trackers.len(), "{case}");
     assert_eq!(plan.instances.len(), instances.len(), "{case}");

@@ -15,6 +15,7 @@ mod moving;
 mod repaired;
 mod scenario;
 mod scripts;
+mod service;
 mod starved;
 mod sync_groups;
 mod tidiness;

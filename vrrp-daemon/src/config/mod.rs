@@ -13,6 +13,7 @@ mod instance;
 pub mod keywords;
 mod resolve;
 mod root;
+mod service;
 pub mod setup;
 mod sync_group;
 mod unicast;
@@ -20,3 +21,4 @@ mod unsupported;
 mod vmac;
 
 pub use check::{Checked, check};
+pub use service::Umask;

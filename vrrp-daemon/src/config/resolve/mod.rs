@@ -9,6 +9,7 @@ mod garp;
 mod instance;
 mod phase;
 mod scheduling;
+mod service;
 mod strict;
 mod sync_group;
 mod tracker;
@@ -41,15 +42,18 @@ const DEFAULT_INTERFACE: &str = "eth0";
 
 /// The setup that a configuration comes to.
 pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setup {
-    let Config { global, trackers, garp_groups, sync_groups, instances, foreign } = config;
+    let Config { net_namespace, instance, use_pid_dir, global, trackers, garp_groups, sync_groups, instances, foreign } =
+        config;
     let mut refused = refuses_all(&foreign, found);
     load_balancing(&foreign, &global, &instances, found);
-    let (daemon, defaults) = global_defs(global, host, &mut refused, found);
+    let (service, has_namespace) = service::of_root(net_namespace.0, instance.0, use_pid_dir, host, found);
+    let (daemon, defaults, words) = global_defs(global, host, &mut refused, found);
     let mut resolver = Resolver {
         host,
         found,
         defaults,
-        setup: Setup { daemon, ..Setup::default() },
+        has_namespace,
+        setup: Setup { daemon, service, ..Setup::default() },
         interfaces: BTreeMap::new(),
         trackers: Vec::new(),
         tracker_names: BTreeMap::new(),
@@ -59,6 +63,7 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
         parents: BTreeMap::new(),
         warned_of_security: false,
     };
+    resolver.service(words);
     resolver.trackers(trackers);
     let groups = resolver.sync_groups(sync_groups);
     for instance in instances {
@@ -78,6 +83,8 @@ struct Resolver<'a> {
     host: &'a dyn Host,
     found: &'a mut Diagnostics,
     defaults: Defaults,
+    /// That of the configuration exists, or there is none.
+    has_namespace: bool,
     setup: Setup,
     interfaces: BTreeMap<String, InterfaceId>,
     trackers: Vec<tracker::Tracker>,
@@ -128,8 +135,21 @@ struct Defaults {
     script_security: bool,
 }
 
-fn global_defs(global: GlobalDefs, host: &dyn Host, refused: &mut bool, found: &mut Diagnostics) -> (Daemon, Defaults) {
+fn global_defs(
+    global: GlobalDefs,
+    host: &dyn Host,
+    refused: &mut bool,
+    found: &mut Diagnostics,
+) -> (Daemon, Defaults, service::Words) {
     let GlobalDefs {
+        startup_script,
+        startup_script_timeout,
+        shutdown_script,
+        shutdown_script_timeout,
+        umask,
+        process_names,
+        process_name,
+        vrrp_process_name,
         router_id,
         vrrp_version,
         script_user,
@@ -235,7 +255,17 @@ fn global_defs(global: GlobalDefs, host: &dyn Host, refused: &mut bool, found: &
         script_user: script_user.0,
         script_security: enable_script_security.is_on(),
     };
-    (daemon, defaults)
+    let words = service::Words {
+        startup_script,
+        startup_script_timeout,
+        shutdown_script,
+        shutdown_script_timeout,
+        umask,
+        process_names,
+        process_name,
+        vrrp_process_name,
+    };
+    (daemon, defaults, words)
 }
 
 /// A group to send to, unless it is none.
@@ -288,7 +318,9 @@ impl Resolver<'_> {
             diagnostic.hint("run it in a second vrrpd, with a configuration and a --run-dir of its own");
             return None;
         }
-        if !self.setup.daemon.dynamic_interfaces && !self.host.has_interface(name) {
+        let there = self.setup.service.net_namespace.as_deref();
+        let looks = self.has_namespace && !self.setup.daemon.dynamic_interfaces;
+        if looks && !self.host.has_interface(name, there) {
             let message = format!("interface `{name}` does not exist");
             let diagnostic = self.found.warning(Class::Interface, at, message);
             diagnostic.done("the daemon does not start without it");
