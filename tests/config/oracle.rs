@@ -16,6 +16,7 @@ const DIFFERENCES: &[(&str, Option<i32>, &str)] = &[
     ("addresses-too-many", Some(0), "it has no bound of its own"),
     ("addresses-twice", Some(0), "2.2.7 does not notice; later releases do"),
     ("auth-hmac", Some(5), "the keyword is newer than 2.2.7"),
+    ("bfd", Some(5), "`multihop` is newer than 2.2.7"),
     ("checksum", Some(5), "the keyword is newer than 2.2.7"),
     ("definition-loop", None, "2.2.7 does not end"),
     ("extensions", Some(5), "our own keywords"),

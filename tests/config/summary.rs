@@ -32,7 +32,13 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         writeln!(out, "pace {pace} of {interface}: {garp:?}, IPv6 {gna:?}")?;
     }
     for (tracker, plan) in trackers.iter().zip(&plan.trackers) {
-        let TrackerKind::Script(script) = &tracker.kind;
+        let script = match &tracker.kind {
+            TrackerKind::Script(script) => script,
+            TrackerKind::Bfd(peer) => {
+                writeln!(out, "tracker {}: {peer:?}", tracker.name)?;
+                continue;
+            }
+        };
         write!(out, "tracker {}: {} every {:?}, ", tracker.name, command(&script.command), script.interval)?;
         let start = if plan.starts_failed { ", starts failed" } else { "" };
         writeln!(out, "at most {:?}, rise {}, fall {}{start}", script.timeout, plan.rise, plan.fall)?;

@@ -5,6 +5,7 @@
 mod accept;
 mod authentication;
 mod bad_input;
+mod bfd;
 mod console;
 mod failover;
 mod forged;

@@ -12,7 +12,7 @@ use vrrp_daemon::io::log::Log;
 use vrrp_daemon::io::run::{self, Failure};
 use vrrp_daemon::io::service::Starter;
 use vrrp_daemon::io::signals::Signals;
-use vrrp_daemon::io::{files, log, namespace, privilege};
+use vrrp_daemon::io::{bfd, files, log, namespace, privilege};
 
 /// keepalived's exit code when there is no configuration.
 const NO_CONFIGURATION: u8 = 6;
@@ -86,6 +86,9 @@ fn daemon(cli: &Cli, mut guard: Guard, log: &Log, starter: &mut Starter) -> Resu
     }
     let mut setup = setup(cli)?;
     setup.service.address_monitoring = cli.address_monitoring;
+    if cli.no_bfd {
+        bfd::leave_out(&mut setup);
+    }
     let identity = Identity::new(&setup.service, cli.namespace.as_deref());
     log.is_of(identity.suffix());
     if let Some(name) = &identity.net_namespace {

@@ -98,6 +98,8 @@ block! {
         "dont_track_primary" => dont_track_primary: Mark;
         /// Scripts whose outcome counts.
         "track_script" => track_script: Items<Use>;
+        /// Sessions with neighbours whose loss counts.
+        "track_bfd" => track_bfd: Items<Use>;
         /// Interfaces whose link state counts.
         "track_interface" => track_interface: Items<Use>;
         /// Run on becoming master.

@@ -7,6 +7,7 @@ use super::instance::Instance;
 use super::root::Config;
 use super::sync_group::SyncGroup;
 use crate::syntax::schema::{Block, Foreign, Keyword, Outcome};
+use crate::track::bfd::Bfd;
 use crate::track::script::Script;
 
 /// A keyword of one block.
@@ -39,6 +40,7 @@ pub fn rows() -> Vec<Row> {
     of::<Config>("", &mut rows);
     of::<GlobalDefs>("global_defs", &mut rows);
     of::<Script>("vrrp_script", &mut rows);
+    of::<Bfd>("bfd_instance", &mut rows);
     of::<GarpGroup>("garp_group", &mut rows);
     of::<SyncGroup>("vrrp_sync_group", &mut rows);
     of::<Instance>("vrrp_instance", &mut rows);

@@ -23,8 +23,8 @@ block! {
         "use_pid_dir" => use_pid_dir: Mark;
         /// Settings of the daemon, and defaults.
         "global_defs" => global: GlobalDefs;
-        /// A command run again and again.
-        "vrrp_script" => trackers: Definitions;
+        /// A command run again and again, or a session with a neighbour.
+        "vrrp_script" | "bfd_instance" => trackers: Definitions;
         /// Interfaces whose announcements share one pace.
         "garp_group" => garp_groups: Vec<At<GarpGroup>>;
         /// Virtual routers that change state together.

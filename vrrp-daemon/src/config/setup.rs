@@ -10,6 +10,7 @@ use vrrp_common::wire::ip::VRRP_GROUP4;
 
 use crate::auth::Authentication;
 use crate::engine::plan::{InterfaceId, Plan};
+pub use crate::track::bfd::Peer as BfdPeer;
 pub use crate::track::check::Script;
 pub use crate::track::command::{Command, RunAs};
 
@@ -262,4 +263,5 @@ pub struct Tracker {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrackerKind {
     Script(Script),
+    Bfd(BfdPeer),
 }

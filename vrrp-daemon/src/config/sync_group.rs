@@ -15,6 +15,8 @@ block! {
         "group" => group: Members;
         /// Scripts whose outcome counts for every member.
         "track_script" => track_script: Items<Use>;
+        /// Sessions with neighbours whose loss counts for every member.
+        "track_bfd" => track_bfd: Items<Use>;
         /// Interfaces whose link state counts for every member.
         "track_interface" => track_interface: Items<Use>;
         /// Members may have weights on what they track.

@@ -23,7 +23,7 @@ foreign! {
         "track_group" Skipped "only static addresses and routes use it";
         "static_ipaddress" | "static_routes" | "static_rules" Refused
             "addresses, routes or rules outside virtual routers would be missing";
-        "vrrp_track_process" | "track_file" | "vrrp_track_file" | "bfd_instance" Skipped
+        "vrrp_track_process" | "track_file" | "vrrp_track_file" Skipped
             "a virtual router that tracks it is refused";
         "interface_up_down_delays" Skipped "changes of link state count at once";
         "virtual_server" | "virtual_server_group" | "SSL" LoadBalancing "";
@@ -49,7 +49,7 @@ foreign! {
             | "checker_rt_priority" | "checker_no_swap" | "checker_cpu_affinity" | "checker_rlimit_rttime"
             | "checker_rlimit_rtime" | "checker_process_name" | "lvs_process_name" LoadBalancing "";
         "bfd_priority" | "bfd_rt_priority" | "bfd_no_swap" | "bfd_cpu_affinity" | "bfd_rlimit_rttime"
-            | "bfd_rlimit_rtime" | "bfd_process_name" Skipped "there is no BFD process";
+            | "bfd_rlimit_rtime" | "bfd_process_name" Skipped "BFD has what the protocol's threads have";
         "max_auto_priority" | "min_auto_priority_delay" Skipped
             "real-time priority does not wait for lateness: short intervals have it from the start";
         "notify_fifo" | "notify_fifo_script" | "vrrp_notify_fifo" | "vrrp_notify_fifo_script"
@@ -77,7 +77,7 @@ foreign! {
         "vrf" Refused "adverts would leave outside the VRF";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
         "virtual_routes" | "virtual_rules" Refused "routes or rules would be missing while it is master";
-        "track_process" | "track_file" | "track_bfd" | "track_src_ip" Refused "a failure of it would not be noticed";
+        "track_process" | "track_file" | "track_src_ip" Refused "a failure of it would not be noticed";
         "garp_extra_if" | "vmac_garp_intvl" Skipped "only interfaces beside the one of the adverts would announce more often";
         "notify_deleted" | "notify_master_rx_lower_pri" | "notify_priority_changes" Skipped "it is not run";
         "smtp_alert" Skipped "no mail is sent";
@@ -87,7 +87,7 @@ foreign! {
 
     /// `vrrp_sync_group`.
     SYNC_GROUP {
-        "track_file" | "track_process" | "track_bfd" Refused "a failure of it would not be noticed";
+        "track_file" | "track_process" Refused "a failure of it would not be noticed";
         "notify_priority_changes" Skipped "it is not run";
         "smtp_alert" Skipped "no mail is sent";
     }

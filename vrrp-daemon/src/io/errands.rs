@@ -36,7 +36,7 @@ const LOSS_INTERVAL: Duration = Duration::from_secs(1);
 /// preparation of a reload, before the plan reaches the engine.
 pub fn disable_unusable(setup: &mut Setup) {
     for (index, tracker) in setup.trackers.iter().enumerate() {
-        let TrackerKind::Script(script) = &tracker.kind;
+        let TrackerKind::Script(script) = &tracker.kind else { continue };
         let Err(unusable) = script.command.inspect() else { continue };
         warn!("Disabling track script {} since not found/accessible: {unusable}", tracker.name);
         let subject = Subject::Tracker(TrackerId(index as u32));
@@ -143,7 +143,7 @@ fn checks(
         let (setup, reports, stop) = (setup.clone(), reports.clone(), stop_of(stopping.clone()));
         checks.spawn_local(async move {
             let tracker = &setup.trackers[id.index()];
-            let TrackerKind::Script(script) = &tracker.kind;
+            let TrackerKind::Script(script) = &tracker.kind else { return };
             let plan = setup.plan.trackers[id.index()];
             check::watch(script, &tracker.name, id.0, plan, async |passed| reports(id, passed).await, stop).await;
         });

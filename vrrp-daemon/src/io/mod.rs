@@ -1,6 +1,7 @@
 //! What acts on the host: everything with a file descriptor.
 
 pub mod announce;
+pub mod bfd;
 pub mod bracket;
 pub mod capabilities;
 pub mod clock;

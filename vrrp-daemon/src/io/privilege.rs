@@ -14,7 +14,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 
 use super::capabilities;
-use crate::config::setup::{Scheduling, Setup};
+use crate::config::setup::{Scheduling, Setup, TrackerKind};
 
 /// Adverts at least this often make real-time priority and locked memory the default, from the start: when lateness shows,
 /// as keepalived's `max_auto_priority` waits for, a down interval of such adverts is over.
@@ -108,7 +108,11 @@ pub struct Urgency {
 impl Urgency {
     pub fn of(setup: &Setup) -> Self {
         let Scheduling { rt_priority, rt_time, nice, cpus, no_swap } = &setup.daemon.scheduling;
-        let brisk = setup.plan.instances.iter().any(|instance| instance.advert_int.duration() <= BRISK);
+        let brisk = setup.plan.instances.iter().any(|instance| instance.advert_int.duration() <= BRISK)
+            || setup.trackers.iter().any(|tracker| match &tracker.kind {
+                TrackerKind::Bfd(peer) => peer.timing.min_rx.min(peer.timing.min_tx) <= BRISK && !peer.is_left_out,
+                TrackerKind::Script(_) => false,
+            });
         Self {
             priority: rt_priority.or(brisk.then_some(PRIORITY)),
             rt_time: rt_time.unwrap_or(RUNAWAY),

@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::mpsc;
 
+use super::bfd;
 use super::bracket;
 use super::control::{self, Socket};
 use super::driver::{self, Driver, Message};
@@ -116,6 +117,7 @@ pub fn run(
 
     network.commands.try_send(Command::Tidy)?;
     let errands = start_errands(&setup, places, socket, &inbox)?;
+    let sessions = bfd::start(&setup, urgency, inbox.clone())?;
     let mut notify = errands.notify();
     let tell = move |told| notify.tell(told);
     let protocol = start_protocol(&setup, urgency, links, &network, messages, tell)?;
@@ -124,6 +126,9 @@ pub fn run(
     wait_for_signals(&mut signals, &inbox, places);
     Starter::is_stopping();
     let outcome = join(protocol);
+    if let Some(sessions) = sessions {
+        sessions.stop();
+    }
     errands.stop();
     let Netlink { commands, thread } = network;
     drop(commands);

@@ -1,5 +1,6 @@
 //! What virtual routers watch beside adverts. A kind of tracker is one file and one line of [`trackers!`].
 
+pub mod bfd;
 pub mod check;
 pub mod command;
 #[cfg(feature = "io")]
@@ -55,6 +56,8 @@ macro_rules! trackers {
 trackers! {
     /// A command run again and again.
     Script "vrrp_script" "track_script" => script::Script;
+    /// A session with a neighbour.
+    Bfd "bfd_instance" "track_bfd" => bfd::Bfd;
 }
 
 /// A tracker and its name.

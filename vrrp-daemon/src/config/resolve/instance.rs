@@ -88,6 +88,7 @@ impl Resolver<'_> {
             promote_secondaries,
             dont_track_primary,
             track_script,
+            track_bfd,
             track_interface,
             notify_master,
             notify_backup,
@@ -160,7 +161,8 @@ impl Resolver<'_> {
             priority,
             group,
         };
-        let watches = self.watches(&watcher, track_interface, track_script)?;
+        let watches =
+            self.watches(&watcher, track_interface, [("track_script", track_script), ("track_bfd", track_bfd)])?;
         let notify = Notify {
             master: self.notification(notify_master, &format!("({name}) notify_master")),
             backup: self.notification(notify_backup, &format!("({name}) notify_backup")),

@@ -3,6 +3,7 @@
 
 mod address;
 mod auth;
+mod bfd;
 mod command;
 mod destination;
 mod garp;

@@ -58,6 +58,7 @@ impl Resolver<'_> {
         let SyncGroup {
             group: Members { names, at: _ },
             track_script,
+            track_bfd,
             track_interface,
             tracking_weight,
             global_tracking,
@@ -91,7 +92,10 @@ impl Resolver<'_> {
         };
         Group {
             refused: self.refuses(&foreign, &name, MEMBERS_LEFT_OUT),
-            watches: self.group_watches(track_interface, track_script, &name),
+            watches: self.group_watches(
+                [("track_interface", track_interface), ("track_script", track_script), ("track_bfd", track_bfd)],
+                &name,
+            ),
             has_weights: tracking_weight.is_on() || global_tracking.0.is_some(),
             setup: setup::Group { name, notify: notify.if_any() },
             at,
@@ -99,11 +103,11 @@ impl Resolver<'_> {
         }
     }
 
-    fn group_watches(&mut self, interfaces: Items<Use>, scripts: Items<Use>, name: &str) -> Vec<Watch> {
+    fn group_watches(&mut self, tracked: [(&'static str, Items<Use>); 3], name: &str) -> Vec<Watch> {
         let mut watches: Vec<Watch> = Vec::new();
-        let interfaces: Vec<_> = interfaces.items.into_iter().map(|used| ("track_interface", used)).collect();
-        let scripts = scripts.items.into_iter().map(|used| ("track_script", used));
-        for (keyword, used) in interfaces.into_iter().chain(scripts) {
+        let tracked =
+            tracked.into_iter().flat_map(|(keyword, uses)| uses.items.into_iter().map(move |used| (keyword, used)));
+        for (keyword, used) in tracked {
             let found = match keyword {
                 "track_interface" => {
                     let Some(id) = self.interface(&used.value.name, used.at) else { continue };

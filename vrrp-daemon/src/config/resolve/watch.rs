@@ -25,7 +25,12 @@ pub struct Watcher<'a> {
 
 impl Resolver<'_> {
     /// `None`: the virtual router is left out, reported.
-    pub(super) fn watches(&mut self, of: &Watcher, interfaces: Items<Use>, scripts: Items<Use>) -> Option<Vec<Watch>> {
+    pub(super) fn watches(
+        &mut self,
+        of: &Watcher,
+        interfaces: Items<Use>,
+        trackers: [(&'static str, Items<Use>); 2],
+    ) -> Option<Vec<Watch>> {
         let mut watches = Vec::new();
         if !of.ignores_interface {
             watches.push(Watch { subject: Subject::Interface(of.interface), weight: Weight::default() });
@@ -42,8 +47,10 @@ impl Resolver<'_> {
             let weight = used.value.weight.map(Weight::from).unwrap_or_default();
             self.watch(of, &mut watches, Watch { subject: Subject::Interface(id), weight }, &used);
         }
-        for used in scripts.items {
-            if let Some((id, weight)) = self.use_of(&used, "track_script", of.name) {
+        let trackers =
+            trackers.into_iter().flat_map(|(keyword, uses)| uses.items.into_iter().map(move |used| (keyword, used)));
+        for (keyword, used) in trackers {
+            if let Some((id, weight)) = self.use_of(&used, keyword, of.name) {
                 self.watch(of, &mut watches, Watch { subject: Subject::Tracker(id), weight }, &used);
             }
         }
