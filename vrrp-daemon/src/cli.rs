@@ -260,6 +260,7 @@ impl Cli {
         let [main, vrrp] = run_dir.as_deref().map_or_else(|| identity.pid_files(), identity::pid_files_in);
         let asked = |file: &Option<PathBuf>, default| file.as_deref().map_or(default, absolute);
         Places {
+            no_bfd: self.no_bfd,
             pid_files: vec![asked(&self.pid, main), asked(&self.vrrp_pid, vrrp)],
             run_dir: run_dir.unwrap_or_else(|| identity.run_dir()),
             config: self.config(),

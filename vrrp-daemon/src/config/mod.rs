@@ -11,6 +11,7 @@ mod global;
 pub mod host;
 mod instance;
 pub mod keywords;
+mod matching;
 mod resolve;
 mod root;
 mod service;
@@ -21,4 +22,5 @@ mod unsupported;
 mod vmac;
 
 pub use check::{Checked, check};
+pub use matching::matching;
 pub use service::Umask;

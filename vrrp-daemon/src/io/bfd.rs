@@ -4,38 +4,41 @@
 
 mod port;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use anyhow::Context;
-use futures_util::future::select_all;
+use futures_util::future::{pending, select_all};
 use nix::sys::signal::SigSet;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use vrrp_common::Instant;
 
 use super::clock::{self, Deadline};
-use super::driver::Message;
 use super::privilege::Urgency;
-use crate::config::setup::{BfdPeer, Setup, TrackerKind};
+use crate::config::setup::{Setup, TrackerKind};
 use crate::engine::plan::{Subject, TrackerId};
+use crate::track::bfd::Bfd;
 use crate::track::bfd::packet::{Packet, State};
 use crate::track::bfd::session::{Input, Output, Session};
+use crate::track::bfd::word::{self, Word};
 use port::{Ear, Mouth, Received};
 
 /// Packets read of one port before time passes; at a millisecond each this is more than all sessions may send.
 const TURN: usize = 4096;
-/// When the protocol thread had no room for word of a session, it is told again after this.
-const AGAIN: Duration = Duration::from_millis(1);
 
 /// The running thread.
-pub struct Bfd {
+pub struct Running {
     stop: oneshot::Sender<()>,
+    changes: mpsc::UnboundedSender<Vec<Bfd>>,
     thread: JoinHandle<()>,
 }
 
-impl Bfd {
+impl Running {
+    /// Where it is told which sessions there are after a reload. One that was there goes on.
+    pub fn changes(&self) -> mpsc::UnboundedSender<Vec<Bfd>> {
+        self.changes.clone()
+    }
+
     /// Tells the neighbours that the sessions end, and ends.
     pub fn stop(self) {
         let _ = self.stop.send(());
@@ -43,7 +46,19 @@ impl Bfd {
     }
 }
 
-/// Takes the sessions out of a set-up, and what depends on them: `-B`.
+/// The sessions of a configuration: also those that nobody tracks, since the neighbour may.
+pub fn peers(setup: &Setup) -> Vec<Bfd> {
+    let mut peers = Vec::new();
+    for tracker in &setup.trackers {
+        match &tracker.kind {
+            TrackerKind::Bfd(peer) if !peers.contains(peer) => peers.push(peer.clone()),
+            _ => {}
+        }
+    }
+    peers
+}
+
+/// Takes out of a set-up what depends on sessions: `-B`.
 pub fn leave_out(setup: &mut Setup) {
     let is_session = |id: TrackerId| matches!(setup.trackers[id.index()].kind, TrackerKind::Bfd(_));
     let plans = Arc::make_mut(&mut setup.plan.instances);
@@ -54,28 +69,14 @@ pub fn leave_out(setup: &mut Setup) {
             tracing::warn!("({}) tracks no BFD session: -B leaves them all out", instance.name);
         }
     }
-    // Numbers stay: those of other trackers are behind them.
-    for tracker in &mut setup.trackers {
-        if let TrackerKind::Bfd(peer) = &mut tracker.kind {
-            peer.is_left_out = true;
-        }
-    }
 }
 
-/// Starts the sessions; `None` when there are none. A port that another program has is an error.
-pub fn start(setup: &Setup, urgency: Urgency, inbox: mpsc::Sender<Message>) -> anyhow::Result<Option<Bfd>> {
-    let ids = (0..).map(TrackerId);
-    let peers: Vec<_> = (setup.trackers.iter().zip(ids))
-        .filter_map(|(tracker, id)| match &tracker.kind {
-            TrackerKind::Bfd(peer) if !peer.is_left_out => Some((id, tracker.name.clone(), peer.clone())),
-            _ => None,
-        })
-        .collect();
-    if peers.is_empty() {
-        return Ok(None);
-    }
+/// Starts the sessions. A port that another program has is an error.
+pub fn start(peers: Vec<Bfd>, urgency: Urgency) -> anyhow::Result<Running> {
     let (ready, started) = std::sync::mpsc::sync_channel(1);
     let (stop, stopping) = oneshot::channel();
+    // Bounded by who sends: a reload waits for the one before it.
+    let (changes, changed) = mpsc::unbounded_channel();
     let thread = std::thread::Builder::new().name("bfd".into()).spawn(move || {
         let _ = SigSet::all().thread_block();
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().build() {
@@ -83,12 +84,12 @@ pub fn start(setup: &Setup, urgency: Urgency, inbox: mpsc::Sender<Message>) -> a
             Err(error) => return drop(ready.send(Err(error.into()))),
         };
         let _inside = runtime.enter();
-        match Sessions::open(peers, inbox) {
+        match Sessions::open(peers) {
             Ok(sessions) => {
                 let _ = ready.send(Ok(()));
                 // A session that is found late to be lost is lost late.
                 urgency.apply(1);
-                if let Err(error) = runtime.block_on(sessions.run(stopping)) {
+                if let Err(error) = runtime.block_on(sessions.run(stopping, changed)) {
                     tracing::error!("no BFD session is heard any more: {error:#}");
                 }
             }
@@ -96,60 +97,84 @@ pub fn start(setup: &Setup, urgency: Urgency, inbox: mpsc::Sender<Message>) -> a
         }
     })?;
     started.recv().context("the BFD thread died")??;
-    Ok(Some(Bfd { stop, thread }))
+    Ok(Running { stop, changes, thread })
 }
 
 /// A session with what it talks by.
 struct Line {
-    id: TrackerId,
-    name: String,
-    peer: BfdPeer,
+    peer: Bfd,
     session: Session,
     mouth: Mouth,
-    /// What the protocol thread knows.
-    told: bool,
+    word: watch::Sender<Word>,
 }
 
 struct Sessions {
     lines: Vec<Line>,
     ears: Vec<Ear>,
     deadline: Deadline,
-    inbox: mpsc::Sender<Message>,
-    /// Word of a session waits for room.
-    is_untold: bool,
+    /// Sessions so far: the next one's number is another.
+    count: u32,
 }
 
 impl Sessions {
-    fn open(peers: Vec<(TrackerId, String, BfdPeer)>, inbox: mpsc::Sender<Message>) -> anyhow::Result<Self> {
-        let mut ears: Vec<Ear> = Vec::new();
-        for (_, _, peer) in &peers {
-            if !ears.iter().any(|ear| ear.is_for(peer)) {
-                ears.push(Ear::open(peer)?);
-            }
+    fn open(peers: Vec<Bfd>) -> anyhow::Result<Self> {
+        let mut sessions = Self { lines: Vec::new(), ears: Vec::new(), deadline: Deadline::new()?, count: 0 };
+        for peer in peers {
+            sessions.add(peer)?;
         }
-        let now = clock::now();
-        let line = |(place, (id, name, peer)): (u32, (TrackerId, String, BfdPeer))| {
-            // Another one after each start: the neighbour may remember the last.
-            let discriminator = (now.as_nanos() as u32 & !0xfff).wrapping_add(place + 1).max(1);
-            let session = Session::new(peer.timing, discriminator, now);
-            Line { id, name, mouth: Mouth::new(&peer, discriminator), peer, session, told: false }
-        };
-        let lines = (0..).zip(peers).map(line).collect();
-        Ok(Self { lines, ears, deadline: Deadline::new()?, inbox, is_untold: false })
+        Ok(sessions)
     }
 
-    async fn run(mut self, mut stopping: oneshot::Receiver<()>) -> anyhow::Result<()> {
+    fn add(&mut self, peer: Bfd) -> anyhow::Result<()> {
+        if !self.ears.iter().any(|ear| ear.is_for(&peer)) {
+            self.ears.push(Ear::open(&peer)?);
+        }
+        let now = clock::now();
+        self.count += 1;
+        // Another one after each start: the neighbour may remember the last.
+        let discriminator = (now.as_nanos() as u32 & !0xffff).wrapping_add(self.count).max(1);
+        let session = Session::new(peer.timing, discriminator, now);
+        let (mouth, word) = (Mouth::new(&peer, discriminator), word::of(&peer));
+        self.lines.push(Line { peer, session, mouth, word });
+        Ok(())
+    }
+
+    /// Goes on with these: those that were there as they are.
+    fn change(&mut self, peers: Vec<Bfd>) {
+        let now = clock::now();
+        for line in self.lines.iter_mut().filter(|line| !peers.contains(&line.peer)) {
+            line.handle(now, Input::Shutdown);
+        }
+        self.lines.retain(|line| line.session.state() != State::AdminDown);
+        for peer in peers {
+            if !self.lines.iter().any(|line| line.peer == peer)
+                && let Err(error) = self.add(peer)
+            {
+                tracing::error!("a BFD session is not run: {error:#}");
+            }
+        }
+    }
+
+    async fn run(
+        mut self,
+        mut stopping: oneshot::Receiver<()>,
+        mut changed: mpsc::UnboundedReceiver<Vec<Bfd>>,
+    ) -> anyhow::Result<()> {
         loop {
             self.turn()?;
-            let again = self.is_untold.then(|| clock::now() + AGAIN);
-            let due = self.lines.iter().filter_map(|line| line.session.deadline()).chain(again).min();
-            self.deadline.set(due)?;
-            let heard = select_all(self.ears.iter().map(|ear| Box::pin(ear.readable())));
+            self.deadline.set(self.lines.iter().filter_map(|line| line.session.deadline()).min())?;
+            let heard = async {
+                if self.ears.is_empty() {
+                    return pending().await;
+                }
+                select_all(self.ears.iter().map(|ear| Box::pin(ear.readable()))).await.0
+            };
             tokio::select! {
                 // An error says that nobody is left who could stop us.
                 _ = &mut stopping => break,
+                Some(peers) = changed.recv() => self.change(peers),
                 result = self.deadline.reached() => result?,
-                (result, ..) = heard => result?,
+                result = heard => result?,
             }
         }
         let now = clock::now();
@@ -157,7 +182,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Hears everything received so far, then lets time pass, then tells.
+    /// Hears everything received so far, then lets time pass.
     fn turn(&mut self) -> anyhow::Result<()> {
         for ear in &self.ears {
             for _ in 0..TURN {
@@ -166,18 +191,8 @@ impl Sessions {
             }
         }
         let now = clock::now();
-        self.is_untold = false;
-        for line in &mut self.lines {
-            if line.session.deadline().is_some_and(|due| due <= now) {
-                line.handle(now, Input::Deadline);
-            }
-            let passed = line.session.state() == State::Up;
-            if passed != line.told {
-                match self.inbox.try_send(Message::Check { id: line.id, passed }) {
-                    Ok(()) => line.told = passed,
-                    Err(_) => self.is_untold = true,
-                }
-            }
+        for line in self.lines.iter_mut().filter(|line| line.session.deadline().is_some_and(|due| due <= now)) {
+            line.handle(now, Input::Deadline);
         }
         Ok(())
     }
@@ -198,7 +213,7 @@ fn hear(lines: &mut [Line], ear: &Ear, received: Received, now: Instant) {
         return tracing::debug!("BFD packet from {from} for no session here: {packet:?}");
     };
     if ttl < line.peer.min_ttl {
-        return tracing::debug!("BFD_Instance({}) packet from {from} has travelled too far: TTL {ttl}", line.name);
+        return tracing::debug!("BFD packet from {from} has travelled too far: TTL {ttl}");
     }
     line.handle(now, Input::Heard(packet));
 }
@@ -210,20 +225,16 @@ impl Line {
         for output in out {
             match output {
                 Output::Send(packet) => self.send(&packet),
-                Output::Became(State::Down, why) => {
-                    tracing::warn!("BFD_Instance({}) Entering Down state, {why:?}", self.name);
-                }
-                Output::Became(state, _) => tracing::info!("BFD_Instance({}) Entering {state:?} state", self.name),
+                Output::Became(state, why) => drop(self.word.send_replace((state, why))),
             }
         }
     }
 
     fn send(&mut self, packet: &Packet) {
-        let neighbor: IpAddr = self.peer.neighbor;
         match self.mouth.send(&packet.octets()) {
             Ok(()) => {}
             // Said once until it goes again: an interface that is down is down for thousands of packets.
-            Err((error, true)) => tracing::warn!("BFD_Instance({}) cannot send to {neighbor}: {error}", self.name),
+            Err((error, true)) => tracing::warn!("BFD packets to {} cannot be sent: {error}", self.peer.neighbor),
             Err((_, false)) => {}
         }
     }

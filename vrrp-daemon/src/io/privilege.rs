@@ -110,8 +110,8 @@ impl Urgency {
         let Scheduling { rt_priority, rt_time, nice, cpus, no_swap } = &setup.daemon.scheduling;
         let brisk = setup.plan.instances.iter().any(|instance| instance.advert_int.duration() <= BRISK)
             || setup.trackers.iter().any(|tracker| match &tracker.kind {
-                TrackerKind::Bfd(peer) => peer.timing.min_rx.min(peer.timing.min_tx) <= BRISK && !peer.is_left_out,
-                TrackerKind::Script(_) => false,
+                TrackerKind::Bfd(peer) => peer.timing.min_rx.min(peer.timing.min_tx) <= BRISK,
+                _ => false,
             });
         Self {
             priority: rt_priority.or(brisk.then_some(PRIORITY)),

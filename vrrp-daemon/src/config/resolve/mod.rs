@@ -3,7 +3,6 @@
 
 mod address;
 mod auth;
-mod bfd;
 mod command;
 mod destination;
 mod garp;

@@ -10,8 +10,8 @@ use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::config::setup::BfdPeer;
 use crate::io::readiness::Readiness;
+use crate::track::bfd::Bfd;
 use crate::track::bfd::packet::{Discard, Packet};
 
 /// Where sessions with neighbours on the link are heard, and those of several hops.
@@ -43,7 +43,7 @@ pub struct Ear {
 
 impl Ear {
     /// The one that a neighbour is heard by. Inside a runtime.
-    pub fn open(peer: &BfdPeer) -> anyhow::Result<Self> {
+    pub fn open(peer: &Bfd) -> anyhow::Result<Self> {
         let (is_v4, is_multihop) = (peer.neighbor.is_ipv4(), peer.is_multihop);
         let port = port(is_multihop);
         let hint = "is another BFD daemon running? without BFD: -B";
@@ -52,7 +52,7 @@ impl Ear {
         Ok(Self { socket, ready, is_v4, is_multihop })
     }
 
-    pub fn is_for(&self, peer: &BfdPeer) -> bool {
+    pub fn is_for(&self, peer: &Bfd) -> bool {
         (self.is_v4, self.is_multihop) == (peer.neighbor.is_ipv4(), peer.is_multihop)
     }
 
@@ -127,7 +127,7 @@ pub struct Mouth {
 }
 
 impl Mouth {
-    pub fn new(peer: &BfdPeer, chance: u32) -> Self {
+    pub fn new(peer: &Bfd, chance: u32) -> Self {
         let is_v4 = peer.neighbor.is_ipv4();
         Self {
             to: SocketAddr::new(peer.neighbor, port(peer.is_multihop)),

@@ -7,7 +7,7 @@ use vrrp_common::Instant;
 use super::packet::{Diagnostic, Packet, State};
 
 /// What the configuration wants of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Timing {
     pub min_rx: Duration,
     pub min_tx: Duration,
