@@ -5,6 +5,7 @@
 mod fuzz;
 mod host;
 mod oracle;
+mod paths;
 mod summary;
 
 use std::collections::BTreeSet;
@@ -31,7 +32,8 @@ fn cases() -> Vec<String> {
 /// All files of the directory by their names, so that expectations name no machine's path.
 fn source() -> Memory {
     let mut source = Memory { hostname: "alpha".into(), ..Memory::default() };
-    for (prefix, directory) in [("", directory()), ("parts/", directory().join("parts"))] {
+    let part = |name: &str| (format!("{name}/"), directory().join(name));
+    for (prefix, directory) in [(String::new(), directory()), part("parts"), part("iproute2")] {
         for entry in fs::read_dir(directory).unwrap() {
             let entry = entry.unwrap();
             if entry.file_type().unwrap().is_file() {

@@ -31,12 +31,29 @@ const DIFFERENCES: &[(&str, Option<i32>, &str)] = &[
     ("owner-ignore-adverts-own", Some(5), "the keyword is newer than 2.2.7"),
     ("startup-after-boot", Some(5), "the keyword is newer than 2.2.7"),
     ("quote-open", Some(5), "2.2.7 drops the command; here it is taken to end with the line, so scripts are run"),
-    ("routes", Some(0), "not done here yet"),
     ("script-fraction", Some(5), "2.2.7 reads whole seconds; 2.3.2 and we read fractions"),
     ("service-namespace", Some(0), "2.2.7 does not look into the namespace before it starts"),
-    ("static-address", Some(0), "not done here yet"),
     ("track-file-wrong", None, "2.2.7 dies of a track_file that is defined twice"),
     ("typical", None, "2.2.7 ends itself with SIGTERM when it checks a script of another user"),
+    (
+        "virtual-routes-ends",
+        Some(5),
+        "it does not notice when a route without an interface is removed; here it is set again",
+    ),
+    ("virtual-routes-host-bits", Some(0), "it notices when the kernel refuses the route"),
+    ("virtual-routes-inet6", Some(5), "2.2.7 knows the families before a gateway alone"),
+    ("virtual-routes-names", Some(5), "the keywords are newer than 2.2.7"),
+    ("virtual-routes-nat", Some(0), "no kernel that it runs on has such routes"),
+    (
+        "virtual-routes-nexthops",
+        Some(5),
+        "it does not notice when a route of several ways is removed; here it is set again",
+    ),
+    (
+        "virtual-routes-protocol",
+        Some(5),
+        "it tells its routes and rules by the protocol; here they are told by all of them",
+    ),
     ("vmac-names", Some(5), "2.2.7 does not know `name`, `group` and `netlink_notify_msg`"),
 ];
 

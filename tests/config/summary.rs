@@ -2,10 +2,13 @@
 
 use std::fmt::Write;
 
+use crate::paths::paths;
 use vrrp_common::wire::ip::vrrp_group;
 use vrrp_daemon::auth::Authentication;
 use vrrp_daemon::config::Checked;
-use vrrp_daemon::config::setup::{Command, Destination, Notify, Pace, Peer, Setup, TrackerKind};
+use vrrp_daemon::config::setup::{
+    Command, Destination, Notify, Pace, Paths, Peer, Setup, Statics, TrackerKind, VirtualAddress,
+};
 use vrrp_daemon::engine::plan::{GroupId, InstancePlan, Startup, Subject, TrackerPlan, Weight};
 use vrrp_daemon::track::schedule::Schedule;
 
@@ -18,7 +21,8 @@ pub fn of(checked: &Checked) -> String {
 }
 
 fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
-    let Setup { plan, daemon, service, interfaces, instances, groups, trackers, paces, pace_of, vmacs } = setup;
+    let Setup { plan, daemon, service, interfaces, instances, groups, trackers, paces, pace_of, vmacs, statics } =
+        setup;
     if *daemon != Default::default() {
         writeln!(out, "{daemon:?}")?;
     }
@@ -42,6 +46,11 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
             write!(out, " group {group}")?;
         }
         writeln!(out, "{}", if vmac.ipv6 { " ipv6" } else { "" })?;
+    }
+    if *statics != Statics::default() {
+        writeln!(out, "static")?;
+        statics.addresses.iter().try_for_each(|one| writeln!(out, "{}", address(one, interfaces)))?;
+        paths(&statics.paths, interfaces, out)?;
     }
     for (router, plan) in instances.iter().zip(plan.instances.iter()) {
         let interface = &interfaces[plan.interface.index()];
@@ -84,24 +93,14 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         if let Some(form) = router.checksum_form {
             writeln!(out, "  checksum {form:?}")?;
         }
-        for address in router.addresses.iter().take(8) {
-            let dev = &interfaces[address.interface.index()];
-            write!(out, "  address {}/{} {dev}", address.address, address.prefix)?;
-            if let Some(broadcast) = address.broadcast {
-                write!(out, " brd {broadcast}")?;
-            }
-            if address.scope != 0 {
-                write!(out, " scope {}", address.scope)?;
-            }
-            if let Some(label) = &address.label {
-                write!(out, " label {label}")?;
-            }
-            writeln!(out, "{}", if address.advertised { "" } else { " not advertised" })?;
+        for one in router.addresses.iter().take(8) {
+            writeln!(out, "{}{}", address(one, interfaces), if one.advertised { "" } else { " not advertised" })?;
         }
         if router.addresses.len() > 8 {
             let advertised = router.addresses.iter().filter(|address| address.advertised).count();
             writeln!(out, "  {} addresses in all, {advertised} advertised", router.addresses.len())?;
         }
+        paths(&router.paths, interfaces, out)?;
         for watch in &plan.watches {
             let subject = match watch.subject {
                 Subject::Interface(id) => format!("interface {}", interfaces[id.index()]),
@@ -122,6 +121,24 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         }
     }
     Ok(())
+}
+
+/// With what is not as always.
+fn address(of: &VirtualAddress, interfaces: &[String]) -> String {
+    let VirtualAddress { address, prefix, interface, broadcast, label, scope, peer, flags, preferred, kept, .. } = of;
+    let mut out = format!("  address {address}/{prefix} {}", interfaces[interface.index()]);
+    let always = (if address.is_ipv6() { 2 } else { 0 }, (address.is_ipv6() && *prefix == 128).then_some(0));
+    let options = [
+        broadcast.map(|broadcast| format!(" brd {broadcast}")),
+        (*scope != 0).then(|| format!(" scope {scope}")),
+        label.as_ref().map(|label| format!(" label {label}")),
+        peer.map(|peer| format!(" peer {peer}")),
+        (*flags != always.0).then(|| format!(" flags {flags:#x}")),
+        (*preferred != always.1).then(|| format!(" preferred {preferred:?}")),
+        (!kept).then(|| " no_track".to_owned()),
+    ];
+    out.extend(options.into_iter().flatten());
+    out
 }
 
 /// What is watched of a tracker.
@@ -189,7 +206,8 @@ fn mac(octets: [u8; 6]) -> String {
 
 /// Every index points into its table, and what must be unique is.
 pub fn assert_consistent(setup: &Setup, case: &str) {
-    let Setup { plan, interfaces, instances, groups, trackers, paces, pace_of, vmacs, daemon: _, service: _ } = setup;
+    let Setup { plan, interfaces, instances, groups, trackers, paces, pace_of, vmacs, statics, daemon: _, service: _ } =
+        setup;
     assert_eq!(plan.interfaces as usize, interfaces.len(), "{case}");
     assert_eq!(plan.trackers.len(), trackers.len(), "{case}");
     assert_eq!(plan.instances.len(), instances.len(), "{case}");
@@ -207,6 +225,8 @@ pub fn assert_consistent(setup: &Setup, case: &str) {
         assert!(vmac.parent.index() < interfaces.len() && vmac.parent != vmac.interface, "{case}");
         assert!(users.any(|address| address.interface == vmac.interface), "{case}: nobody has {vmac:?}");
     }
+    let all_paths = instances.iter().map(|router| &router.paths).chain([&statics.paths]);
+    assert!(all_paths.flat_map(Paths::interfaces).all(|id| id.index() < interfaces.len()), "{case}");
     let mut routers = Vec::new();
     for (plan, router) in plan.instances.iter().zip(instances) {
         assert!(plan.interface.index() < interfaces.len(), "{case}");

@@ -15,6 +15,7 @@ mod matrix;
 mod moving;
 mod reload;
 mod repaired;
+mod routes;
 mod scenario;
 mod scripts;
 mod service;

@@ -1,4 +1,4 @@
-//! One line of `virtual_ipaddress`: `ADDRESS[/LENGTH] [brd ADDRESS|+|-] [dev IF] [scope SCOPE] [label LABEL] ...`.
+//! One line of `virtual_ipaddress` or `static_ipaddress`: `ADDRESS[/LENGTH] [brd ADDRESS|+|-] [dev IF] [scope SCOPE] [label LABEL] ...`.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -7,7 +7,7 @@ use crate::syntax::lexer::Word;
 use crate::syntax::schema::{At, FromItem};
 use crate::syntax::suggest;
 use crate::syntax::tree::Entry;
-use crate::syntax::value::{InterfaceName, Value};
+use crate::syntax::value::{InterfaceName, Value, Whole};
 
 use super::vmac::UseVmac;
 
@@ -19,16 +19,30 @@ pub struct Address {
     pub prefix: u8,
     pub broadcast: Option<Ipv4Addr>,
     pub dev: Option<InterfaceName>,
-    /// The kernel's number, 0 for global.
-    pub scope: u8,
+    /// A name or a number.
+    pub scope: Option<Word>,
     pub label: Option<String>,
     /// The interface of `dev` is not watched.
     pub no_track: bool,
     /// On an interface of its own, with a virtual MAC address.
     pub use_vmac: Option<UseVmac>,
-    /// The first option that would put something else on the wire than we do.
-    pub refused: Option<At<&'static str>>,
+    /// The other end of a point-to-point link; `prefix` is then its length.
+    pub peer: Option<IpAddr>,
+    /// IFA_F flags.
+    pub flags: u32,
+    /// Seconds.
+    pub preferred: Option<u32>,
+    /// Of a static address.
+    pub track_group: Option<At<String>>,
 }
+
+/// Options that are a flag of the kernel's: the name, the flag, and whether IPv6 alone has it.
+const FLAGS: &[(&str, u32, bool)] =
+    &[("home", 0x10, true), ("mngtmpaddr", 0x100, true), ("noprefixroute", 0x200, false), ("autojoin", 0x400, false)];
+
+/// IFA_F_NODAD. VRRP itself sees to it that one router has the address: waiting for the kernel to ask whether another does
+/// would cost a second, and while the old master still answers it would lose the address for good.
+const NODAD: u32 = 0x02;
 
 /// Every option, for suggestions.
 const OPTIONS: &[&str] = &[
@@ -58,11 +72,15 @@ impl FromItem for Address {
             prefix,
             broadcast: None,
             dev: None,
-            scope: 0,
+            scope: None,
             label: None,
             no_track: false,
             use_vmac: None,
-            refused: None,
+            peer: None,
+            flags: if address.is_ipv6() { NODAD } else { 0 },
+            // One that is no subnet's is not to be a source, as in keepalived.
+            preferred: (address.is_ipv6() && prefix == 128).then_some(0),
+            track_group: None,
         };
         let mut words = entry.parameters().iter().peekable();
         while let Some(option) = words.next() {
@@ -75,20 +93,59 @@ impl FromItem for Address {
                 word
             };
             match option.text.as_str() {
-                "brd" | "broadcast" => read.broadcast = broadcast(argument(found)?, address, prefix, found)?,
+                "brd" | "broadcast" => read.broadcast = Some(broadcast(argument(found)?, address, prefix, found)?),
                 "dev" => read.dev = Some(interface(argument(found)?, found)?),
-                "scope" => read.scope = scope(argument(found)?, found),
+                "scope" => {
+                    let word = argument(found)?;
+                    if address.is_ipv6() {
+                        let message = format!("scope `{}` of {}: IPv6 addresses have their own", word.text, first.text);
+                        found.warning(Class::Conflict, word.span, message).done("it is ignored");
+                    } else {
+                        read.scope = Some(word.clone());
+                    }
+                }
                 "label" => read.label = label(argument(found)?, found),
                 "no_track" => read.no_track = true,
                 "use_vmac" => read.use_vmac = Some(UseVmac::read(&mut words, OPTIONS, found)),
                 "peer" => {
-                    argument(found)?;
-                    read.refused.get_or_insert(At { value: "peer", at: option.span });
+                    let (peer, length) = with_prefix(argument(found)?, found)?;
+                    if peer.is_ipv4() != address.is_ipv4() {
+                        let message = format!("`{}` and its peer are of two families", first.text);
+                        found.error(Class::Conflict, option.span, message).done("the address is skipped");
+                        return None;
+                    }
+                    if first.text.contains('/') {
+                        let message =
+                            format!("`{}` has a peer, whose prefix length is the one that counts", first.text);
+                        found.warning(Class::Conflict, first.span, message).done(format!("it is {length}"));
+                    }
+                    (read.peer, read.prefix) = (Some(peer), length);
                 }
-                "home" | "-nodad" | "mngtmpaddr" | "noprefixroute" | "autojoin" => without_effect(option, found),
-                "preferred_lft" | "track_group" => {
-                    argument(found)?;
-                    without_effect(option, found);
+                "-nodad" if address.is_ipv6() => read.flags &= !NODAD,
+                "-nodad" => six_alone(option, found),
+                "preferred_lft" => {
+                    let word = argument(found)?;
+                    match (Whole::<0, { u32::MAX as i64 }>::parse(&word.text), word.text.as_str()) {
+                        (None, "forever") if address.is_ipv6() => read.preferred = None,
+                        (Some(seconds), _) if address.is_ipv6() => read.preferred = Some(seconds.get() as u32),
+                        (None, other) if other != "forever" => {
+                            let message = format!("preferred_lft is `{other}`; expected seconds, or forever");
+                            found.error(Class::Value, word.span, message).done("the address is skipped");
+                            return None;
+                        }
+                        _ => six_alone(option, found),
+                    }
+                }
+                "track_group" => {
+                    let group = argument(found)?;
+                    read.track_group = Some(At { value: group.text.clone(), at: group.span });
+                }
+                known if FLAGS.iter().any(|(name, ..)| *name == known) => {
+                    let flag = FLAGS.iter().find(|(name, ..)| *name == known);
+                    match flag.filter(|(.., six)| !six || address.is_ipv6()) {
+                        Some((_, flag, _)) => read.flags |= flag,
+                        None => six_alone(option, found),
+                    }
                 }
                 unknown => {
                     let message = format!("unknown option `{unknown}` of address {}", first.text);
@@ -126,15 +183,15 @@ fn with_prefix(word: &Word, found: &mut Diagnostics) -> Option<(IpAddr, u8)> {
     Some((address, prefix))
 }
 
-/// The outer `None`: the address is skipped. The inner: there is no broadcast address.
-fn broadcast(word: &Word, address: IpAddr, prefix: u8, found: &mut Diagnostics) -> Option<Option<Ipv4Addr>> {
+/// `None`: the address is skipped, reported.
+fn broadcast(word: &Word, address: IpAddr, prefix: u8, found: &mut Diagnostics) -> Option<Ipv4Addr> {
     match (word.text.as_str(), address) {
-        ("-", _) => Some(None),
-        ("+", IpAddr::V4(address)) => {
+        (sign @ ("+" | "-"), IpAddr::V4(address)) => {
             let host = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
-            Some(Some(Ipv4Addr::from_bits(address.to_bits() | host)))
+            let bits = if sign == "+" { address.to_bits() | host } else { address.to_bits() & !host };
+            Some(Ipv4Addr::from_bits(bits))
         }
-        (given, IpAddr::V4(_)) if given.parse::<Ipv4Addr>().is_ok() => Some(given.parse().ok()),
+        (given, IpAddr::V4(_)) if given.parse::<Ipv4Addr>().is_ok() => given.parse().ok(),
         _ => {
             let message = format!("`{}` is no broadcast address; expected an IPv4 address, + or -", word.text);
             found.error(Class::Value, word.span, message).done("the address is skipped");
@@ -152,21 +209,6 @@ fn interface(word: &Word, found: &mut Diagnostics) -> Option<InterfaceName> {
     name
 }
 
-fn scope(word: &Word, found: &mut Diagnostics) -> u8 {
-    match word.text.as_str() {
-        "global" | "universe" => 0,
-        "site" => 200,
-        "link" => 253,
-        "host" => 254,
-        "nowhere" => 255,
-        other => other.parse().unwrap_or_else(|_| {
-            let message = format!("scope is `{other}`; expected global, site, link, host, nowhere or 0 to 255");
-            found.error(Class::Value, word.span, message).done("global is used");
-            0
-        }),
-    }
-}
-
 fn label(word: &Word, found: &mut Diagnostics) -> Option<String> {
     if (1..=15).contains(&word.text.len()) {
         return Some(word.text.clone());
@@ -176,7 +218,7 @@ fn label(word: &Word, found: &mut Diagnostics) -> Option<String> {
     None
 }
 
-fn without_effect(option: &Word, found: &mut Diagnostics) {
-    let message = format!("`{}` of an address is known to keepalived", option.text);
-    found.notice(Class::WithoutEffect, option.span, message).done("it has no effect here yet and is skipped");
+fn six_alone(option: &Word, found: &mut Diagnostics) {
+    let message = format!("`{}` is for IPv6 addresses alone", option.text);
+    found.notice(Class::WithoutEffect, option.span, message).done("it is ignored");
 }

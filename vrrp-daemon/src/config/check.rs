@@ -55,6 +55,6 @@ pub fn check(reading: &Reading, host: &dyn Host, path: &str) -> Checked {
     let mut found = Diagnostics::default();
     let expansion = expand::expand(reading, path, &mut found);
     let config = Config::from_lines(expansion.lines, &mut found);
-    let setup = resolve::resolve(config, host, &mut found);
+    let setup = resolve::resolve(config, host, reading.source, &mut found);
     Checked { setup, found, files: expansion.files }
 }

@@ -137,6 +137,10 @@ block! {
         "vmac_prefix" => vmac_prefix: Lenient<Prefix>;
         /// The same for those of single addresses.
         "vmac_addr_prefix" => vmac_addr_prefix: Lenient<Prefix>;
+        /// Where iproute2 has the names of tables, protocols and the like.
+        "iproute_usr_dir" => iproute_usr_dir: Lenient<String>;
+        /// The same, for the host's own, which come first.
+        "iproute_etc_dir" => iproute_etc_dir: Lenient<String>;
         /// Where the kernel's program is attached.
         "xdp_mode" => xdp_mode: Option<XdpMode>;
         /// What becomes of adverts of VRIDs that are not configured.

@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use super::address::Address;
 use super::auth::{AuthHmac, Authentication};
 use super::global::{GarpDelay, GarpRefresh, GarpRepeat};
+use super::setup::{Route, Rule};
 use super::unicast::Peer;
 use super::unsupported;
 use super::vmac::UseVmac;
+use super::written::Written;
 use crate::syntax::command::CommandLine;
 use crate::syntax::diagnostic::Diagnostics;
 use crate::syntax::schema::{At, Field, FromEntry, Items, Mark, Switch, block};
@@ -38,6 +40,10 @@ block! {
         "virtual_ipaddress" => virtual_ipaddress: Items<Address>;
         /// Addresses it holds beside those and does not advertise.
         "virtual_ipaddress_excluded" => virtual_ipaddress_excluded: Items<Address>;
+        /// Routes it has while it is master.
+        "virtual_routes" => virtual_routes: Items<Written<Route>>;
+        /// Rules it has while it is master.
+        "virtual_rules" => virtual_rules: Items<Written<Rule>>;
         /// Have the addresses on an interface of their own, with the virtual MAC address, and advertise from that address.
         "use_vmac" => use_vmac: Option<At<UseVmac>>;
         /// The same for addresses on other interfaces, or of the other family.

@@ -5,6 +5,7 @@ use super::garp_group::GarpGroup;
 use super::global::GlobalDefs;
 use super::instance::Instance;
 use super::root::Config;
+use super::statics::TrackGroup;
 use super::sync_group::SyncGroup;
 use crate::syntax::schema::{Block, Foreign, Keyword, Outcome};
 use crate::track::{bfd, check, file, process, script};
@@ -44,6 +45,7 @@ pub fn rows() -> Vec<Row> {
     of::<check::Written>("vrrpd_check", &mut rows);
     of::<bfd::Written>("bfd_instance", &mut rows);
     of::<GarpGroup>("garp_group", &mut rows);
+    of::<TrackGroup>("track_group", &mut rows);
     of::<SyncGroup>("vrrp_sync_group", &mut rows);
     of::<Instance>("vrrp_instance", &mut rows);
     of::<Authentication>("authentication", &mut rows);

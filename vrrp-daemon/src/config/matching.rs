@@ -69,9 +69,10 @@ fn common((old, before): (&Setup, InstanceId), (new, id): (&Setup, InstanceId)) 
 /// The addresses of a virtual router, each with all that the kernel is told of it.
 fn places<'a>(setup: &'a Setup, instance: &'a Instance) -> impl Iterator<Item = impl Ord + 'a> {
     instance.addresses.iter().map(|address| {
-        let VirtualAddress { address, prefix, interface, broadcast, label, scope, advertised: _ } = address;
+        let VirtualAddress { address, prefix, interface, broadcast, label, scope, peer, flags, preferred, .. } =
+            address;
         let interface = setup.interfaces[interface.index()].as_str();
-        (*address, *prefix, interface, *broadcast, label.as_deref(), *scope)
+        (*address, *prefix, interface, *broadcast, label.as_deref(), *scope, *peer, *flags, *preferred)
     })
 }
 

@@ -14,12 +14,17 @@ pub mod keywords;
 mod matching;
 mod resolve;
 mod root;
+mod route;
+mod rule;
 mod service;
 pub mod setup;
+mod statics;
 mod sync_group;
 mod unicast;
 mod unsupported;
 mod vmac;
+mod words;
+mod written;
 
 pub use check::{Checked, check};
 pub use matching::matching;

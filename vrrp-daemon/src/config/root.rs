@@ -1,13 +1,17 @@
 //! The whole configuration as it is written, and the grammar that the tree needs to know.
 
+use super::address::Address;
 use super::garp_group::GarpGroup;
 use super::global::GlobalDefs;
 use super::instance::Instance;
 use super::service::Name;
+use super::setup::{Route, Rule};
+use super::statics::TrackGroup;
 use super::sync_group::SyncGroup;
 use super::unsupported;
+use super::written::Written;
 use crate::syntax::diagnostic::Diagnostics;
-use crate::syntax::schema::{At, Block, Lenient, Mark, Named, block};
+use crate::syntax::schema::{At, Block, Items, Lenient, Mark, Named, block};
 use crate::syntax::text::Text;
 use crate::syntax::tree::{self, Grammar};
 use crate::track::Definitions;
@@ -27,6 +31,14 @@ block! {
         "vrrp_script" | "track_file" | "vrrp_track_file" | "vrrp_track_process" | "vrrpd_check" | "bfd_instance" => trackers: Definitions;
         /// Interfaces whose announcements share one pace.
         "garp_group" => garp_groups: Vec<At<GarpGroup>>;
+        /// Virtual routers that cannot serve without static addresses, routes and rules that name it.
+        "track_group" => track_groups: Vec<Named<TrackGroup>>;
+        /// Addresses that the daemon has, whoever is master.
+        "static_ipaddress" => static_ipaddress: Items<Address>;
+        /// Routes that it has.
+        "static_routes" => static_routes: Items<Written<Route>>;
+        /// Rules that it has.
+        "static_rules" => static_rules: Items<Written<Rule>>;
         /// Virtual routers that change state together.
         "vrrp_sync_group" => sync_groups: Vec<Named<SyncGroup>>;
         /// A virtual router.
@@ -45,6 +57,7 @@ const ROOTS: &[&str] = &[
     "vrrpd_check",
     "bfd_instance",
     "garp_group",
+    "track_group",
     "static_ipaddress",
     "static_routes",
     "static_rules",

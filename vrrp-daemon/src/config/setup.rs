@@ -2,6 +2,8 @@
 //!
 //! Tables are indexed by the plan's ids.
 
+mod paths;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use crate::auth::Authentication;
 use crate::engine::plan::{InterfaceId, Plan};
 pub use crate::track::Kind as TrackerKind;
 pub use crate::track::command::{Command, RunAs};
+pub use paths::{Action, Encap, Hop, Metrics, Paths, Placement, Prefix, Route, Rule, Tunnel};
 
 /// A whole configuration, resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +36,16 @@ pub struct Setup {
     pub pace_of: Vec<u32>,
     /// Interfaces that the daemon makes for virtual MAC addresses; all of them are in use.
     pub vmacs: Vec<Vmac>,
+    pub statics: Statics,
+}
+
+/// What the daemon has on the host for as long as it runs, whoever is master.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Statics {
+    /// `static_ipaddress`.
+    pub addresses: Vec<VirtualAddress>,
+    /// `static_routes` and `static_rules`.
+    pub paths: Paths,
 }
 
 /// Time between two announcements on an interface, or on those of one `garp_group`.
@@ -142,6 +155,8 @@ pub struct Instance {
     pub name: String,
     /// In configured order; those of the advert first.
     pub addresses: Vec<VirtualAddress>,
+    /// `virtual_routes` and `virtual_rules`.
+    pub paths: Paths,
     /// `use_vmac` without `vmac_xmit_base`: the MAC address that adverts come from; otherwise the interface's own.
     pub source_mac: Option<[u8; 6]>,
     /// `mcast_src_ip` or `unicast_src_ip`; otherwise the interface's primary address, of IPv6 its link-local one.
@@ -202,14 +217,41 @@ pub struct VirtualAddress {
     pub prefix: u8,
     /// `dev`, otherwise the instance's interface; or the virtual MAC interface on it.
     pub interface: InterfaceId,
-    /// `brd`: none, given, or `+` (all host bits one).
+    /// `brd`: none, given, or made of the address by `+` (all host bits one) or `-` (all zero).
     pub broadcast: Option<Ipv4Addr>,
     /// `label`, of IPv4 addresses.
     pub label: Option<Box<str>>,
     /// `scope` as the kernel's number; 0 is global.
     pub scope: u8,
+    /// `peer`: the other end of a point-to-point link; the prefix length is that of this one.
+    pub peer: Option<IpAddr>,
+    /// The kernel's IFA_F flags: `home`, `mngtmpaddr`, `noprefixroute`, `autojoin`, and `nodad` unless `-nodad` is given.
+    pub flags: u32,
+    /// `preferred_lft` of IPv6, in seconds; with 0 it is only the source of what must come from it.
+    pub preferred: Option<u32>,
+    /// Without `no_track`: set again when others remove it.
+    pub kept: bool,
     /// In the advert; `false` for `virtual_ipaddress_excluded`.
     pub advertised: bool,
+}
+
+impl VirtualAddress {
+    /// An advertised address that nothing else is said of.
+    pub const fn new(address: IpAddr, prefix: u8, interface: InterfaceId) -> Self {
+        Self {
+            address,
+            prefix,
+            interface,
+            broadcast: None,
+            label: None,
+            scope: 0,
+            peer: None,
+            flags: 0,
+            preferred: None,
+            kept: true,
+            advertised: true,
+        }
+    }
 }
 
 /// A macvlan interface for a virtual MAC address (RFC 9568 section 7.3). It is up while an instance that has addresses on it

@@ -20,9 +20,6 @@ foreign! {
         "net_namespace_ipvs" | "namespace_with_ipsets" LoadBalancing "";
         "linkbeat_use_polling" | "linkbeat_interfaces" Skipped "link state comes from the kernel alone";
         "child_wait_time" Skipped "there are no child processes";
-        "track_group" Skipped "only static addresses and routes use it";
-        "static_ipaddress" | "static_routes" | "static_rules" Refused
-            "addresses, routes or rules outside virtual routers would be missing";
         "interface_up_down_delays" Skipped "changes of link state count at once";
         "virtual_server" | "virtual_server_group" | "SSL" LoadBalancing "";
     }
@@ -52,9 +49,8 @@ foreign! {
             "real-time priority does not wait for lateness: short intervals have it from the start";
         "notify_fifo" | "notify_fifo_script" | "vrrp_notify_fifo" | "vrrp_notify_fifo_script"
             | "vrrp_notify_priority_changes" | "fifo_write_vrrp_states_on_reload" Skipped "no FIFO is written";
-        "config_save_dir" | "tmp_config_directory" | "data_use_instance" | "state_dump_file"
-            | "stats_dump_file" | "json_dump_file" | "json_version" | "iproute_usr_dir"
-            | "iproute_etc_dir" Skipped "files are written below --run-dir alone";
+        "config_save_dir" | "tmp_config_directory" | "data_use_instance" | "state_dump_file" | "stats_dump_file"
+            | "json_dump_file" | "json_version" Skipped "files are written below --run-dir alone";
         "reload_check_config" | "reload_time_file" | "reload_repeat" | "reload_file" Skipped
             "a reload is always checked before it is applied";
         "include_check" Skipped "each include says itself what must be found";
@@ -74,7 +70,6 @@ foreign! {
         "use_ipvlan" Refused "the addresses would be on the interface itself";
         "vrf" Refused "adverts would leave outside the VRF";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
-        "virtual_routes" | "virtual_rules" Refused "routes or rules would be missing while it is master";
         "track_src_ip" Refused "a failure of it would not be noticed";
         "garp_extra_if" | "vmac_garp_intvl" Skipped "only interfaces beside the one of the adverts would announce more often";
         "notify_deleted" | "notify_master_rx_lower_pri" | "notify_priority_changes" Skipped "it is not run";

@@ -159,15 +159,7 @@ mod tests {
         let mut setup = Setup::default();
         let plan = InstancePlan::new(InterfaceId(0), Vrid::new(51).unwrap(), Version::V3);
         std::sync::Arc::make_mut(&mut setup.plan.instances).push(InstancePlan { family, addresses: 1, ..plan });
-        let address = VirtualAddress {
-            address: first.parse().unwrap(),
-            prefix: 64,
-            interface: InterfaceId(0),
-            broadcast: None,
-            label: None,
-            scope: 0,
-            advertised: true,
-        };
+        let address = VirtualAddress::new(first.parse().unwrap(), 64, InterfaceId(0));
         setup.instances.push(Instance { destination, addresses: vec![address], ..Default::default() });
         setup
     }

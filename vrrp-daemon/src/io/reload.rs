@@ -15,7 +15,7 @@ use super::run::Places;
 use super::xdp::{Sizes, Xdp};
 use super::{bfd, files, firewall, log, ports};
 use crate::config::matching;
-use crate::config::setup::Setup;
+use crate::config::setup::{Setup, Statics};
 use crate::engine::matching::{Matching, Moves};
 use crate::engine::plan::{Id, InterfaceId, Subject};
 use crate::track::bfd::Bfd;
@@ -206,22 +206,30 @@ fn check(old: &Setup, new: &Setup, matching: &Matching) -> Result<(), String> {
     }
     if !new.daemon.dynamic_interfaces {
         let made: Vec<_> = new.vmacs.iter().map(|vmac| vmac.interface).collect();
+        let is_missing = |id: &InterfaceId| {
+            matching.interfaces.from(*id).is_none() && !made.contains(id) && !exists(&new.interfaces[id.index()])
+        };
+        let missing = |id: InterfaceId, whose: &str| {
+            let interface = &new.interfaces[id.index()];
+            Err(format!(
+                "interface {interface} of {whose} does not exist; create it or correct the name (`ip link` lists them)"
+            ))
+        };
+        let Statics { addresses, paths } = &new.statics;
+        let mut statics = addresses.iter().map(|address| address.interface).chain(paths.interfaces());
+        if let Some(id) = statics.find(is_missing) {
+            return missing(id, "static addresses, routes or rules");
+        }
         for (plan, instance) in new.plan.instances.iter().zip(&new.instances) {
             let watched = plan.watches.iter().filter_map(|watch| match watch.subject {
                 Subject::Interface(id) => Some(id),
                 Subject::Tracker(_) => None,
             });
             let addressed = instance.addresses.iter().map(|address| address.interface);
-            let mut used = [plan.interface].into_iter().chain(addressed).chain(watched);
-            let is_missing = |id: &InterfaceId| {
-                matching.interfaces.from(*id).is_none() && !made.contains(id) && !exists(&new.interfaces[id.index()])
-            };
+            let mut used =
+                [plan.interface].into_iter().chain(addressed).chain(instance.paths.interfaces()).chain(watched);
             if let Some(id) = used.find(is_missing) {
-                let (interface, name) = (&new.interfaces[id.index()], &instance.name);
-                return Err(format!(
-                    "interface {interface} of vrrp_instance {name} does not exist; create it or correct the name (`ip link` \
-                     lists them)"
-                ));
+                return missing(id, &format!("vrrp_instance {}", instance.name));
             }
         }
     }

@@ -32,8 +32,8 @@ use super::service::Starter;
 use super::signals::{Asked, Signals};
 use super::status::Process;
 use super::xdp::{Sizes, Xdp};
-use crate::config::setup::{Setup, XdpMode};
-use crate::engine::plan::Subject;
+use crate::config::setup::{Setup, Statics, XdpMode};
+use crate::engine::plan::{InterfaceId, Subject};
 use crate::track::report::Report;
 
 /// Why the daemon did not run, or no longer does; the exit codes are keepalived's.
@@ -192,19 +192,27 @@ fn check_interfaces(setup: &Setup, links: &[Option<Link>]) -> Result<(), Failure
         return Ok(());
     }
     let made: BTreeSet<_> = setup.vmacs.iter().map(|vmac| vmac.interface).collect();
+    let missing = |id: InterfaceId, whose: &str| {
+        let interface = &setup.interfaces[id.index()];
+        Err(Failure::Configuration(format!(
+            "interface {interface} of {whose} does not exist; create it or correct the name (`ip link` lists them)"
+        )))
+    };
+    let Statics { addresses, paths } = &setup.statics;
+    let mut statics = addresses.iter().map(|address| address.interface).chain(paths.interfaces());
+    if let Some(id) = statics.find(|id| links[id.index()].is_none()) {
+        return missing(id, "static addresses, routes or rules");
+    }
     for (plan, instance) in setup.plan.instances.iter().zip(&setup.instances) {
         let watched = plan.watches.iter().filter_map(|watch| match watch.subject {
             Subject::Interface(id) => Some(id),
             Subject::Tracker(_) => None,
         });
-        let addressed = instance.addresses.iter().map(|address| address.interface).filter(|id| !made.contains(id));
+        let addressed = instance.addresses.iter().map(|address| address.interface).chain(instance.paths.interfaces());
+        let addressed = addressed.filter(|id| !made.contains(id));
         let mut used = [plan.interface].into_iter().chain(addressed).chain(watched);
-        if let Some(missing) = used.find(|id| links[id.index()].is_none()) {
-            let (interface, name) = (&setup.interfaces[missing.index()], &instance.name);
-            return Err(Failure::Configuration(format!(
-                "interface {interface} of vrrp_instance {name} does not exist; create it or correct the name (`ip link` \
-                 lists them)"
-            )));
+        if let Some(id) = used.find(|id| links[id.index()].is_none()) {
+            return missing(id, &format!("vrrp_instance {}", instance.name));
         }
     }
     Ok(())

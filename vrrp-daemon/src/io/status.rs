@@ -355,15 +355,7 @@ mod tests {
             addresses: 2,
             ..InstancePlan::new(InterfaceId(0), Vrid::new(51).unwrap(), Version::V3)
         });
-        let address = |address: &str| VirtualAddress {
-            address: address.parse().unwrap(),
-            prefix: 64,
-            interface: InterfaceId(0),
-            broadcast: None,
-            label: None,
-            scope: 0,
-            advertised: true,
-        };
+        let address = |address: &str| VirtualAddress::new(address.parse().unwrap(), 64, InterfaceId(0));
         setup.plan.groups.push(GroupPlan { members: vec![InstanceId(0)] });
         setup.groups.push(setup::Group { name: "G1".into(), notify: Default::default() });
         setup.instances.push(setup::Instance {

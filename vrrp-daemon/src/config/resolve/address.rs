@@ -12,6 +12,7 @@ use super::instance::LEFT_OUT;
 use super::vmac::Home;
 use crate::config::address::Address;
 use crate::config::setup::VirtualAddress;
+use crate::config::written::Naming;
 use crate::engine::plan::InterfaceId;
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::{At, Items};
@@ -98,27 +99,18 @@ impl Resolver<'_> {
 
     /// `false`: the virtual router cannot be done, reported.
     fn address(&mut self, item: At<Address>, advertised: bool, out: &mut Addresses, home: &Home) -> bool {
-        let At { value: Address { address, prefix, broadcast, dev, scope, label, no_track, use_vmac, refused }, at } =
-            item;
+        let At { value, at } = item;
         let name = home.name;
-        if let Some(At { value, at }) = refused {
-            let message = format!("({name}) `{value}` of an address is known to keepalived and not done here");
-            self.found.error(Class::Unsupported, at, message).done(LEFT_OUT);
-            return false;
+        if let Some(At { at, .. }) = value.track_group {
+            let message = format!("({name}) `track_group` is for static addresses");
+            self.found.error(Class::Value, at, message).done("it is ignored");
         }
-        let label = label.filter(|label| {
-            if address.is_ipv6() {
-                let message =
-                    format!("({name}) label `{label}` of `{address}`: the kernel labels IPv4 addresses alone");
-                self.found.warning(Class::Conflict, at, message).done("the address has no label");
-            }
-            address.is_ipv4()
-        });
-        let below = match dev {
+        let below = match &value.dev {
             Some(dev) => self.interface(&dev.0, at),
             None => Some(home.interface),
         };
         let Some(below) = below else { return false };
+        let (address, use_vmac) = (value.address, value.use_vmac.clone());
         let Some(interface) = self.address_interface(address, use_vmac, below, home, at) else { return false };
         if !out.known.insert((address, interface)) {
             let message = format!("({name}) `{address}` is there a second time");
@@ -126,11 +118,59 @@ impl Resolver<'_> {
             return true;
         }
         let below = self.below(below);
-        if below != home.interface && !no_track {
+        if below != home.interface && !value.no_track {
             out.watched.insert(below);
         }
-        let label = label.map(String::into_boxed_str);
-        out.list.push(VirtualAddress { address, prefix, interface, broadcast, label, scope, advertised });
+        let on_host = self.on_host(At { value, at }, interface, &format!("({name}) "));
+        out.list.push(VirtualAddress { advertised, ..on_host });
         true
+    }
+
+    /// As it will be on an interface, not advertised.
+    pub(super) fn on_host(&mut self, item: At<Address>, interface: InterfaceId, whose: &str) -> VirtualAddress {
+        let At { value, at } = item;
+        let Address {
+            address,
+            prefix,
+            broadcast,
+            dev: _,
+            scope,
+            label,
+            no_track,
+            use_vmac: _,
+            peer,
+            flags,
+            preferred,
+            track_group: _,
+        } = value;
+        let scope = scope.map(|word| match self.names.number(Naming::Scope, &word.text) {
+            Ok(number) => number as u8,
+            Err(expected) => {
+                let message = format!("scope is `{}`; expected {expected}", word.text);
+                self.found.error(Class::Value, word.span, message).done("global is used");
+                0
+            }
+        });
+        let label = label.filter(|label| {
+            if address.is_ipv6() {
+                let message = format!("{whose}label `{label}` of `{address}`: the kernel labels IPv4 addresses alone");
+                self.found.warning(Class::Conflict, at, message).done("the address has no label");
+            }
+            address.is_ipv4()
+        });
+        let label = label.map(String::into_boxed_str);
+        VirtualAddress {
+            address,
+            prefix,
+            interface,
+            broadcast,
+            label,
+            scope: scope.unwrap_or_default(),
+            peer,
+            flags,
+            preferred,
+            kept: !no_track,
+            advertised: false,
+        }
     }
 }

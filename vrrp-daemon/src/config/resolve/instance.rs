@@ -9,6 +9,7 @@ use vrrp_common::{Centis, Family, Priority, Version, Vrid};
 use super::auth::Router;
 use super::destination::Written;
 use super::garp::Garp;
+use super::paths::{Whose, WrittenPaths};
 use super::strict::Answers;
 use super::sync_group::{Group, Groups};
 use super::watch::Watcher;
@@ -26,7 +27,7 @@ impl Resolver<'_> {
     /// Adds a virtual router to the setup, or reports why not.
     pub(super) fn instance(&mut self, instance: Named<Instance>, groups: &Groups, all_refused: bool) {
         let Named { name, at, block } = instance;
-        if !self.names.insert(name.clone()) {
+        if !self.routers_named.insert(name.clone()) {
             let message = format!("vrrp_instance `{name}` is defined a second time");
             self.found.error(Class::Duplicate, at, message).done("the first one counts");
             return;
@@ -58,6 +59,8 @@ impl Resolver<'_> {
             auth_hmac,
             virtual_ipaddress,
             virtual_ipaddress_excluded,
+            virtual_routes,
+            virtual_rules,
             use_vmac,
             use_vmac_addr,
             vmac_xmit_base,
@@ -139,7 +142,11 @@ impl Resolver<'_> {
         let home = self.home(&name, interface, family, vrid?, (use_vmac, use_vmac_addr), strict)?;
         let source_mac = home.source_mac(vmac_xmit_base, strict, self.found);
         let needs = (version == Version::V3 || strict, family);
-        let addresses = self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, &home, at, needs)?;
+        let mut addresses = self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, &home, at, needs)?;
+        let written = WrittenPaths { routes: virtual_routes, rules: virtual_rules };
+        let (paths, tracked) = self.paths(written, Whose::Router(&name))?;
+        addresses.watched.extend(tracked.into_iter().flat_map(|tracked| tracked.interfaces));
+        addresses.watched.extend(self.track_groups.get(&name).into_iter().flatten());
         let stated = state.map(|state| state.at);
         let (mut wanted, priority) = self.start(state, priority.map(|priority| priority.value.get()), &name, at);
         if strict {
@@ -216,6 +223,7 @@ impl Resolver<'_> {
         let router = setup::Instance {
             name,
             addresses: addresses.list,
+            paths,
             source_mac,
             source,
             destination,

@@ -7,9 +7,12 @@ mod command;
 mod destination;
 mod garp;
 mod instance;
+mod names;
+mod paths;
 mod phase;
 mod scheduling;
 mod service;
+mod statics;
 mod strict;
 mod sync_group;
 mod tracker;
@@ -23,6 +26,8 @@ use std::time::Duration;
 
 use vrrp_common::{Family, Vrid};
 
+use self::names::Names;
+use self::paths::WrittenPaths;
 use super::global::{GarpDelay, GarpRefresh, GarpRepeat, GlobalDefs, Pause, XdpDeliver, XdpMode, XdpUnknownVrid};
 use super::host::Host;
 use super::instance::Instance;
@@ -32,7 +37,7 @@ use crate::engine::plan::{InterfaceId, Startup};
 use crate::syntax::command::UserName;
 use crate::syntax::diagnostic::{Class, Diagnostics};
 use crate::syntax::schema::{At, Met, Named, Outcome, Switch};
-use crate::syntax::source::Span;
+use crate::syntax::source::{Source, Span};
 use crate::syntax::value::{InterfaceName, Whole};
 
 /// Interfaces of a configuration. keepalived has no bound of its own.
@@ -41,13 +46,26 @@ const INTERFACES: usize = 4096;
 const DEFAULT_INTERFACE: &str = "eth0";
 
 /// The setup that a configuration comes to.
-pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setup {
-    let Config { net_namespace, instance, use_pid_dir, global, trackers, garp_groups, sync_groups, instances, foreign } =
-        config;
+pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut Diagnostics) -> Setup {
+    let Config {
+        net_namespace,
+        instance,
+        use_pid_dir,
+        global,
+        trackers,
+        garp_groups,
+        track_groups,
+        static_ipaddress,
+        static_routes,
+        static_rules,
+        sync_groups,
+        instances,
+        foreign,
+    } = config;
     let mut refused = refuses_all(&foreign, found);
     load_balancing(&foreign, &global, &instances, found);
     let (service, has_namespace) = service::of_root(net_namespace.0, instance.0, use_pid_dir, host, found);
-    let (daemon, defaults, words) = global_defs(global, host, &mut refused, found);
+    let (daemon, defaults, words, names) = global_defs(global, host, source, &mut refused, found);
     let mut resolver = Resolver {
         host,
         found,
@@ -57,14 +75,19 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
         interfaces: BTreeMap::new(),
         trackers: Vec::new(),
         tracker_names: BTreeMap::new(),
-        names: BTreeSet::new(),
+        names,
+        preferences: [0; 2],
+        routers_named: BTreeSet::new(),
         routers: BTreeMap::new(),
+        track_groups: BTreeMap::new(),
         vmacs: BTreeMap::new(),
         parents: BTreeMap::new(),
         warned_of_security: false,
     };
     resolver.service(words);
     resolver.trackers(trackers);
+    let statics = WrittenPaths { routes: static_routes, rules: static_rules };
+    resolver.statics(track_groups, static_ipaddress, statics, &instances);
     let groups = resolver.sync_groups(sync_groups);
     for instance in instances {
         resolver.instance(instance, &groups, refused);
@@ -90,10 +113,16 @@ struct Resolver<'a> {
     trackers: Vec<tracker::Tracker>,
     /// Index into `trackers`, by the keyword that uses it and its name.
     tracker_names: BTreeMap<(&'static str, String), usize>,
+    /// What iproute2's names stand for.
+    names: Names<'a>,
+    /// Of each family: how many rules had no preference.
+    preferences: [u32; 2],
     /// Names of virtual routers so far.
-    names: BTreeSet<String>,
+    routers_named: BTreeSet<String>,
     /// Who has an interface, family, VRID and way of adverts so far.
     routers: BTreeMap<Key, String>,
+    /// By the name of a virtual router: interfaces of the statics of its `track_group`.
+    track_groups: BTreeMap<String, BTreeSet<InterfaceId>>,
     /// Who has a virtual MAC address on an interface so far, and the interface made for it.
     vmacs: BTreeMap<(InterfaceId, [u8; 6]), (String, InterfaceId)>,
     /// Of interfaces so made: what they stand on.
@@ -135,12 +164,13 @@ struct Defaults {
     script_security: bool,
 }
 
-fn global_defs(
+fn global_defs<'a>(
     global: GlobalDefs,
     host: &dyn Host,
+    source: &'a dyn Source,
     refused: &mut bool,
     found: &mut Diagnostics,
-) -> (Daemon, Defaults, service::Words) {
+) -> (Daemon, Defaults, service::Words, Names<'a>) {
     let GlobalDefs {
         startup_script,
         startup_script_timeout,
@@ -187,6 +217,8 @@ fn global_defs(
         nftables_counters,
         vmac_prefix,
         vmac_addr_prefix,
+        iproute_usr_dir,
+        iproute_etc_dir,
         xdp_mode,
         xdp_unknown_vrid,
         xdp_deliver,
@@ -265,7 +297,7 @@ fn global_defs(
         process_name,
         vrrp_process_name,
     };
-    (daemon, defaults, words)
+    (daemon, defaults, words, Names::new(source, iproute_usr_dir.0, iproute_etc_dir.0))
 }
 
 /// A group to send to, unless it is none.

@@ -131,7 +131,7 @@ impl Resolver<'_> {
         for mut group in groups {
             let name = &group.setup.name;
             group.members.retain(|member| {
-                let defined = self.names.contains(&member.value);
+                let defined = self.routers_named.contains(&member.value);
                 if !defined {
                     let message = format!("({name}) there is no vrrp_instance `{}`", member.value);
                     self.found.error(Class::Reference, member.at, message).done("it is skipped");

@@ -189,6 +189,27 @@ fn weights_add_up() {
     assert_eq!(outcome(2, true), (StateName::Backup, 100), "recomputed, not adjusted");
 }
 
+/// keepalived `track_file`: the number times the weight is added; what takes away all is a fault, as is any but 0 of weight 0.
+#[test]
+fn a_number_is_weighed_or_a_fault() {
+    #[rustfmt::skip]
+    let rows = [
+        // weight, reverse, number: effective
+        (1, false, 20, Some(120)), (1, false, -50, Some(50)), (1, true, 20, Some(80)),
+        (2, false, 90, Some(254)), (1, false, -253, Some(1)), (1, false, -254, None), (2, false, -127, None),
+        (0, false, 0, Some(100)),  (0, false, 1, None),       (0, true, 0, None),
+    ];
+    for (weight, reverse, value, effective) in rows {
+        let mut bench = watching(weight, reverse, ONCE);
+        bench.on(11 * S, Input::Value { id: TRACKER, value });
+        let is = (bench.state() != StateName::Fault).then(|| bench.effective());
+        assert_eq!(is, effective, "{weight} {reverse} {value}");
+        let well = if weight == 0 && reverse { 1 } else { 0 };
+        bench.on(12 * S, Input::Value { id: TRACKER, value: well });
+        assert_eq!((bench.state(), bench.effective()), (StateName::Backup, 100), "{weight} {reverse} {value}");
+    }
+}
+
 /// A check that several instances watch moves them all, each by its own weight.
 #[test]
 fn one_check_many_instances() {

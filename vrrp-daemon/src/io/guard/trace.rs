@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use anyhow::Context;
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use vrrp_common::IfIndex;
 
 use crate::io::firewall;
@@ -14,6 +15,8 @@ use crate::io::sysctl::{Change, Scope};
 /// One trace. They are removed in the order of the kinds.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trace {
+    /// A route, a rule or a static address: the message that removes it, in octets.
+    Path(Vec<u8>),
     /// An address with its prefix length.
     Address(IfIndex, IpAddr, u8),
     /// A virtual MAC interface, by its name: it is told of before it has an index.
@@ -26,6 +29,10 @@ pub enum Trace {
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Path(octets) => {
+                f.write_str("path ")?;
+                octets.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+            }
             Self::Address(index, address, prefix) => write!(f, "address {} {address} {prefix}", index.0),
             Self::Link(name) => write!(f, "link {name}"),
             Self::Setting(Change { scope, key, before, value }) => write!(f, "setting {scope} {key} {before} {value}"),
@@ -41,6 +48,11 @@ impl Trace {
         match words[..] {
             ["address", index, address, prefix] => {
                 Some(Self::Address(IfIndex(index.parse().ok()?), address.parse().ok()?, prefix.parse().ok()?))
+            }
+            ["path", digits] => {
+                let octets =
+                    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok());
+                Some(Self::Path(octets.collect::<Option<_>>()?))
             }
             ["link", name] => Some(Self::Link(name.to_owned())),
             ["table", family, name] => Some(Self::Table(family.to_owned(), name.to_owned())),
@@ -59,16 +71,24 @@ impl Trace {
 pub fn remove(traces: &BTreeSet<Trace>) -> anyhow::Result<()> {
     let mut kernel = Requests::open().context("cannot open a netlink socket")?;
     let mut links = Vec::new();
-    let mut addresses = Vec::new();
+    let mut removals = Vec::new();
     for trace in traces {
         match trace {
-            Trace::Address(index, address, prefix) => addresses.push(Request::Remove((*index, *address, *prefix))),
+            Trace::Path(octets) => {
+                // Written by ourselves; what cannot be read would be no trace.
+                if let Ok(NetlinkPayload::InnerMessage(message)) =
+                    NetlinkMessage::deserialize(octets).map(|message| message.payload)
+                {
+                    removals.push(Request::Lift(message));
+                }
+            }
+            Trace::Address(index, address, prefix) => removals.push(Request::Remove((*index, *address, *prefix))),
             Trace::Link(name) => links.push(Request::Condemn(name)),
             Trace::Setting(_) | Trace::Table(..) => {}
         }
     }
     links.extend((!links.is_empty()).then_some(Request::RemoveCondemned));
-    for batch in addresses.chunks(BATCH).chain(links.chunks(BATCH)) {
+    for batch in removals.chunks(BATCH).chain(links.chunks(BATCH)) {
         for (request, outcome) in batch.iter().zip(kernel.make(batch)?) {
             if let Outcome::Failed(error) = outcome {
                 eprintln!("vrrpd: after the daemon's death: {request:?}: {error}");
@@ -87,7 +107,7 @@ pub fn remove(traces: &BTreeSet<Trace>) -> anyhow::Result<()> {
                     eprintln!("vrrpd: after the daemon's death: cannot remove table {family} {name}: {error:#}");
                 }
             }
-            Trace::Address(..) | Trace::Link(_) => {}
+            Trace::Path(_) | Trace::Address(..) | Trace::Link(_) => {}
         }
     }
     Ok(())
@@ -100,6 +120,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let traces = [
+            Trace::Path(vec![0, 0x1f, 0xff]),
             Trace::Address(IfIndex(7), "2001:db8::1".parse().unwrap(), 64),
             Trace::Address(IfIndex(7), "192.0.2.1".parse().unwrap(), 32),
             Trace::Link("vrrp.51".into()),
@@ -115,6 +136,6 @@ mod tests {
         for trace in traces {
             assert_eq!(Trace::parse(&trace.to_string()), Some(trace));
         }
-        assert_eq!(Trace::parse("address 7 192.0.2.1"), None);
+        assert_eq!(["address 7 192.0.2.1", "path 0", "path xy"].map(Trace::parse), [None, None, None]);
     }
 }

@@ -3,13 +3,16 @@
 use std::net::IpAddr;
 
 use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo};
 use vrrp_common::IfIndex;
 
 use crate::config::setup::VirtualAddress;
 
 /// Where an address is set: interface, address, prefix length.
 pub type Place = (IfIndex, IpAddr, u8);
+
+/// INFINITY_LIFE_TIME.
+const FOREVER: u32 = u32::MAX;
 
 /// As `ip address add` would write it; a broadcast address only where the configuration gives one.
 pub fn new_address(index: IfIndex, address: &VirtualAddress) -> AddressMessage {
@@ -19,14 +22,17 @@ pub fn new_address(index: IfIndex, address: &VirtualAddress) -> AddressMessage {
     message.header.prefix_len = address.prefix;
     message.header.scope = AddressScope::from(address.scope);
     message.attributes.push(AddressAttribute::Local(address.address));
-    message.attributes.push(AddressAttribute::Address(address.address));
+    message.attributes.push(AddressAttribute::Address(address.peer.unwrap_or(address.address)));
     if let Some(broadcast) = address.broadcast {
         message.attributes.push(AddressAttribute::Broadcast(broadcast));
     }
-    // VRRP itself sees to it that one router has the address: waiting for the kernel to ask whether another does would
-    // cost a second, and while the old master still answers it would lose the address for good.
-    if address.address.is_ipv6() {
-        message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+    if address.flags != 0 {
+        message.attributes.push(AddressAttribute::Flags(AddressFlags::from_bits_retain(address.flags)));
+    }
+    if let Some(preferred) = address.preferred {
+        let mut lifetimes = CacheInfo::default();
+        (lifetimes.ifa_preferred, lifetimes.ifa_valid) = (preferred, FOREVER);
+        message.attributes.push(AddressAttribute::CacheInfo(lifetimes));
     }
     if let Some(label) = &address.label {
         message.attributes.push(AddressAttribute::Label(label.to_string()));

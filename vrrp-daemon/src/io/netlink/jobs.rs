@@ -1,18 +1,19 @@
 //! The steps of commands: asked of the kernel many at a time, and what came of each.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use vrrp_common::IfIndex;
 
 use super::addresses::Place;
+use super::fixtures::{Fixture, Item, Subject};
+use super::paths::trace;
 use super::requests::{BATCH, Outcome, Request};
 use super::{Network, Report};
 use crate::config::setup::{Setup, VirtualAddress};
 use crate::engine::Tenure;
-use crate::engine::plan::{InstanceId, InterfaceId};
+use crate::engine::plan::InstanceId;
 
 /// Batches between two moments of sleep: a tenth of a second of the kernel's work.
 const UNBROKEN: usize = 64;
@@ -32,6 +33,14 @@ pub(super) enum Job {
     Settle {
         id: InstanceId,
     },
+    /// Set a route, a rule or a static address.
+    Lay(Fixture),
+    /// Remove one.
+    Lift(Fixture),
+    /// See to it that one is there, after something happened that may have cost it.
+    Relay(Fixture),
+    /// Remove one that an earlier daemon left.
+    Sweep(Fixture),
     /// Take a virtual MAC interface up.
     Raise {
         place: usize,
@@ -61,8 +70,8 @@ impl<F: AsyncFn(Report)> Network<F> {
             if number % UNBROKEN == 0 {
                 std::thread::sleep(Duration::from_micros(1));
             }
-            let mut addresses = BTreeSet::new();
-            let is_new = |&&job: &&Job| addressed(&self.setup, job).is_none_or(|address| addresses.insert(address));
+            let mut subjects = BTreeSet::new();
+            let is_new = |&&job: &&Job| subject(&self.setup, job).is_none_or(|subject| subjects.insert(subject));
             let count = jobs.iter().take(BATCH).take_while(is_new).count();
             let (batch, rest) = jobs.split_at(count);
             self.work(batch).await;
@@ -78,8 +87,10 @@ impl<F: AsyncFn(Report)> Network<F> {
         for &job in jobs {
             match self.request(&setup, job) {
                 Some(request) => {
-                    if let Request::Add(index, address) = &request {
-                        self.guard.holds(*index, address.address, address.prefix);
+                    match &request {
+                        Request::Add(index, address) => self.guard.holds(*index, address.address, address.prefix),
+                        Request::Lay(message, _) => self.guard.leaves(&trace(message)),
+                        _ => {}
                     }
                     requests.push(request);
                     asked.push(true);
@@ -125,6 +136,10 @@ impl<F: AsyncFn(Report)> Network<F> {
                 let VirtualAddress { address, prefix, .. } = *address(id, number);
                 Some(Request::Remove((index, address, prefix)))
             }
+            Job::Lay(fixture) => self.lay(setup, fixture),
+            Job::Relay(fixture) => self.lay(setup, fixture),
+            Job::Lift(fixture) => self.lift(fixture),
+            Job::Sweep(fixture) => self.sweep(setup, fixture),
             Job::Raise { place } => Some(Request::Up(self.vmac_link(place)?.index, true)),
             Job::Settle { .. } => None,
         }
@@ -138,6 +153,10 @@ impl<F: AsyncFn(Report)> Network<F> {
                 return Some(Report::Address { id, tenure, address: number as u32, installed });
             }
             Job::Settle { id } => return Some(Report::Settled { id }),
+            Job::Lay(fixture) => self.was_laid(setup, fixture, answered),
+            Job::Relay(fixture) => self.was_relaid(setup, fixture, answered),
+            Job::Lift(fixture) => self.was_lifted(setup, fixture, answered),
+            Job::Sweep(fixture) => self.was_swept(setup, fixture, answered),
             Job::Raise { place } => {
                 // One that is gone is told of by itself.
                 if let Some((_, Outcome::Failed(error))) = answered
@@ -229,15 +248,18 @@ const fn place(address: &VirtualAddress, index: IfIndex) -> Place {
     (index, address.address, address.prefix)
 }
 
-/// What a job is about, if it is about an address.
-fn addressed(setup: &Setup, job: Job) -> Option<(InterfaceId, IpAddr, u8)> {
-    let (Job::Set { id, number, .. }
-    | Job::Clear { id, number }
-    | Job::Restore { id, number }
-    | Job::Tidy { id, number, .. }) = job
-    else {
-        return None;
+/// What a job is about, if it is about something that another one may be about, too.
+fn subject(setup: &Setup, job: Job) -> Option<Subject> {
+    let (id, number) = match job {
+        Job::Set { id, number, .. }
+        | Job::Clear { id, number }
+        | Job::Restore { id, number }
+        | Job::Tidy { id, number, .. } => (id, number),
+        Job::Lay(fixture) | Job::Lift(fixture) | Job::Relay(fixture) | Job::Sweep(fixture) => {
+            return Some(Item::of(setup, fixture).subject());
+        }
+        Job::Settle { .. } | Job::Raise { .. } => return None,
     };
     let VirtualAddress { interface, address, prefix, .. } = setup.instances[id.index()].addresses[number];
-    Some((interface, address, prefix))
+    Some(Subject::Address(interface, address, prefix))
 }

@@ -236,17 +236,28 @@ impl Links {
         }
     }
 
-    /// An address was set or changed.
-    pub fn address_is(&mut self, message: &AddressMessage) {
-        let Some(held) = held(message) else { return };
+    /// Whether an address is one of those that are never a source.
+    pub fn is_virtual(&self, address: IpAddr) -> bool {
+        self.virtuals.contains(&address)
+    }
+
+    /// An address was set or changed. Whether it is a new one that may be a source.
+    pub fn address_is(&mut self, message: &AddressMessage) -> bool {
+        let Some(held) = held(message) else { return false };
         let Addresses { own, virtuals } = self.addresses.entry(message.header.index).or_default();
         if self.virtuals.contains(&held.address) {
             virtuals.insert((held.address, held.prefix));
-            return;
+            return false;
         }
         match own.iter_mut().find(|known| (known.address, known.prefix) == (held.address, held.prefix)) {
-            Some(known) => *known = held,
-            None => own.push(held),
+            Some(known) => {
+                *known = held;
+                false
+            }
+            None => {
+                own.push(held);
+                true
+            }
         }
     }
 

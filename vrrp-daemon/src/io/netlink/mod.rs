@@ -3,13 +3,18 @@
 //! The protocol thread never waits for it. Of each instance at most one command is under way.
 
 pub mod addresses;
+mod fixtures;
 mod holdings;
 mod jobs;
 pub mod links;
 mod macvlan;
+mod paths;
 mod reload;
 pub mod requests;
+mod routes;
+mod rules;
 pub mod vmac;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -18,11 +23,9 @@ use std::thread::JoinHandle;
 
 use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt};
-use nix::sys::socket::{setsockopt, sockopt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage as Route};
-use rtnetlink::sys::AsyncSocket;
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::mpsc;
 use vrrp_common::{Family, IfIndex, Instant};
@@ -40,16 +43,16 @@ use crate::config::setup::{Instance, Setup, VirtualAddress};
 use crate::engine::Tenure;
 use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId};
 use addresses::Place;
+use fixtures::{Fixture, Fixtures};
 use holdings::{Holder, Holdings};
 use jobs::Job;
 use links::{Link, Links, Unproven};
 use requests::Requests;
 use vmac::Vmacs;
+use watch::{Events, watch};
 
 /// Commands taken together.
 const COMMANDS: usize = 256;
-/// Kernel buffer for link and address events: tens of thousands of them.
-const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// What the protocol thread wishes.
 #[derive(Clone, Debug)]
@@ -137,8 +140,6 @@ pub fn start(
     Ok((Netlink { commands, thread }, links))
 }
 
-type Events = futures_util::stream::BoxStream<'static, NetlinkMessage<Route>>;
-
 struct Network<F> {
     /// For what changes addresses.
     requests: Requests,
@@ -155,29 +156,22 @@ struct Network<F> {
     wishes: Vec<Option<Tenure>>,
     /// What we set, so that we remove only what is ours.
     holdings: Holdings,
+    fixtures: Fixtures,
+    /// Changes of routes and rules, while there are any of ours.
+    path_events: Option<Events>,
+    /// What is static was set once.
+    has_statics: bool,
     vmacs: Vmacs,
     needs: Needs,
     repairs: Repairs<Thing>,
     /// To read everything anew. A connection of its own: one that listens takes what is told of another's requests for
     /// answers to its own.
     handle: Handle,
-    /// As long as it is there, the one that listens goes on.
-    _listening: Handle,
 }
 
 impl<F: AsyncFn(Report)> Network<F> {
     async fn open(setup: Arc<Setup>, guard: Guard, reports: F) -> anyhow::Result<(Self, Events)> {
-        let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
-        let (mut connection, listening, events) =
-            rtnetlink::new_multicast_connection(&groups).context("cannot open a netlink socket")?;
-        let socket = connection.socket_mut().socket_mut();
-        // Beyond the administrator's limit if we may, else up to it.
-        if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err()
-            && let Err(error) = socket.set_rx_buf_sz(RECEIVE_BUFFER)
-        {
-            tracing::warn!(%error, "cannot enlarge the netlink socket's buffer");
-        }
-        tokio::spawn(connection);
+        let events = watch(&[MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr])?;
         let (asking, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
         tokio::spawn(asking);
         let holdings = Holdings::new(&setup);
@@ -198,11 +192,13 @@ impl<F: AsyncFn(Report)> Network<F> {
             by_index,
             wishes,
             holdings,
+            fixtures: Fixtures::default(),
+            path_events: None,
+            has_statics: false,
             vmacs,
             needs,
             repairs,
             handle,
-            _listening: listening,
             setup,
         };
         network.read_all().await?;
@@ -210,7 +206,9 @@ impl<F: AsyncFn(Report)> Network<F> {
         let found = network.shown.iter().zip((0..).map(InterfaceId));
         network.by_index = found.filter_map(|(link, id)| Some(((*link)?.index, id))).collect();
         network.by_index.keys().for_each(|index| network.tell_unproven(index.0));
-        Ok((network, events.map(|(message, _)| message).boxed()))
+        network.fixtures = Fixtures::new(&network.setup);
+        network.watch_paths()?;
+        Ok((network, events))
     }
 
     async fn read_all(&mut self) -> anyhow::Result<()> {
@@ -243,6 +241,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                     Some(event) => self.event(event).await,
                     None => return tracing::error!("the kernel's word of interfaces and addresses broke off"),
                 },
+                event = watch::next(&mut self.path_events) => self.path_event(event).await,
                 () = until(self.repairs.due()), if self.repairs.due().is_some() => {
                     for thing in self.repairs.take_due(clock::now()) {
                         self.mend(thing).await;
@@ -266,6 +265,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                     self.prepare();
                     self.make_vmacs(0..self.setup.vmacs.len()).await;
                     self.find_leftovers(&mut jobs);
+                    self.start_paths(&mut jobs);
                 }
                 Command::Keep { program_link } => self.guard.keeps(program_link),
                 Command::LetGo { program_link } => self.guard.lets_go(program_link),
@@ -274,10 +274,12 @@ impl<F: AsyncFn(Report)> Network<F> {
                     jobs.extend(self.vmacs.used_by(&self.setup, id).into_iter().map(|place| Job::Raise { place }));
                     let numbers = 0..self.setup.instances[id.index()].addresses.len();
                     jobs.extend(numbers.map(|number| Job::Set { id, number, tenure }));
+                    self.lay_all(id, &mut jobs);
                     jobs.push(Job::Settle { id });
                 }
                 Command::Release { id } => {
                     self.wishes[id.index()] = None;
+                    self.lift_all(id, &mut jobs);
                     let numbers = 0..self.setup.instances[id.index()].addresses.len();
                     let ours = numbers.filter(|&number| self.holdings.index((id, number)).is_some());
                     jobs.extend(ours.map(|number| Job::Clear { id, number }));
@@ -360,19 +362,28 @@ impl<F: AsyncFn(Report)> Network<F> {
             Route::NewAddress(message) | Route::DelAddress(message) => message.header.index,
             _ => return,
         };
+        if let Route::DelAddress(_) = &message {
+            self.miss(&message).await;
+        }
         let before = self.links.place(index).1;
         match message {
             Route::NewLink(message) => self.links.link_is(&message),
             Route::DelLink(message) => self.links.link_gone(message.header.index),
             Route::NewAddress(message) => {
                 self.monitor(&message, "set on");
-                self.links.address_is(&message);
+                let is_news = self.links.address_is(&message);
                 self.tell_unproven(index);
+                if is_news {
+                    self.miss_all().await;
+                }
             }
             Route::DelAddress(message) => {
                 self.monitor(&message, "removed from");
                 if let Some(gone) = self.links.address_gone(&message) {
-                    self.restore((IfIndex(index), gone.address, gone.prefix)).await;
+                    let is_ours = self.restore((IfIndex(index), gone.address, gone.prefix)).await;
+                    if is_ours || !self.links.is_virtual(gone.address) {
+                        self.miss_all().await;
+                    }
                 }
             }
             _ => {}
@@ -418,10 +429,17 @@ impl<F: AsyncFn(Report)> Network<F> {
         }
     }
 
-    /// Sets an address again that somebody else removed while its instance is master.
-    async fn restore(&mut self, place: Place) {
-        let Some(holder) = self.holdings.holder(place) else { return };
-        self.repair(Thing::Address(holder)).await;
+    /// Sets an address again that somebody else removed while its instance is master. Whether it was such a one.
+    async fn restore(&mut self, place: Place) -> bool {
+        let Some(holder) = self.holdings.holder(place) else { return false };
+        if self.is_kept(holder) {
+            self.repair(Thing::Address(holder)).await;
+        }
+        true
+    }
+
+    fn is_kept(&self, (id, number): Holder) -> bool {
+        self.setup.instances[id.index()].addresses[number].kept
     }
 
     /// Puts right what somebody else has undone, now or when its time comes.
@@ -435,6 +453,8 @@ impl<F: AsyncFn(Report)> Network<F> {
         match thing {
             Thing::Address((id, number)) => self.work(&[Job::Restore { id, number }]).await,
             Thing::Vmac(place) => self.mend_vmac(place).await,
+            Thing::Fixture(fixture) => self.mend_fixture(fixture).await,
+            Thing::Fixtures => self.mend_fixtures().await,
         }
     }
 
@@ -448,7 +468,7 @@ impl<F: AsyncFn(Report)> Network<F> {
             return;
         }
         let is_there = |&((index, address, prefix), _): &(Place, Holder)| self.links.has(index, address, prefix);
-        let missing = self.holdings.all().filter(|held| !is_there(held));
+        let missing = self.holdings.all().filter(|held| !is_there(held) && self.is_kept(held.1));
         let jobs: Vec<_> = missing.map(|(_, (id, number))| Job::Restore { id, number }).collect();
         self.work_all(&jobs).await;
         self.show_all().await;
@@ -471,6 +491,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         for id in all {
             self.report(id, self.links.link(&self.setup.interfaces[id.index()])).await;
         }
+        self.miss_all().await;
     }
 
     /// Reports the configured interface of this index, or that had it, if it changed.
@@ -496,6 +517,8 @@ impl<F: AsyncFn(Report)> Network<F> {
             self.by_index.insert(link.index, id);
         }
         (self.reports)(Report::Link { id, link }).await;
+        let is_back =
+            link.is_some_and(|now| now.up && before.is_none_or(|before| !before.up || before.index != now.index));
         match link {
             Some(link) if before.is_none_or(|before| before.index != link.index) => {
                 self.change(self.needs.of(id, link.index));
@@ -512,6 +535,9 @@ impl<F: AsyncFn(Report)> Network<F> {
                     self.repair(Thing::Vmac(place)).await;
                 }
             }
+        }
+        if is_back {
+            self.miss_all().await;
         }
     }
 
@@ -541,6 +567,9 @@ enum Thing {
     Address(Holder),
     /// A virtual MAC interface, by its place in [`Setup::vmacs`].
     Vmac(usize),
+    Fixture(Fixture),
+    /// All of them.
+    Fixtures,
 }
 
 /// To the millisecond, as tokio's timers go.

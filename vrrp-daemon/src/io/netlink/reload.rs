@@ -48,6 +48,8 @@ impl<F: AsyncFn(Report)> Network<F> {
         self.needs = Needs::new(setup);
         (self.reports)(Report::Reloaded).await;
 
+        let fixtures = std::mem::take(&mut self.fixtures);
+        self.carry_paths(&fixtures, |id| matching.instances.to(id)).await;
         self.renew_firewall(&before);
         self.renew_settings();
         // What counts as a source, and as ours, may be something else now: told once more, all of it is right.

@@ -24,6 +24,10 @@ const ANSWER: usize = 4096;
 pub enum Request<'a> {
     Add(IfIndex, &'a VirtualAddress),
     Remove(Place),
+    /// Set a route, a rule or a static address, with flags beside the usual ones.
+    Lay(Route, u16),
+    /// Remove one, by the message that says so.
+    Lift(Route),
     /// Make an interface, or take over one that is there.
     Make(Macvlan<'a>),
     /// Take an interface up, or down: down takes the kernel some 15 ms.
@@ -112,6 +116,12 @@ fn outcome_of(request: &Request, error: i32) -> Outcome {
         (_, 0) => Outcome::Done,
         (Request::Add(..), libc::EEXIST) => Outcome::Already,
         (Request::Remove(_), libc::EADDRNOTAVAIL | libc::ENODEV) => Outcome::Already,
+        (Request::Lay(..), libc::EEXIST) => Outcome::Already,
+        // What a route leads over may be gone with it.
+        (
+            Request::Lift(_),
+            libc::ESRCH | libc::ENOENT | libc::ENODEV | libc::EADDRNOTAVAIL | libc::ENETUNREACH | libc::EHOSTUNREACH,
+        ) => Outcome::Already,
         (Request::Condemn(_) | Request::RemoveCondemned, libc::ENODEV) => Outcome::Already,
         (_, error) => Outcome::Failed(io::Error::from_raw_os_error(error)),
     }
@@ -119,6 +129,8 @@ fn outcome_of(request: &Request, error: i32) -> Outcome {
 
 fn message(request: &Request) -> NetlinkMessage<Route> {
     let (message, flags) = match *request {
+        Request::Lay(ref message, flags) => (message.clone(), flags),
+        Request::Lift(ref message) => (message.clone(), 0),
         Request::Add(index, address) => (Route::NewAddress(new_address(index, address)), NLM_F_CREATE | NLM_F_EXCL),
         Request::Remove(place) => (Route::DelAddress(old_address(place)), 0),
         Request::Make(macvlan) if macvlan.index.is_some() => (Route::NewLink(macvlan.message()), 0),
