@@ -21,9 +21,13 @@ pub fn of(checked: &Checked) -> String {
 }
 
 fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
-    let Setup { plan, daemon, interfaces, instances, groups, trackers, paces, pace_of, vmacs, statics } = setup;
+    let Setup { plan, daemon, service, interfaces, instances, groups, trackers, paces, pace_of, vmacs, statics } =
+        setup;
     if *daemon != Default::default() {
         writeln!(out, "{daemon:?}")?;
+    }
+    if *service != Default::default() {
+        writeln!(out, "{service:?}")?;
     }
     if plan.startup != Startup::default() {
         writeln!(out, "{:?}", plan.startup)?;
@@ -148,6 +152,7 @@ fn watched(kind: &TrackerKind, plan: &TrackerPlan) -> String {
         TrackerKind::File(file) => format!("number in {}, {:?}", file.path, file.init),
         TrackerKind::Process(process) => format!("{process:?}"),
         TrackerKind::Check(check) => format!("{:?} {}", check.question, schedule(check.schedule)),
+        TrackerKind::Bfd(session) => format!("{session:?}"),
     }
 }
 
@@ -202,7 +207,8 @@ fn mac(octets: [u8; 6]) -> String {
 
 /// Every index points into its table, and what must be unique is.
 pub fn assert_consistent(setup: &Setup, case: &str) {
-    let Setup { plan, interfaces, instances, groups, trackers, paces, pace_of, vmacs, statics, daemon: _ } = setup;
+    let Setup { plan, interfaces, instances, groups, trackers, paces, pace_of, vmacs, statics, daemon: _, service: _ } =
+        setup;
     assert_eq!(plan.interfaces as usize, interfaces.len(), "{case}");
     assert_eq!(plan.trackers.len(), trackers.len(), "{case}");
     assert_eq!(plan.instances.len(), instances.len(), "{case}");

@@ -246,7 +246,11 @@ impl Host for Anywhere {
         Some(0)
     }
 
-    fn has_interface(&self, _name: &str) -> bool {
+    fn has_namespace(&self, _name: &str) -> bool {
+        true
+    }
+
+    fn has_interface(&self, _name: &str, _net_namespace: Option<&str>) -> bool {
         true
     }
 

@@ -5,6 +5,7 @@
 mod accept;
 mod authentication;
 mod bad_input;
+mod bfd;
 mod console;
 mod failover;
 mod forged;
@@ -17,6 +18,7 @@ mod repaired;
 mod routes;
 mod scenario;
 mod scripts;
+mod service;
 mod starved;
 mod sync_groups;
 mod tidiness;

@@ -105,7 +105,7 @@ block! {
         /// Stay in service while the interface is down.
         "dont_track_primary" => dont_track_primary: Mark;
         /// Trackers whose outcome counts.
-        "track_script" | "track_file" | "track_process" | "track_check" => tracks: Uses;
+        "track_script" | "track_file" | "track_process" | "track_check" | "track_bfd" => tracks: Uses;
         /// Interfaces whose link state counts.
         "track_interface" => track_interface: Items<Use>;
         /// Run on becoming master.

@@ -16,6 +16,7 @@ mod resolve;
 mod root;
 mod route;
 mod rule;
+mod service;
 pub mod setup;
 mod statics;
 mod sync_group;
@@ -27,3 +28,4 @@ mod written;
 
 pub use check::{Checked, check};
 pub use matching::matching;
+pub use service::Umask;

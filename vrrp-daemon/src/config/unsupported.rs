@@ -17,13 +17,9 @@ macro_rules! foreign {
 foreign! {
     /// Outside all blocks.
     ROOT {
-        "net_namespace" Refused "adverts would leave from another network namespace";
         "net_namespace_ipvs" | "namespace_with_ipsets" LoadBalancing "";
-        "instance" | "use_pid_dir" Skipped "file names are chosen by --run-dir";
         "linkbeat_use_polling" | "linkbeat_interfaces" Skipped "link state comes from the kernel alone";
         "child_wait_time" Skipped "there are no child processes";
-        "bfd_instance" Skipped
-            "a virtual router that tracks it is refused";
         "interface_up_down_delays" Skipped "changes of link state count at once";
         "virtual_server" | "virtual_server_group" | "SSL" LoadBalancing "";
     }
@@ -48,16 +44,13 @@ foreign! {
             | "checker_rt_priority" | "checker_no_swap" | "checker_cpu_affinity" | "checker_rlimit_rttime"
             | "checker_rlimit_rtime" | "checker_process_name" | "lvs_process_name" LoadBalancing "";
         "bfd_priority" | "bfd_rt_priority" | "bfd_no_swap" | "bfd_cpu_affinity" | "bfd_rlimit_rttime"
-            | "bfd_rlimit_rtime" | "bfd_process_name" Skipped "there is no BFD process";
+            | "bfd_rlimit_rtime" | "bfd_process_name" Skipped "BFD has what the protocol's threads have";
         "max_auto_priority" | "min_auto_priority_delay" Skipped
             "real-time priority does not wait for lateness: short intervals have it from the start";
         "notify_fifo" | "notify_fifo_script" | "vrrp_notify_fifo" | "vrrp_notify_fifo_script"
             | "vrrp_notify_priority_changes" | "fifo_write_vrrp_states_on_reload" Skipped "no FIFO is written";
-        "startup_script" | "startup_script_timeout" | "shutdown_script" | "shutdown_script_timeout" Skipped
-            "the service manager runs what belongs before and after";
-        "process_names" | "process_name" | "vrrp_process_name" Skipped "there is one process, vrrpd";
-        "umask" | "config_save_dir" | "tmp_config_directory" | "data_use_instance" | "state_dump_file"
-            | "stats_dump_file" | "json_dump_file" | "json_version" | "use_symlink_paths" Skipped "files are written below --run-dir alone";
+        "config_save_dir" | "tmp_config_directory" | "data_use_instance" | "state_dump_file" | "stats_dump_file"
+            | "json_dump_file" | "json_version" Skipped "files are written below --run-dir alone";
         "reload_check_config" Skipped "a reload is always checked before it is applied";
         "reload_time_file" | "reload_repeat" | "reload_file" Skipped
             "a reload is asked for by SIGHUP or vrrpctl, and by no file";
@@ -66,7 +59,10 @@ foreign! {
             | "vrrp_netlink_monitor_rcv_bufs_force" | "process_monitor_rcv_bufs" | "process_monitor_rcv_bufs_force"
             | "vrrp_rx_bufs_policy" | "vrrp_rx_bufs_multiplier" Skipped "buffers are sized by the daemon";
         "log_unknown_vrids" Skipped "adverts of unknown VRIDs are counted";
-        "random_seed" | "disable_local_igmp" | "set_supplementary_groups" Skipped "there is nothing like it";
+        "random_seed" Skipped "${_RANDOM} is the same in every reading, so that a reload finds what it found before";
+        "use_symlink_paths" Skipped "scripts are run by the path that is written, and both paths are judged";
+        "set_supplementary_groups" Skipped "scripts have the groups of their user and group alone";
+        "disable_local_igmp" Skipped "there is nothing like it";
     }
 
     /// `vrrp_instance`.
@@ -75,7 +71,7 @@ foreign! {
         "use_ipvlan" Refused "the addresses would be on the interface itself";
         "vrf" Refused "adverts would leave outside the VRF";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
-        "track_bfd" | "track_src_ip" Refused "a failure of it would not be noticed";
+        "track_src_ip" Refused "a failure of it would not be noticed";
         "garp_extra_if" | "vmac_garp_intvl" Skipped "only interfaces beside the one of the adverts would announce more often";
         "notify_deleted" | "notify_master_rx_lower_pri" | "notify_priority_changes" Skipped "it is not run";
         "smtp_alert" Skipped "no mail is sent";
@@ -85,7 +81,6 @@ foreign! {
 
     /// `vrrp_sync_group`.
     SYNC_GROUP {
-        "track_bfd" Refused "a failure of it would not be noticed";
         "notify_priority_changes" Skipped "it is not run";
         "smtp_alert" Skipped "no mail is sent";
     }

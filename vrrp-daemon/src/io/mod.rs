@@ -1,6 +1,8 @@
 //! What acts on the host: everything with a file descriptor.
 
 pub mod announce;
+pub mod bfd;
+pub mod bracket;
 pub mod capabilities;
 pub mod clock;
 pub mod control;
@@ -14,9 +16,11 @@ pub mod firewall;
 pub mod forms;
 pub mod guard;
 pub mod hands;
+pub mod identity;
 pub mod judge;
 pub mod lateness;
 pub mod log;
+pub mod namespace;
 pub mod netlink;
 pub mod notify;
 pub mod observe;
@@ -28,6 +32,8 @@ pub mod reload;
 pub mod repairs;
 pub mod run;
 pub mod rx;
+pub mod service;
+pub mod signals;
 pub mod slots;
 pub mod socket;
 pub mod sparing;

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 use anyhow::Context;
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::mpsc;
 
-use super::control::Socket;
+use super::bfd;
+use super::bracket;
+use super::control::{self, Socket};
 use super::driver::{self, Driver, Message};
 use super::errands::{self, Errands};
 use super::firewall;
@@ -27,6 +28,8 @@ use super::pidfile::PidFile;
 use super::ports::{self, Ports};
 use super::privilege::{self, Urgency};
 use super::reload::{self, Reloads, Wanted};
+use super::service::Starter;
+use super::signals::{Asked, Signals};
 use super::status::Process;
 use super::xdp::{Sizes, Xdp};
 use crate::config::setup::{Setup, Statics, XdpMode};
@@ -45,12 +48,12 @@ pub enum Failure {
 }
 
 impl Failure {
-    pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+    pub fn exit_code(&self) -> u8 {
+        match self {
             Self::Fatal(_) => 1,
             Self::Configuration(_) => 2,
             Self::Permission(_) => 4,
-        })
+        }
     }
 }
 
@@ -76,27 +79,35 @@ pub struct Places {
     pub config: PathBuf,
     /// What `@id` lines compare with, if not the host's name.
     pub config_id: Option<String>,
-    pub pid_file: Option<PathBuf>,
+    pub pid_files: Vec<PathBuf>,
+    /// `-B`
+    pub no_bfd: bool,
     /// What the log lost, for the status.
     pub log: Option<Loss>,
 }
 
-/// Runs until a signal says otherwise.
-pub fn run(mut setup: Setup, mut guard: Guard, places: &Places) -> Result<(), Failure> {
+/// Runs until one of the signals says otherwise; says to the starter that it is up.
+pub fn run(
+    mut setup: Setup,
+    mut guard: Guard,
+    places: &Places,
+    mut signals: Signals,
+    starter: &mut Starter,
+) -> Result<(), Failure> {
     if setup.instances.is_empty() {
         let text = "the configuration has no virtual router that could run; `vrrpd -t` says why";
         return Err(Failure::Configuration(text.into()));
     }
     privilege::check().map_err(Failure::Permission)?;
-    // Before any thread starts, so that all inherit it: signals are for `wait_for_signals` alone.
-    let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
-    signals.thread_block()?;
-
     // From here to the first command nothing on the host changes but the run directory: another daemon may be serving.
     let socket = Socket::bind(&places.run_dir)?;
-    let _pid_file = places.pid_file.as_deref().map(PidFile::create).transpose()?;
+    let _pid_files = pid_files(places)?;
+    if let Some(bracket) = &setup.service.startup {
+        bracket::run(bracket, "startup_script");
+    }
     errands::disable_unusable(&mut setup);
     guard.outnumber(privilege::allow_files(setup.interfaces.len()));
+    let shutdown = setup.service.shutdown.clone();
     let setup = Arc::new(setup);
     let (inbox, messages) = mpsc::channel(driver::INBOX);
     let reports = inbox.clone();
@@ -110,23 +121,49 @@ pub fn run(mut setup: Setup, mut guard: Guard, places: &Places) -> Result<(), Fa
 
     network.commands.send(Command::Tidy)?;
     let errands = start_errands(&setup, places, socket, &inbox)?;
+    let sessions = bfd::start(if places.no_bfd { Vec::new() } else { bfd::peers(&setup) }, urgency)?;
     let mut notify = errands.notify();
     let tell = move |told| notify.tell(told);
     let (reloads, wanted) = std::sync::mpsc::sync_channel(reload::WAITING);
     let mine = (messages, reloads.clone());
     let (protocol, room) = start_protocol(&setup, urgency, links, &network, mine, tell)?;
-    let preparation =
-        Reloads { current: setup, places: places.clone(), room, protocol: inbox.clone(), errands: errands.errands() };
+    let preparation = Reloads {
+        current: setup,
+        places: places.clone(),
+        room,
+        protocol: inbox.clone(),
+        errands: errands.errands(),
+        sessions: sessions.changes(),
+    };
     // It waits for the others, and nobody for it: it ends with the process.
     std::thread::Builder::new().name("reload".into()).spawn(move || preparation.run(&wanted))?;
     tracing::info!("Startup complete");
-    let outcome = wait_for_signals(&signals, &inbox, &reloads).and_then(|()| join(protocol));
+    starter.is_up();
+    wait_for_signals(&mut signals, &inbox, &reloads);
+    Starter::is_stopping();
+    let outcome = join(protocol);
+    sessions.stop();
     errands.stop();
     let Netlink { commands, thread } = network;
     drop(commands);
     thread.join().map_err(|_| anyhow::anyhow!("the netlink thread died"))?;
+    if let Some(bracket) = &shutdown {
+        bracket::run(bracket, "shutdown_script");
+    }
     tracing::info!("Stopped");
     Ok(outcome?)
+}
+
+/// Two may be the same.
+fn pid_files(places: &Places) -> anyhow::Result<Vec<PidFile>> {
+    let paths: BTreeSet<_> = places.pid_files.iter().collect();
+    let make = |path: &&PathBuf| -> anyhow::Result<PidFile> {
+        if let Some(directory) = path.parent() {
+            control::make_directory(directory).with_context(|| directory.display().to_string())?;
+        }
+        Ok(PidFile::create(path)?)
+    };
+    paths.iter().map(make).collect()
 }
 
 fn start_errands(
@@ -282,19 +319,18 @@ fn demand(setup: &Setup, why: &str) -> Result<(), Failure> {
     }
 }
 
-fn wait_for_signals(
-    signals: &SigSet,
-    inbox: &mpsc::Sender<Message>,
-    reloads: &SyncSender<Wanted>,
-) -> anyhow::Result<()> {
+fn wait_for_signals(signals: &mut Signals, inbox: &mpsc::Sender<Message>, reloads: &SyncSender<Wanted>) {
     loop {
-        match signals.wait()? {
+        match signals.wait() {
             // Where so many wait, this one is served with them.
-            Signal::SIGHUP => drop(reloads.try_send(None)),
-            _ => {
+            Asked::Reload => drop(reloads.try_send(None)),
+            Asked::Data | Asked::Stats | Asked::StatsClear | Asked::Json => {
+                tracing::warn!("no file of the daemon's state is written here yet; see `vrrpctl status --json`");
+            }
+            Asked::Stop => {
                 // Gone, if it is the protocol thread that ended.
                 let _ = inbox.blocking_send(Message::Stop);
-                return Ok(());
+                return;
             }
         }
     }

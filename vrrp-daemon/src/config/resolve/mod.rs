@@ -11,6 +11,7 @@ mod names;
 mod paths;
 mod phase;
 mod scheduling;
+mod service;
 mod statics;
 mod strict;
 mod sync_group;
@@ -48,6 +49,9 @@ const DEFAULT_INTERFACE: &str = "eth0";
 /// The setup that a configuration comes to.
 pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut Diagnostics) -> Setup {
     let Config {
+        net_namespace,
+        instance,
+        use_pid_dir,
         global,
         trackers,
         garp_groups,
@@ -61,12 +65,14 @@ pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut
     } = config;
     let mut refused = refuses_all(&foreign, found);
     load_balancing(&foreign, &global, &instances, found);
-    let (daemon, defaults, names) = global_defs(global, host, source, &mut refused, found);
+    let (service, has_namespace) = service::of_root(net_namespace.0, instance.0, use_pid_dir, host, found);
+    let (daemon, defaults, words, names) = global_defs(global, host, source, &mut refused, found);
     let mut resolver = Resolver {
         host,
         found,
         defaults,
-        setup: Setup { daemon, ..Setup::default() },
+        has_namespace,
+        setup: Setup { daemon, service, ..Setup::default() },
         interfaces: BTreeMap::new(),
         trackers: Vec::new(),
         tracker_names: BTreeMap::new(),
@@ -79,6 +85,7 @@ pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut
         parents: BTreeMap::new(),
         warned_of_security: false,
     };
+    resolver.service(words);
     resolver.trackers(trackers);
     let statics = WrittenPaths { routes: static_routes, rules: static_rules };
     resolver.statics(track_groups, static_ipaddress, statics, &instances);
@@ -101,6 +108,8 @@ struct Resolver<'a> {
     host: &'a dyn Host,
     found: &'a mut Diagnostics,
     defaults: Defaults,
+    /// That of the configuration exists, or there is none.
+    has_namespace: bool,
     setup: Setup,
     interfaces: BTreeMap<String, InterfaceId>,
     trackers: Vec<tracker::Tracker>,
@@ -163,8 +172,16 @@ fn global_defs<'a>(
     source: &'a dyn Source,
     refused: &mut bool,
     found: &mut Diagnostics,
-) -> (Daemon, Defaults, Names<'a>) {
+) -> (Daemon, Defaults, service::Words, Names<'a>) {
     let GlobalDefs {
+        startup_script,
+        startup_script_timeout,
+        shutdown_script,
+        shutdown_script_timeout,
+        umask,
+        process_names,
+        process_name,
+        vrrp_process_name,
         router_id,
         vrrp_version,
         script_user,
@@ -272,7 +289,17 @@ fn global_defs<'a>(
         script_user: script_user.0,
         script_security: enable_script_security.is_on(),
     };
-    (daemon, defaults, Names::new(source, iproute_usr_dir.0, iproute_etc_dir.0))
+    let words = service::Words {
+        startup_script,
+        startup_script_timeout,
+        shutdown_script,
+        shutdown_script_timeout,
+        umask,
+        process_names,
+        process_name,
+        vrrp_process_name,
+    };
+    (daemon, defaults, words, Names::new(source, iproute_usr_dir.0, iproute_etc_dir.0))
 }
 
 /// A group to send to, unless it is none.
@@ -325,7 +352,9 @@ impl Resolver<'_> {
             diagnostic.hint("run it in a second vrrpd, with a configuration and a --run-dir of its own");
             return None;
         }
-        if !self.setup.daemon.dynamic_interfaces && !self.host.has_interface(name) {
+        let there = self.setup.service.net_namespace.as_deref();
+        let looks = self.has_namespace && !self.setup.daemon.dynamic_interfaces;
+        if looks && !self.host.has_interface(name, there) {
             let message = format!("interface `{name}` does not exist");
             let diagnostic = self.found.warning(Class::Interface, at, message);
             diagnostic.done("the daemon does not start without it");

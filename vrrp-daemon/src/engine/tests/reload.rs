@@ -39,7 +39,9 @@ impl Router {
     }
 
     fn hears(&mut self, at: u64, id: u32, source: IpAddr, octet: u8) -> String {
-        let heard = Heard { source, claim: Claim::from_octet(octet), interval: centis(100), addresses_match: true };
+        let version = self.plan.instances[id as usize].version;
+        let claim = Claim::from_octet(octet);
+        let heard = Heard { source, version, claim, interval: centis(100), addresses_match: true };
         self.on(at, Input::Advert(InstanceId(id), heard))
     }
 
