@@ -8,6 +8,7 @@ use vrrp_daemon::config::setup::Setup;
 use vrrp_daemon::io::guard::Guard;
 use vrrp_daemon::io::run::{self, Places};
 use vrrp_daemon::io::{files, log, privilege};
+use vrrp_daemon::track::run::limits;
 
 /// keepalived's exit code when there is no configuration.
 const NO_CONFIGURATION: u8 = 6;
@@ -16,6 +17,7 @@ const UNUSABLE_CONFIGURATION: u8 = 2;
 
 fn main() -> ExitCode {
     privilege::keep_little();
+    limits::remember();
     let cli = match Cli::from_process() {
         Ok(cli) => cli,
         Err(code) => return code,

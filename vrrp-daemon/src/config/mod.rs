@@ -11,6 +11,7 @@ mod global;
 pub mod host;
 mod instance;
 pub mod keywords;
+mod notify;
 mod resolve;
 mod root;
 pub mod setup;

@@ -32,6 +32,24 @@ pub struct Setup {
     pub pace_of: Vec<u32>,
     /// Interfaces that the daemon makes for virtual MAC addresses; all of them are in use.
     pub vmacs: Vec<Vmac>,
+    pub telling: Telling,
+}
+
+/// Who is told of changes beside the scripts of virtual routers and groups; from `global_defs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Telling {
+    pub fifos: Vec<Fifo>,
+    /// `fifo_write_vrrp_states_on_reload`.
+    pub states_on_reload: bool,
+}
+
+/// `notify_fifo` or `vrrp_notify_fifo`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fifo {
+    pub path: String,
+    pub owner: RunAs,
+    /// Its reader; the path is appended.
+    pub script: Option<Command>,
 }
 
 /// Time between two announcements on an interface, or on those of one `garp_group`.
@@ -214,8 +232,14 @@ pub struct Notify {
     pub backup: Option<Command>,
     pub fault: Option<Command>,
     pub stop: Option<Command>,
+    /// `notify_deleted`: a reload took it away.
+    pub deleted: Option<Command>,
+    /// `notify_master_rx_lower_pri`: a master heard a weaker one.
+    pub rx_lower: Option<Command>,
     /// `notify`: on every change, with four arguments appended.
     pub any: Option<Command>,
+    /// `notify_priority_changes`: of the effective priority the FIFOs are told, too.
+    pub priority_changes: bool,
 }
 
 impl Notify {

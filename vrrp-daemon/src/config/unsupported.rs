@@ -54,8 +54,6 @@ foreign! {
             | "bfd_rlimit_rtime" | "bfd_process_name" Skipped "there is no BFD process";
         "max_auto_priority" | "min_auto_priority_delay" Skipped
             "real-time priority does not wait for lateness: short intervals have it from the start";
-        "notify_fifo" | "notify_fifo_script" | "vrrp_notify_fifo" | "vrrp_notify_fifo_script"
-            | "vrrp_notify_priority_changes" | "fifo_write_vrrp_states_on_reload" Skipped "no FIFO is written";
         "startup_script" | "startup_script_timeout" | "shutdown_script" | "shutdown_script_timeout" Skipped
             "the service manager runs what belongs before and after";
         "process_names" | "process_name" | "vrrp_process_name" Skipped "there is one process, vrrpd";
@@ -69,7 +67,7 @@ foreign! {
             | "vrrp_netlink_monitor_rcv_bufs_force" | "process_monitor_rcv_bufs" | "process_monitor_rcv_bufs_force"
             | "vrrp_rx_bufs_policy" | "vrrp_rx_bufs_multiplier" Skipped "buffers are sized by the daemon";
         "log_unknown_vrids" Skipped "adverts of unknown VRIDs are counted";
-        "random_seed" | "disable_local_igmp" | "set_supplementary_groups" Skipped "there is nothing like it";
+        "random_seed" | "disable_local_igmp" Skipped "there is nothing like it";
     }
 
     /// `vrrp_instance`.
@@ -81,7 +79,6 @@ foreign! {
         "virtual_routes" | "virtual_rules" Refused "routes or rules would be missing while it is master";
         "track_process" | "track_file" | "track_bfd" | "track_src_ip" Refused "a failure of it would not be noticed";
         "garp_extra_if" | "vmac_garp_intvl" Skipped "only interfaces beside the one of the adverts would announce more often";
-        "notify_deleted" | "notify_master_rx_lower_pri" | "notify_priority_changes" Skipped "it is not run";
         "smtp_alert" Skipped "no mail is sent";
         "debug" | "kernel_rx_buf_size" | "native_ipv6" | "linkbeat_use_polling" Skipped "there is nothing like it";
         "lvs_sync_daemon_interface" LoadBalancing "";
@@ -90,7 +87,6 @@ foreign! {
     /// `vrrp_sync_group`.
     SYNC_GROUP {
         "track_file" | "track_process" | "track_bfd" Refused "a failure of it would not be noticed";
-        "notify_priority_changes" Skipped "it is not run";
         "smtp_alert" Skipped "no mail is sent";
     }
 

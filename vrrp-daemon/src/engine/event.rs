@@ -89,6 +89,17 @@ events! {
 }
 
 impl Event {
+    /// The state that it is the entry of.
+    pub const fn entered(&self) -> Option<StateName> {
+        match self {
+            Self::Started | Self::BecameBackup => Some(StateName::Backup),
+            Self::BecameMaster => Some(StateName::Master),
+            Self::BecameFault => Some(StateName::Fault),
+            Self::Stopped => Some(StateName::Stop),
+            _ => None,
+        }
+    }
+
     /// Whether adverts can cause it as often as they come, and no state changes by it: a forger could fill the log with such.
     pub const fn is_cheap(&self) -> bool {
         matches!(self, Self::HeardLower { .. } | Self::MasterHeardLower { .. } | Self::HeardPriorityZero)

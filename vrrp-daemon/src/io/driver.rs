@@ -15,10 +15,11 @@ use super::crowd::{Crowd, PAUSE};
 use super::hands::Hands;
 use super::netlink::Report;
 use super::netlink::links::Link;
-use super::notify::Told;
+
 use super::observe::{Held, observe};
 use super::ports::{Ports, Unchanged};
 use super::readiness::Readiness;
+use super::telling::Told;
 use super::xdp::{RING_RECORDS, Ring, Xdp};
 use crate::config::setup::Setup;
 use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};

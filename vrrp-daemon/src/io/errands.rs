@@ -3,7 +3,7 @@
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,9 +16,10 @@ use tokio::time::{interval, timeout};
 use tracing::warn;
 
 use super::control::{self, Request, Socket};
-use super::notify::{self, Notifier};
+use super::notify::{self, Notice};
 use super::sparing::Withheld;
 use super::status::Process;
+use super::telling::Losses;
 use crate::config::setup::{Command, Notify, Setup, TrackerKind};
 use crate::engine::plan::{Subject, TrackerId};
 use crate::track::check;
@@ -47,12 +48,15 @@ pub fn disable_unusable(setup: &mut Setup) {
     let instances =
         setup.instances.iter_mut().filter_map(|instance| Some((&instance.name, instance.notify.as_deref_mut()?)));
     let groups = setup.groups.iter_mut().filter_map(|group| Some((&group.name, group.notify.as_deref_mut()?)));
-    for (name, Notify { master, backup, fault, stop, any }) in instances.chain(groups) {
+    for (name, notify) in instances.chain(groups) {
+        let Notify { master, backup, fault, stop, deleted, rx_lower, any, priority_changes: _ } = notify;
         for (script, keyword) in [
             (master, "notify_master"),
             (backup, "notify_backup"),
             (fault, "notify_fault"),
             (stop, "notify_stop"),
+            (deleted, "notify_deleted"),
+            (rx_lower, "notify_master_rx_lower_pri"),
             (any, "notify"),
         ] {
             if let Some(Err(unusable)) = script.as_ref().map(Command::inspect) {
@@ -66,26 +70,24 @@ pub fn disable_unusable(setup: &mut Setup) {
 /// The slow thread's handle.
 #[derive(Debug)]
 pub struct Errands {
-    notifier: Notifier,
     stop: watch::Sender<bool>,
     stopped: std::sync::mpsc::Receiver<()>,
     thread: JoinHandle<()>,
 }
 
 /// Starts the thread. `reports` is called on it with each outcome of a check, and may wait for the protocol thread to take
-/// it; so do requests in `requests`, of which no more than [`control::REQUESTS`] are ever open. `process.notices_lost` is
-/// filled in here.
+/// it; so do requests in `requests`, of which no more than [`control::REQUESTS`] are ever open. The scripts of `notices` are
+/// run, and those that read FIFOs.
 pub fn start<M: From<Request> + Send + 'static>(
     setup: Arc<Setup>,
     socket: Socket,
     process: Process,
+    withheld: Arc<Withheld>,
+    notices: mpsc::Receiver<Notice>,
     requests: mpsc::Sender<M>,
     reports: impl AsyncFn(TrackerId, bool) + Send + 'static,
 ) -> io::Result<Errands> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let (notifier, notices) = notify::queue(setup.clone());
-    let withheld = Arc::clone(notifier.withheld());
-    let process = Process { notices_lost: notifier.lost(), ..process };
     let (stop, stopping) = watch::channel(false);
     let (done, stopped) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("errands".into()).spawn(move || {
@@ -96,12 +98,13 @@ pub fn start<M: From<Request> + Send + 'static>(
             let process = Rc::new(process);
             let notifying = tokio::task::spawn_local(notify::run(notices, stop_of(stopping.clone())));
             let checks = checks(&setup, reports, &stopping);
+            let readers = fifo_readers(&setup, &stopping);
             tokio::select! {
                 _ = async { tokio::join!(control::serve(&socket, process.clone(), requests), tell_losses(&process, &withheld)) } => {}
                 () = stop_of(stopping) => {}
             }
             drop(socket);
-            let rest = async { tokio::join!(checks.join_all(), notifying) };
+            let rest = async { tokio::join!(checks.join_all(), readers.join_all(), notifying) };
             let _ = timeout(TIME_TO_STOP, rest).await;
         });
         // What still runs is killed when its task is dropped.
@@ -109,19 +112,14 @@ pub fn start<M: From<Request> + Send + 'static>(
         runtime.shutdown_timeout(Duration::ZERO);
         let _ = done.send(());
     })?;
-    Ok(Errands { notifier, stop, stopped, thread })
+    Ok(Errands { stop, stopped, thread })
 }
 
 impl Errands {
-    /// What the protocol thread tells events to.
-    pub fn notify(&self) -> Notifier {
-        self.notifier.clone()
-    }
-
     /// Ends check scripts, starts the notify scripts that wait, gives them a second, removes the socket. Blocks for up to
     /// two and a half seconds, mostly for milliseconds: to be called when the protocol has sent its last advert.
     pub fn stop(self) {
-        let Self { notifier: _, stop, stopped, thread } = self;
+        let Self { stop, stopped, thread } = self;
         let _ = stop.send(true);
         // Loading a program can hang in the kernel (a dead NFS server); the daemon's end may not.
         match stopped.recv_timeout(TIME_TO_STOP + Duration::from_secs(1)) {
@@ -151,6 +149,23 @@ fn checks(
     checks
 }
 
+/// Runs the scripts that read the FIFOs.
+fn fifo_readers(setup: &Arc<Setup>, stopping: &watch::Receiver<bool>) -> JoinSet<()> {
+    let mut readers = JoinSet::new();
+    for (number, fifo) in setup.telling.fifos.iter().enumerate() {
+        let (setup, stop) = (setup.clone(), stop_of(stopping.clone()));
+        if fifo.script.is_some() {
+            readers.spawn_local(async move {
+                let fifo = &setup.telling.fifos[number];
+                if let Some(script) = &fifo.script {
+                    notify::read_fifo(script, &fifo.path, stop).await;
+                }
+            });
+        }
+    }
+    readers
+}
+
 /// The trackers that some instance depends on.
 fn watched(setup: &Setup) -> Vec<TrackerId> {
     let depends = |subject| setup.plan.instances.iter().flat_map(|i| &i.watches).any(|watch| watch.subject == subject);
@@ -166,17 +181,25 @@ async fn stop_of(mut stopping: watch::Receiver<bool>) {
 /// Says now and then what came to nothing.
 async fn tell_losses(process: &Process, withheld: &Withheld) {
     let mut ticks = interval(LOSS_INTERVAL);
-    let mut told = 0;
+    let mut told = [0; 3];
+    let Losses { events, notices, fifo_lines } = &process.losses;
     loop {
         ticks.tick().await;
         if let Some(log) = &process.log {
             log.tell();
         }
         withheld.tell();
-        let lost = process.notices_lost.load(Ordering::Relaxed);
-        if lost > told {
-            warn!("notify scripts were not run for {} changes of state: too many were waiting", lost - told);
-            told = lost;
+        let texts = [
+            (events, "events were neither logged nor told: too many were waiting"),
+            (notices, "changes of state had no notify scripts run: too many were waiting"),
+            (fifo_lines, "lines were not written to a FIFO: nobody read it"),
+        ];
+        for ((lost, text), told) in texts.into_iter().zip(&mut told) {
+            let lost: u64 = AtomicU64::load(lost, Ordering::Relaxed);
+            if lost > *told {
+                warn!("{} {text}", lost - *told);
+                *told = lost;
+            }
         }
     }
 }

@@ -16,9 +16,10 @@ use super::announce::Announcements;
 use super::clock;
 use super::lateness::Lateness;
 use super::netlink::Command;
-use super::notify::Told;
+
 use super::ports::Ports;
 use super::socket::{self, Content, Refused, device, send_many};
+use super::telling::Told;
 use super::tx::{Advert, Packets, Parts};
 use crate::config::setup::{Destination, Setup};
 use crate::engine::plan::{InstanceId, InstancePlan};

@@ -1,5 +1,6 @@
 //! Logging that never waits: lines go to stderr through a bounded queue, and what does not fit is counted.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
@@ -17,9 +18,9 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use vrrp_common::Priority;
+use vrrp_common::{Instant, Priority};
 
-use super::utc;
+use super::{clock, utc};
 use crate::config::Checked;
 use crate::engine::event;
 use crate::syntax::diagnostic::Severity;
@@ -129,6 +130,18 @@ pub fn findings(checked: &Checked) {
     }
 }
 
+thread_local! {
+    /// When what is being logged happened, where that was not now.
+    static HAPPENED: Cell<Option<SystemTime>> = const { Cell::new(None) };
+}
+
+/// Writes lines about something that happened at an instant of not long ago: they bear its time.
+pub fn at(instant: Instant, write: impl FnOnce()) {
+    HAPPENED.set(Some(SystemTime::UNIX_EPOCH + clock::wall(instant)));
+    write();
+    HAPPENED.set(None);
+}
+
 /// What happened to an instance, in keepalived's words: `(VI_1) Entering MASTER STATE`.
 pub fn event(name: &str, event: &event::Event, effective: Priority) {
     let priority = effective.get();
@@ -176,7 +189,7 @@ where
                 _ => "<7>",
             })?;
         } else {
-            write!(writer, "{} {level:<5} ", utc::rfc3339(SystemTime::now()))?;
+            write!(writer, "{} {level:<5} ", utc::rfc3339(HAPPENED.get().unwrap_or_else(SystemTime::now)))?;
         }
         context.format_fields(writer.by_ref(), event)?;
         writeln!(writer)
@@ -238,6 +251,19 @@ mod tests {
         let (time, rest) = text.split_once(' ').unwrap();
         assert_eq!(rest, "WARN  something errno=5\n");
         assert!(time.len() == 24 && time.ends_with('Z'), "{time}");
+    }
+
+    #[test]
+    fn lines_bear_the_time_of_what_they_tell() {
+        let a_minute_ago = Instant::from_nanos(clock::now().as_nanos() - 60_000_000_000);
+        let expected = utc::rfc3339(SystemTime::UNIX_EPOCH + clock::wall(a_minute_ago));
+        let text = lines(false, || {
+            at(a_minute_ago, || warn!("then"));
+            warn!("now");
+        });
+        let times: Vec<_> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!(times[0][..20], expected[..20], "{text}");
+        assert!(times[1] > times[0], "{text}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::control::Socket;
 use super::driver::{self, Driver, Message};
 use super::errands::{self, Errands};
+use super::fifo::Fifo;
 use super::files;
 use super::filter;
 use super::firewall;
@@ -23,13 +24,14 @@ use super::hands::Hands;
 use super::log::{self, Loss};
 use super::netlink::links::Link;
 use super::netlink::{self, Command, Netlink, vmac};
-use super::notify::Told;
+use super::notify;
 use super::pidfile::PidFile;
 use super::ports::{self, Ports};
 use super::privilege::{self, Urgency};
 use super::status::Process;
+use super::telling::{self, Losses, Telling, Told};
 use super::xdp::{Sizes, Xdp};
-use crate::config::setup::{Setup, XdpMode};
+use crate::config::setup::{self, Setup, XdpMode};
 use crate::engine::plan::Subject;
 
 /// Why the daemon did not run, or no longer does; the exit codes are keepalived's.
@@ -108,12 +110,13 @@ pub fn run(mut setup: Setup, mut guard: Guard, places: &Places) -> Result<(), Fa
     firewall::check(&setup).map_err(|error| Failure::Configuration(format!("{error:#}")))?;
 
     network.commands.try_send(Command::Tidy)?;
-    let errands = start_errands(&setup, places, socket, &inbox)?;
-    let mut notify = errands.notify();
-    let tell = move |told| notify.tell(told);
+    let (telling, errands) = start_slow(&setup, places, socket, &inbox)?;
+    let mut teller = telling.teller();
+    let tell = move |told| teller.tell(told);
     let protocol = start_protocol(&setup, urgency, links, &network, messages, tell)?;
     tracing::info!("Startup complete");
     let outcome = wait_for_signals(&signals, &inbox, places).and_then(|()| join(protocol));
+    telling.stop();
     errands.stop();
     let Netlink { commands, thread } = network;
     drop(commands);
@@ -122,22 +125,43 @@ pub fn run(mut setup: Setup, mut guard: Guard, places: &Places) -> Result<(), Fa
     Ok(outcome?)
 }
 
-fn start_errands(
+/// Starts the threads that tell of what happens and run what may take its time.
+fn start_slow(
     setup: &Arc<Setup>,
     places: &Places,
     socket: Socket,
     inbox: &mpsc::Sender<Message>,
-) -> Result<Errands, Failure> {
+) -> Result<(Telling, Errands), Failure> {
+    let losses = Losses::default();
+    let (notices, waiting) = mpsc::channel(notify::QUEUE);
+    let telling = telling::start(Arc::clone(setup), open_fifos(setup), notices, &losses)?;
     let process = Process {
         version: env!("CARGO_PKG_VERSION"),
         started_at: SystemTime::now(),
         config: places.config.clone(),
         log: places.log.clone(),
-        notices_lost: Arc::default(),
+        losses,
     };
     let reports = inbox.clone();
     let report = async move |id, passed| drop(reports.send(Message::Check { id, passed }).await);
-    Ok(errands::start(Arc::clone(setup), socket, process, inbox.clone(), report)?)
+    let withheld = telling.withheld();
+    let errands = errands::start(Arc::clone(setup), socket, process, withheld, waiting, inbox.clone(), report)?;
+    Ok((telling, errands))
+}
+
+/// Without one that cannot be had the daemon goes on, as keepalived does.
+fn open_fifos(setup: &Setup) -> Vec<Fifo> {
+    let open = |fifo: &setup::Fifo| match Fifo::open(fifo) {
+        Ok(fifo) => Some(fifo),
+        Err(error) => {
+            tracing::warn!(
+                "nothing is written to the FIFO {}: {error}; remove what is there, or name another",
+                fifo.path
+            );
+            None
+        }
+    };
+    setup.telling.fifos.iter().filter_map(open).collect()
 }
 
 /// Every interface in use must exist, unless it may come later; keepalived, too, refuses to start without.

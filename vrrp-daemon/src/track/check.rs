@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn phases_fill_the_interval_and_never_exceed_it() {
-        let command = Command { argv: Vec::new(), run_as: Default::default() };
+        let command = Command { argv: Vec::new(), run_as: Default::default(), groups: Vec::new() };
         let second = Duration::from_secs(1);
         let script = Script { command, interval: second, timeout: second };
         let mut phases: Vec<_> = (0..100).map(|number| script.phase(number)).collect();

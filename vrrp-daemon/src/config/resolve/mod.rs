@@ -7,6 +7,7 @@ mod command;
 mod destination;
 mod garp;
 mod instance;
+mod notify;
 mod phase;
 mod scheduling;
 mod strict;
@@ -44,7 +45,7 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
     let Config { global, trackers, garp_groups, sync_groups, instances, foreign } = config;
     let mut refused = refuses_all(&foreign, found);
     load_balancing(&foreign, &global, &instances, found);
-    let (daemon, defaults) = global_defs(global, host, &mut refused, found);
+    let (daemon, defaults, told) = global_defs(global, host, &mut refused, found);
     let mut resolver = Resolver {
         host,
         found,
@@ -59,6 +60,7 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
         parents: BTreeMap::new(),
         warned_of_security: false,
     };
+    resolver.setup.telling = resolver.telling(told);
     resolver.trackers(trackers);
     let groups = resolver.sync_groups(sync_groups);
     for instance in instances {
@@ -126,14 +128,28 @@ struct Defaults {
     vmac_addr_prefix: Option<String>,
     script_user: Option<UserName>,
     script_security: bool,
+    supplementary_groups: bool,
+    priority_changes: bool,
 }
 
-fn global_defs(global: GlobalDefs, host: &dyn Host, refused: &mut bool, found: &mut Diagnostics) -> (Daemon, Defaults) {
+fn global_defs(
+    global: GlobalDefs,
+    host: &dyn Host,
+    refused: &mut bool,
+    found: &mut Diagnostics,
+) -> (Daemon, Defaults, notify::Global) {
     let GlobalDefs {
         router_id,
         vrrp_version,
         script_user,
         enable_script_security,
+        set_supplementary_groups,
+        notify_fifo,
+        notify_fifo_script,
+        vrrp_notify_fifo,
+        vrrp_notify_fifo_script,
+        notify_priority_changes,
+        states_on_reload,
         garp_master_delay,
         garp_master_repeat,
         min_garp,
@@ -234,8 +250,17 @@ fn global_defs(global: GlobalDefs, host: &dyn Host, refused: &mut bool, found: &
         vmac_addr_prefix: vmac_addr_prefix.0.map(|prefix| prefix.0),
         script_user: script_user.0,
         script_security: enable_script_security.is_on(),
+        supplementary_groups: set_supplementary_groups.0.is_some(),
+        priority_changes: notify_priority_changes.is_on(),
     };
-    (daemon, defaults)
+    let told = notify::Global {
+        fifo: notify_fifo,
+        fifo_script: notify_fifo_script,
+        vrrp_fifo: vrrp_notify_fifo,
+        vrrp_fifo_script: vrrp_notify_fifo_script,
+        states_on_reload,
+    };
+    (daemon, defaults, told)
 }
 
 /// A group to send to, unless it is none.
