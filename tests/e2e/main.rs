@@ -7,6 +7,7 @@ mod authentication;
 mod bad_input;
 mod console;
 mod failover;
+mod fifo;
 mod forged;
 mod interop;
 mod ipv6;
