@@ -67,6 +67,8 @@ events! {
         "Master received advert from {source} with higher priority {theirs}, ours {ours}";
     MasterHeardEqual { source: IpAddr, theirs: Priority } Info
         "Master received advert from {source} with same priority {theirs} but higher IP address than ours";
+    /// A router with our address and our priority: neither can yield to the other.
+    HeardTwin Warn "WARNING - equal priority advert received from remote host with our IP address.";
     HeardItself { source: IpAddr } Warn
         "WARNING - advert received from remote host with our IP address {source}.";
     PriorityChanged { from: Priority, to: Priority } Info "Changing effective priority from {from} to {to}";

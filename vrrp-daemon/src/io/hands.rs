@@ -98,6 +98,9 @@ impl<T: FnMut(Told)> Hands<T> {
                 Action::Announce { id, addresses, rounds } => {
                     let count = self.setup.plan.instances[id.index()].addresses;
                     self.announcements.add(id, addresses, count, rounds);
+                    if tracing::enabled!(tracing::Level::DEBUG) {
+                        (self.tell)(Told::Announces(id, addresses));
+                    }
                 }
                 // The driver has seen to it: it knows the advert.
                 Action::Absorb { .. } => {}
@@ -173,6 +176,11 @@ impl<T: FnMut(Told)> Hands<T> {
         for id in self.due.drain(..) {
             self.is_due[id.index()] = false;
         }
+    }
+
+    /// Tells of what the engine did not say.
+    pub fn tell(&mut self, told: Told) {
+        (self.tell)(told);
     }
 
     /// Has the guard hold a program on its device for as long as there may be addresses to remove.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use nix::sys::signal::{SigSet, SigmaskHow};
-use tracing::{Event, Level, Subscriber, error, info, warn};
+use tracing::{Event, Level, Subscriber, debug, error, info, warn};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{DefaultFields, Writer};
@@ -22,7 +22,9 @@ use vrrp_common::{Instant, Priority};
 
 use super::{clock, utc};
 use crate::config::Checked;
-use crate::engine::event;
+use crate::config::setup::Setup;
+use crate::engine::plan::InstanceId;
+use crate::engine::{Announced, event};
 use crate::syntax::diagnostic::Severity;
 
 /// Lines that may wait for a slow stderr. At a hundred octets each this is under a megabyte.
@@ -157,6 +159,22 @@ pub fn group(name: &str, event: &event::GroupEvent) {
     info!("VRRP_Group({name}) {event}");
 }
 
+/// What becomes of a link, in keepalived's words.
+pub fn link(interface: &str, up: bool) {
+    info!("Netlink reports {interface} {}", if up { "up" } else { "down" });
+}
+
+/// Which addresses are announced, in keepalived's words, which has them, too, with `-D` alone.
+pub fn announces(setup: &Setup, id: InstanceId, which: Announced) {
+    let instance = &setup.instances[id.index()];
+    let all = instance.addresses.iter().zip(0..);
+    for (address, _) in all.filter(|(_, number)| which == Announced::All || which == Announced::One(*number)) {
+        let interface = &setup.interfaces[address.interface.index()];
+        let what = if address.address.is_ipv4() { "gratuitous ARPs" } else { "Unsolicited Neighbour Adverts" };
+        debug!("({}) Sending/queueing {what} on {interface} for {}", instance.name, address.address);
+    }
+}
+
 /// Whether systemd reads our stderr, which then needs no time of ours. JOURNAL_STREAM alone does not tell: it is inherited
 /// by whoever redirects us.
 fn stderr_is_journal() -> bool {
@@ -230,6 +248,52 @@ mod tests {
         tracing::subscriber::with_default(subscriber, write);
         let text = page.0.lock().unwrap().clone();
         String::from_utf8(text).unwrap()
+    }
+
+    /// What operators of keepalived search their logs for, verbatim.
+    #[test]
+    fn lines_are_keepaliveds() {
+        use crate::engine::event::Event::*;
+        use crate::engine::event::GroupEvent::Syncs;
+        use crate::engine::snapshot::StateName;
+        let [theirs, ours] = [90, 110].map(|octet| Priority::new(octet).unwrap());
+        let source = "10.0.0.2".parse().unwrap();
+        for (event, line) in [
+            (BecameMaster, "Entering MASTER STATE"),
+            (Started, "Entering BACKUP STATE (init)"),
+            (BecameBackup, "Entering BACKUP STATE"),
+            (BecameFault, "Entering FAULT STATE"),
+            (MasterTimedOut, "Receive advertisement timeout"),
+            (InstallsAddresses, "setting VIPs."),
+            (ReleasesAddresses, "removing VIPs."),
+            (SentPriorityZero, "sent 0 priority"),
+            (HeardPriorityZero, "Backup received priority 0 advertisement"),
+            (
+                MasterHeardLower { source, theirs, ours },
+                "Received advert from 10.0.0.2 with lower priority 90, ours 110, forcing new election",
+            ),
+            (
+                MasterHeardHigher { source, theirs: ours, ours: theirs },
+                "Master received advert from 10.0.0.2 with higher priority 110, ours 90",
+            ),
+            (
+                MasterHeardEqual { source, theirs },
+                "Master received advert from 10.0.0.2 with same priority 90 but higher IP address than ours",
+            ),
+            (HeardLower { source, theirs }, "received lower priority (90) advert from 10.0.0.2 - discarding"),
+            (PriorityChanged { from: theirs, to: ours }, "Changing effective priority from 90 to 110"),
+            (HeardTwin, "WARNING - equal priority advert received from remote host with our IP address."),
+        ] {
+            let text = lines(true, || super::event("VI_1", &event, ours));
+            assert_eq!(text.trim_start_matches(['<', '>', '4', '6']), format!("(VI_1) {line} priority=110\n"));
+        }
+        let text = lines(true, || {
+            group("G1", &Syncs(StateName::Master));
+            link("eth0", false);
+            link("eth0", true);
+        });
+        let expected = "<6>VRRP_Group(G1) Syncing instances to MASTER state\n<6>Netlink reports eth0 down\n<6>Netlink reports eth0 up\n";
+        assert_eq!(text, expected);
     }
 
     #[test]

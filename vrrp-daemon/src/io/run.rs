@@ -241,7 +241,7 @@ fn start_protocol(
             let ports = Ports::new(Arc::clone(&setup))?;
             let mut driver = Driver::new(Arc::clone(&setup), ports, hands, messages)?;
             // The sockets hear, and backups wait, while the program is still being loaded.
-            driver.begin(links)?;
+            driver.begin(links);
             driver.load(loaded.recv().context("the main thread died")?)?;
             if let Some(why) = driver.without_xdp() {
                 demand(&setup, why)?;

@@ -17,8 +17,9 @@ use super::notify::{Moment, Notice, Who};
 use super::sparing::{Sparing, Withheld};
 use super::{clock, log};
 use crate::config::setup::Setup;
+use crate::engine::Announced;
 use crate::engine::event::{Event, GroupEvent};
-use crate::engine::plan::{GroupId, InstanceId};
+use crate::engine::plan::{GroupId, InstanceId, InterfaceId};
 use crate::engine::snapshot::StateName;
 
 /// Events that may wait: of a thousand virtual routers all that a takeover tells, twice.
@@ -32,6 +33,13 @@ pub enum Told {
     /// With the effective priority.
     Instance(InstanceId, Event, Priority),
     Group(GroupId, GroupEvent),
+    /// Its addresses are announced: for the log with `-D` alone.
+    Announces(InstanceId, Announced),
+    /// An interface went up or down.
+    Link {
+        id: InterfaceId,
+        up: bool,
+    },
     /// A reload took it away: keepalived's DELETED. Of the configuration that still had it.
     Deleted(InstanceId, Priority),
     /// What it is after a reload, which is no change: for the FIFOs alone, with `fifo_write_vrrp_states_on_reload`.
@@ -160,6 +168,8 @@ impl Voice {
                 return log::at(*at, || log::group(&setup.groups[id.index()].name, &event));
             }
             Told::Group(id, GroupEvent::Entered(state)) => (Who::Group(id), Moment::entering(state)),
+            Told::Announces(id, which) => return log::at(*at, || log::announces(setup, id, which)),
+            Told::Link { id, up } => return log::at(*at, || log::link(&setup.interfaces[id.index()], up)),
             Told::Deleted(id, effective) => (Who::Instance(id, effective), Some(Moment::Deleted)),
             Told::Is(id, state, effective) => {
                 self.states[id.index()] = state;
