@@ -30,7 +30,11 @@ impl Host for Fixed {
         vec![run_as.gid, 100]
     }
 
-    fn has_interface(&self, name: &str) -> bool {
+    fn has_namespace(&self, name: &str) -> bool {
+        name == "blue"
+    }
+
+    fn has_interface(&self, name: &str, _net_namespace: Option<&str>) -> bool {
         matches!(name, "lo" | "eth0" | "eth1" | "eth2" | "eth3")
     }
 

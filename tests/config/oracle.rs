@@ -32,6 +32,7 @@ const DIFFERENCES: &[(&str, Option<i32>, &str)] = &[
     ("quote-open", Some(5), "2.2.7 drops the command; here it is taken to end with the line, so scripts are run"),
     ("routes", Some(0), "not done here yet"),
     ("script-fraction", Some(5), "2.2.7 reads whole seconds; 2.3.2 and we read fractions"),
+    ("service-namespace", Some(0), "2.2.7 does not look into the namespace before it starts"),
     ("static-address", Some(0), "not done here yet"),
     ("track-file", Some(0), "not done here yet"),
     ("typical", None, "2.2.7 ends itself with SIGTERM when it checks a script of another user"),

@@ -17,9 +17,13 @@ pub fn of(checked: &Checked) -> String {
 }
 
 fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
-    let Setup { plan, daemon, interfaces, instances, groups, trackers, paces, pace_of, vmacs, telling } = setup;
+    let Setup { plan, daemon, service, interfaces, instances, groups, trackers, paces, pace_of, vmacs, telling } =
+        setup;
     if *daemon != Default::default() {
         writeln!(out, "{daemon:?}")?;
+    }
+    if *service != Default::default() {
+        writeln!(out, "{service:?}")?;
     }
     for Fifo { path, owner: RunAs { uid, gid }, script } in &telling.fifos {
         write!(out, "fifo {path} of {uid}:{gid}")?;
@@ -190,7 +194,19 @@ fn mac(octets: [u8; 6]) -> String {
 
 /// Every index points into its table, and what must be unique is.
 pub fn assert_consistent(setup: &Setup, case: &str) {
-    let Setup { plan, interfaces, instances, groups, trackers, paces, pace_of, vmacs, daemon: _, telling: _ } = setup;
+    let Setup {
+        plan,
+        interfaces,
+        instances,
+        groups,
+        trackers,
+        paces,
+        pace_of,
+        vmacs,
+        daemon: _,
+        service: _,
+        telling: _,
+    } = setup;
     assert_eq!(plan.interfaces as usize, interfaces.len(), "{case}");
     assert_eq!(plan.trackers.len(), trackers.len(), "{case}");
     assert_eq!(plan.instances.len(), instances.len(), "{case}");

@@ -250,7 +250,11 @@ impl Host for Anywhere {
         Vec::new()
     }
 
-    fn has_interface(&self, _name: &str) -> bool {
+    fn has_namespace(&self, _name: &str) -> bool {
+        true
+    }
+
+    fn has_interface(&self, _name: &str, _net_namespace: Option<&str>) -> bool {
         true
     }
 

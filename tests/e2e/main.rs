@@ -16,6 +16,7 @@ mod moving;
 mod repaired;
 mod scenario;
 mod scripts;
+mod service;
 mod starved;
 mod sync_groups;
 mod tidiness;

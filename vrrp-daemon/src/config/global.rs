@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::notify::FifoPath;
+use super::service::{BracketTime, ProcessName, Umask};
 use super::unsupported;
 use super::vmac::Prefix;
 use crate::syntax::command::{CommandLine, UserName};
@@ -51,6 +52,22 @@ block! {
         "router_id" => router_id: Lenient<String>;
         /// Protocol version of virtual routers that do not say.
         "vrrp_version" => vrrp_version: Option<At<Whole<2, 3>>>;
+        /// Run before anything else is done, and waited for.
+        "startup_script" => startup_script: Lenient<CommandLine>;
+        /// Seconds until it is ended; default 10.
+        "startup_script_timeout" => startup_script_timeout: Option<BracketTime>;
+        /// Run when everything else is done, and waited for.
+        "shutdown_script" => shutdown_script: Lenient<CommandLine>;
+        /// Seconds until it is ended; default 10.
+        "shutdown_script_timeout" => shutdown_script_timeout: Option<BracketTime>;
+        /// What others may not do with files that the daemon and its scripts make; default 0177.
+        "umask" => umask: Option<Umask>;
+        /// The process is called keepalived_vrrp.
+        "process_names" => process_names: Mark;
+        /// What the process is called.
+        "process_name" => process_name: Lenient<ProcessName>;
+        /// The same: it is the process that speaks VRRP.
+        "vrrp_process_name" => vrrp_process_name: Lenient<ProcessName>;
         /// Who runs scripts that do not say: user, and group if another than the user's.
         "script_user" => script_user: Lenient<UserName>;
         /// Refuse scripts that run as root and that others than root could change.

@@ -14,6 +14,7 @@ pub mod keywords;
 mod notify;
 mod resolve;
 mod root;
+mod service;
 pub mod setup;
 mod sync_group;
 mod unicast;
@@ -21,3 +22,4 @@ mod unsupported;
 mod vmac;
 
 pub use check::{Checked, check};
+pub use service::Umask;

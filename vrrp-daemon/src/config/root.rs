@@ -3,10 +3,11 @@
 use super::garp_group::GarpGroup;
 use super::global::GlobalDefs;
 use super::instance::Instance;
+use super::service::Name;
 use super::sync_group::SyncGroup;
 use super::unsupported;
 use crate::syntax::diagnostic::Diagnostics;
-use crate::syntax::schema::{At, Block, Named, block};
+use crate::syntax::schema::{At, Block, Lenient, Mark, Named, block};
 use crate::syntax::text::Text;
 use crate::syntax::tree::{self, Grammar};
 use crate::track::Definitions;
@@ -14,6 +15,12 @@ use crate::track::Definitions;
 block! {
     /// A configuration.
     pub struct Config, others (unsupported::ROOT) {
+        /// Network namespace that the daemon runs in.
+        "net_namespace" => net_namespace: Lenient<At<String>>;
+        /// Name of this daemon among several on the host.
+        "instance" => instance: Lenient<Name>;
+        /// Keep pid files in /run/keepalived.
+        "use_pid_dir" => use_pid_dir: Mark;
         /// Settings of the daemon, and defaults.
         "global_defs" => global: GlobalDefs;
         /// A command run again and again.

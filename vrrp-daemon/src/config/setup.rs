@@ -18,6 +18,7 @@ pub use crate::track::command::{Command, RunAs};
 pub struct Setup {
     pub plan: Plan,
     pub daemon: Daemon,
+    pub service: Service,
     /// By [`InterfaceId`]: the interfaces' names.
     pub interfaces: Vec<String>,
     /// By `InstanceId`.
@@ -59,6 +60,32 @@ pub struct Pace {
     pub garp: Duration,
     /// Of unsolicited neighbour advertisements.
     pub gna: Duration,
+}
+
+/// How the daemon lives on its host, from the root and `global_defs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    pub net_namespace: Option<String>,
+    /// Tells several daemons of a host apart.
+    pub instance: Option<String>,
+    pub use_pid_dir: bool,
+    /// Permissions that new files do not have.
+    pub umask: Option<u16>,
+    pub process_name: Option<String>,
+    /// Log every address that is set or removed: `-a`, which no keyword says.
+    pub address_monitoring: bool,
+    /// `startup_script`
+    pub startup: Option<Bracket>,
+    /// `shutdown_script`
+    pub shutdown: Option<Bracket>,
+}
+
+/// A command that is run once and waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bracket {
+    pub command: Command,
+    /// Then it is ended.
+    pub timeout: Duration,
 }
 
 /// Settings of the process, from `global_defs`.

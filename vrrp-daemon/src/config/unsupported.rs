@@ -17,9 +17,7 @@ macro_rules! foreign {
 foreign! {
     /// Outside all blocks.
     ROOT {
-        "net_namespace" Refused "adverts would leave from another network namespace";
         "net_namespace_ipvs" | "namespace_with_ipsets" LoadBalancing "";
-        "instance" | "use_pid_dir" Skipped "file names are chosen by --run-dir";
         "linkbeat_use_polling" | "linkbeat_interfaces" Skipped "link state comes from the kernel alone";
         "child_wait_time" Skipped "there are no child processes";
         "track_group" Skipped "only static addresses and routes use it";
@@ -54,11 +52,8 @@ foreign! {
             | "bfd_rlimit_rtime" | "bfd_process_name" Skipped "there is no BFD process";
         "max_auto_priority" | "min_auto_priority_delay" Skipped
             "real-time priority does not wait for lateness: short intervals have it from the start";
-        "startup_script" | "startup_script_timeout" | "shutdown_script" | "shutdown_script_timeout" Skipped
-            "the service manager runs what belongs before and after";
-        "process_names" | "process_name" | "vrrp_process_name" Skipped "there is one process, vrrpd";
-        "umask" | "config_save_dir" | "tmp_config_directory" | "data_use_instance" | "state_dump_file"
-            | "stats_dump_file" | "json_dump_file" | "json_version" | "use_symlink_paths" | "iproute_usr_dir"
+        "config_save_dir" | "tmp_config_directory" | "data_use_instance" | "state_dump_file"
+            | "stats_dump_file" | "json_dump_file" | "json_version" | "iproute_usr_dir"
             | "iproute_etc_dir" Skipped "files are written below --run-dir alone";
         "reload_check_config" | "reload_time_file" | "reload_repeat" | "reload_file" Skipped
             "a reload is always checked before it is applied";
@@ -67,7 +62,9 @@ foreign! {
             | "vrrp_netlink_monitor_rcv_bufs_force" | "process_monitor_rcv_bufs" | "process_monitor_rcv_bufs_force"
             | "vrrp_rx_bufs_policy" | "vrrp_rx_bufs_multiplier" Skipped "buffers are sized by the daemon";
         "log_unknown_vrids" Skipped "adverts of unknown VRIDs are counted";
-        "random_seed" | "disable_local_igmp" Skipped "there is nothing like it";
+        "random_seed" Skipped "${_RANDOM} is the same in every reading, so that a reload finds what it found before";
+        "use_symlink_paths" Skipped "scripts are run by the path that is written, and both paths are judged";
+        "disable_local_igmp" Skipped "there is nothing like it";
     }
 
     /// `vrrp_instance`.

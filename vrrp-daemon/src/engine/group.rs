@@ -30,16 +30,16 @@ impl Group {
         self.members.first().map_or(StateName::Init, |first| instances[first.index()].state())
     }
 
-    /// Whether the waits of all are over.
-    fn is_ready(&mut self, instances: &[Instance]) -> bool {
+    /// Since when the waits of all are over.
+    fn ready_at(&mut self, instances: &[Instance]) -> Option<Instant> {
         let from = self.holdout;
-        let unready = |place: &usize| !instances[self.members[*place].index()].is_ready();
-        match (from..self.members.len()).chain(0..from).find(unready) {
+        let ready_at = |place: usize| instances[self.members[place].index()].ready_at();
+        match (from..self.members.len()).chain(0..from).find(|&place| ready_at(place).is_none()) {
             Some(holdout) => {
                 self.holdout = holdout;
-                false
+                None
             }
-            None => true,
+            None => (0..self.members.len()).filter_map(ready_at).max(),
         }
     }
 
@@ -73,8 +73,10 @@ impl Engine {
         }
         if before == StateName::Master {
             self.lead(group, id, StateName::Backup, |instance, out| instance.step_back(now, out), out);
-        } else if instance.is_ready() && self.groups[group.index()].is_ready(&self.instances) {
-            self.lead(group, id, StateName::Master, |instance, out| instance.take_over(now, out), out);
+        } else if instance.ready_at().is_some()
+            && let Some(due) = self.groups[group.index()].ready_at(&self.instances)
+        {
+            self.lead(group, id, StateName::Master, |instance, out| instance.take_over(now, due, out), out);
         }
     }
 

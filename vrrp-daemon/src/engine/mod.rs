@@ -64,7 +64,7 @@ pub struct Heard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Send one advert.
-    Advertise { id: InstanceId, claim: Claim },
+    Advertise { id: InstanceId, claim: Claim, due: Due },
     /// Set all addresses of an instance; each is answered with [`Input::Address`].
     Install { id: InstanceId, tenure: Tenure },
     /// Remove all addresses of an instance.
@@ -78,6 +78,17 @@ pub enum Action {
     Tell { id: InstanceId, event: Event, effective: vrrp_common::Priority },
     /// The same, of a sync group.
     TellGroup { id: GroupId, event: GroupEvent },
+}
+
+/// Since when an advert is due: what its lateness is measured from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// It answers what just happened.
+    Now,
+    /// A master's, by its schedule.
+    Advert(Instant),
+    /// The first of a new master: the old one counted as dead then.
+    Takeover(Instant),
 }
 
 /// Which addresses an announcement is of.
@@ -205,20 +216,9 @@ impl Engine {
 
     /// Appends the backups whose wait ends by `until`: those of whom it matters when their master was last seen.
     pub fn waiting(&self, until: Instant, ids: &mut Vec<InstanceId>) {
-        self.adverts_due(until, |id, _, why| {
-            if why == Why::MasterDown {
-                ids.push(id);
-            }
-        });
-    }
-
-    /// Hands the adverts that are due by `until` to `each`, in no order: whose, since when, and why.
-    pub fn adverts_due(&self, until: Instant, mut each: impl FnMut(InstanceId, Instant, Why)) {
         self.agenda.by(until, |id| {
-            if let Some((at, why)) = self.instances[id.index()].advert_due()
-                && at <= until
-            {
-                each(id, at, why);
+            if self.instances[id.index()].state() == StateName::Backup {
+                ids.push(id);
             }
         });
     }
@@ -296,8 +296,8 @@ pub(crate) struct Out<'a> {
 }
 
 impl Out<'_> {
-    fn advertise(&mut self, claim: Claim) {
-        self.actions.push(Action::Advertise { id: self.id, claim });
+    fn advertise(&mut self, claim: Claim, due: Due) {
+        self.actions.push(Action::Advertise { id: self.id, claim, due });
     }
 
     fn install(&mut self, tenure: Tenure) {

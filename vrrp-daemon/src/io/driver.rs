@@ -244,11 +244,8 @@ impl<T: FnMut(Told)> Driver<T> {
         }
         self.heard = heard;
         self.see_waiting(now);
-        let lateness = &mut self.hands.lateness;
-        self.engine.adverts_due(now, |id, at, why| lateness.is_due(id, at, why));
         self.decide(now, Input::Deadline, None);
         self.hands.perform(&mut self.actions, &mut self.ports)?;
-        self.hands.lateness.end_turn();
         self.hands.announce(&self.ports);
         self.actions.shrink_to(KEPT);
         self.heard.shrink_to(KEPT);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 
+use super::namespace;
 use crate::config::host::{Host, KeyFile, Program};
 use crate::config::setup::RunAs;
 use crate::config::{self, Checked};
@@ -109,8 +110,13 @@ impl Host for System {
         groups.unwrap_or_default().into_iter().map(Gid::as_raw).collect()
     }
 
-    fn has_interface(&self, name: &str) -> bool {
-        nix::net::if_::if_nametoindex(name).is_ok()
+    fn has_namespace(&self, name: &str) -> bool {
+        namespace::exists(name)
+    }
+
+    /// The calling thread stays in the namespace: it is there for this reading alone.
+    fn has_interface(&self, name: &str, net_namespace: Option<&str>) -> bool {
+        net_namespace.is_none_or(|there| namespace::visit(there).is_ok()) && nix::net::if_::if_nametoindex(name).is_ok()
     }
 
     fn has_cpu(&self, number: u16) -> bool {
@@ -217,7 +223,7 @@ mod tests {
         assert_eq!(System.user("0"), Some(ROOT));
         assert_eq!(System.user("no such user"), None);
         assert_eq!(System.group("root"), Some(0));
-        assert!(System.has_interface("lo") && !System.has_interface("no such one"));
+        assert!(System.has_interface("lo", None) && !System.has_interface("no such one", None));
         assert!(!Disk.hostname().contains('.'));
     }
 }

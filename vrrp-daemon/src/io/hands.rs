@@ -23,7 +23,7 @@ use super::telling::Told;
 use super::tx::{Advert, Packets, Parts};
 use crate::config::setup::{Destination, Setup};
 use crate::engine::plan::{InstanceId, InstancePlan};
-use crate::engine::{Action, Tenure};
+use crate::engine::{Action, Due, Tenure};
 
 /// What the addresses of one instance should be, and what was last asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,7 +42,7 @@ pub struct Hands<T> {
     /// Instances whose wish is not fulfilled yet.
     unsettled: usize,
     /// Adverts to send, in this turn.
-    due: Vec<InstanceId>,
+    due: Vec<(InstanceId, Due)>,
     /// By instance: whether it is among them.
     is_due: Vec<bool>,
     announcements: Announcements,
@@ -82,8 +82,8 @@ impl<T: FnMut(Told)> Hands<T> {
     /// Does all of `actions`; the adverts first, since others wait for them, and what is told last, since nobody does.
     pub fn perform(&mut self, actions: &mut Vec<Action>, ports: &mut Ports) -> anyhow::Result<()> {
         for action in &*actions {
-            if let Action::Advertise { id, claim } = *action {
-                self.advertise(id, claim, ports);
+            if let Action::Advertise { id, claim, due } = *action {
+                self.advertise(id, claim, due, ports);
             }
         }
         self.send_adverts();
@@ -117,7 +117,7 @@ impl<T: FnMut(Told)> Hands<T> {
     }
 
     /// Puts an advert among those that leave together. Most say what they said before: of those nothing else is looked at.
-    fn advertise(&mut self, id: InstanceId, claim: Claim, ports: &mut Ports) {
+    fn advertise(&mut self, id: InstanceId, claim: Claim, due: Due, ports: &mut Ports) {
         // Two in one turn, a last one and a priority 0 say: the second must not overwrite the first.
         if self.is_due[id.index()] {
             self.send_adverts();
@@ -129,7 +129,7 @@ impl<T: FnMut(Told)> Hands<T> {
             self.adverts[id.index()].sign(association, clock::wall(clock::now()));
         }
         self.is_due[id.index()] = true;
-        self.due.push(id);
+        self.due.push((id, due));
     }
 
     /// Builds the advert of an instance; `false` when there is nothing to send it from, or by.
@@ -149,7 +149,7 @@ impl<T: FnMut(Told)> Hands<T> {
 
     fn send_adverts(&mut self) {
         let (mut by_link, mut framed, mut routed): (Vec<_>, Vec<_>, [Vec<_>; 2]) = Default::default();
-        for id in &self.due {
+        for (id, _) in &self.due {
             match self.adverts[id.index()].packets() {
                 Packets::ToGroup(packet, to) => by_link.push((&packet[..], to)),
                 Packets::Framed(frame, by) => framed.push((&frame[..], by)),
@@ -164,17 +164,18 @@ impl<T: FnMut(Told)> Hands<T> {
         for (socket, packets) in self.routed.iter().zip(&routed) {
             refused.extend(socket.as_ref().map(|socket| send_many(socket, packets)));
         }
-        if refused.iter().all(|refused| refused.packets == 0) {
-            self.lateness.sent(self.due.iter().copied(), clock::now());
-        }
+        let (now, all_left) = (clock::now(), refused.iter().all(|refused| refused.packets == 0));
         for Refused { packets, error } in refused {
             self.refused += packets;
             if let Some(error) = error {
                 tracing::debug!(refused = packets, %error, "adverts not sent");
             }
         }
-        for id in self.due.drain(..) {
+        for (id, due) in self.due.drain(..) {
             self.is_due[id.index()] = false;
+            if all_left {
+                self.lateness.sent(id, due, now);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! What acts on the host: everything with a file descriptor.
 
 pub mod announce;
+pub mod bracket;
 pub mod capabilities;
 pub mod clock;
 pub mod control;
@@ -15,9 +16,11 @@ pub mod firewall;
 pub mod forms;
 pub mod guard;
 pub mod hands;
+pub mod identity;
 pub mod judge;
 pub mod lateness;
 pub mod log;
+pub mod namespace;
 pub mod netlink;
 pub mod notify;
 pub mod observe;
@@ -28,6 +31,8 @@ pub mod readiness;
 pub mod repairs;
 pub mod run;
 pub mod rx;
+pub mod service;
+pub mod signals;
 pub mod socket;
 pub mod sparing;
 pub mod status;

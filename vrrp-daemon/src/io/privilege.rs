@@ -4,10 +4,12 @@
 //! The network's thread has all of it as well, one step below: the addresses of a takeover are waited for like its adverts.
 //! Scripts, control socket and log have none of it, and may not get in the way.
 
+use std::ffi::CString;
 use std::io;
 use std::time::Duration;
 
 use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 
@@ -54,6 +56,26 @@ pub fn return_memory() {
     #[cfg(target_env = "gnu")]
     unsafe {
         libc::malloc_trim(0);
+    }
+}
+
+/// Gives the process the name that it is to be known by; it has its program's otherwise.
+pub fn name(name: Option<&str>) {
+    // Without a zero in it, as the configuration has seen to.
+    if let Some(name) = name.and_then(|name| CString::new(name).ok())
+        && let Err(error) = prctl::set_name(&name)
+    {
+        tracing::warn!("the process keeps its name: {error}");
+    }
+}
+
+/// Allows a core of any size.
+pub fn dump_core() {
+    let allowed = getrlimit(Resource::RLIMIT_CORE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_CORE, hard, hard))
+        .and_then(|()| prctl::set_dumpable(true));
+    if let Err(error) = allowed {
+        tracing::warn!("no core will be dumped: {error}");
     }
 }
 

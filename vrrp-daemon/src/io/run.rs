@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 use anyhow::Context;
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::mpsc;
 
-use super::control::Socket;
+use super::bracket;
+use super::control::{self, Socket};
 use super::driver::{self, Driver, Message};
 use super::errands::{self, Errands};
 use super::fifo::Fifo;
@@ -28,6 +28,8 @@ use super::notify;
 use super::pidfile::PidFile;
 use super::ports::{self, Ports};
 use super::privilege::{self, Urgency};
+use super::service::Starter;
+use super::signals::{Asked, Signals};
 use super::status::Process;
 use super::telling::{self, Losses, Telling, Told};
 use super::xdp::{Sizes, Xdp};
@@ -46,12 +48,12 @@ pub enum Failure {
 }
 
 impl Failure {
-    pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+    pub fn exit_code(&self) -> u8 {
+        match self {
             Self::Fatal(_) => 1,
             Self::Configuration(_) => 2,
             Self::Permission(_) => 4,
-        })
+        }
     }
 }
 
@@ -77,25 +79,30 @@ pub struct Places {
     pub config: PathBuf,
     /// What `@id` lines compare with, if not the host's name.
     pub config_id: Option<String>,
-    pub pid_file: Option<PathBuf>,
+    pub pid_files: Vec<PathBuf>,
     /// What the log lost, for the status.
     pub log: Option<Loss>,
 }
 
-/// Runs until a signal says otherwise.
-pub fn run(mut setup: Setup, mut guard: Guard, places: &Places) -> Result<(), Failure> {
+/// Runs until one of the signals says otherwise; says to the starter that it is up.
+pub fn run(
+    mut setup: Setup,
+    mut guard: Guard,
+    places: &Places,
+    mut signals: Signals,
+    starter: &mut Starter,
+) -> Result<(), Failure> {
     if setup.instances.is_empty() {
         let text = "the configuration has no virtual router that could run; `vrrpd -t` says why";
         return Err(Failure::Configuration(text.into()));
     }
     privilege::check().map_err(Failure::Permission)?;
-    // Before any thread starts, so that all inherit it: signals are for `wait_for_signals` alone.
-    let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
-    signals.thread_block()?;
-
     // From here to the first command nothing on the host changes but the run directory: another daemon may be serving.
     let socket = Socket::bind(&places.run_dir)?;
-    let _pid_file = places.pid_file.as_deref().map(PidFile::create).transpose()?;
+    let _pid_files = pid_files(places)?;
+    if let Some(bracket) = &setup.service.startup {
+        bracket::run(bracket, "startup_script");
+    }
     errands::disable_unusable(&mut setup);
     guard.outnumber(privilege::allow_files(setup.interfaces.len()));
     let setup = Arc::new(setup);
@@ -115,14 +122,32 @@ pub fn run(mut setup: Setup, mut guard: Guard, places: &Places) -> Result<(), Fa
     let tell = move |told| teller.tell(told);
     let protocol = start_protocol(&setup, urgency, links, &network, messages, tell)?;
     tracing::info!("Startup complete");
-    let outcome = wait_for_signals(&signals, &inbox, places).and_then(|()| join(protocol));
+    starter.is_up();
+    wait_for_signals(&mut signals, &inbox, places);
+    Starter::is_stopping();
+    let outcome = join(protocol);
     telling.stop();
     errands.stop();
     let Netlink { commands, thread } = network;
     drop(commands);
     thread.join().map_err(|_| anyhow::anyhow!("the netlink thread died"))?;
+    if let Some(bracket) = &setup.service.shutdown {
+        bracket::run(bracket, "shutdown_script");
+    }
     tracing::info!("Stopped");
     Ok(outcome?)
+}
+
+/// Two may be the same.
+fn pid_files(places: &Places) -> anyhow::Result<Vec<PidFile>> {
+    let paths: BTreeSet<_> = places.pid_files.iter().collect();
+    let make = |path: &&PathBuf| -> anyhow::Result<PidFile> {
+        if let Some(directory) = path.parent() {
+            control::make_directory(directory).with_context(|| directory.display().to_string())?;
+        }
+        Ok(PidFile::create(path)?)
+    };
+    paths.iter().map(make).collect()
 }
 
 /// Starts the threads that tell of what happens and run what may take its time.
@@ -293,14 +318,17 @@ fn demand(setup: &Setup, why: &str) -> Result<(), Failure> {
     }
 }
 
-fn wait_for_signals(signals: &SigSet, inbox: &mpsc::Sender<Message>, places: &Places) -> anyhow::Result<()> {
+fn wait_for_signals(signals: &mut Signals, inbox: &mpsc::Sender<Message>, places: &Places) {
     loop {
-        match signals.wait()? {
-            Signal::SIGHUP => review(places),
-            _ => {
+        match signals.wait() {
+            Asked::Reload => review(places),
+            Asked::Data | Asked::Stats | Asked::StatsClear | Asked::Json => {
+                tracing::warn!("no file of the daemon's state is written here yet; see `vrrpctl status --json`");
+            }
+            Asked::Stop => {
                 // Gone, if it is the protocol thread that ended.
                 let _ = inbox.blocking_send(Message::Stop);
-                return Ok(());
+                return;
             }
         }
     }

@@ -10,6 +10,7 @@ mod instance;
 mod notify;
 mod phase;
 mod scheduling;
+mod service;
 mod strict;
 mod sync_group;
 mod tracker;
@@ -42,15 +43,18 @@ const DEFAULT_INTERFACE: &str = "eth0";
 
 /// The setup that a configuration comes to.
 pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setup {
-    let Config { global, trackers, garp_groups, sync_groups, instances, foreign } = config;
+    let Config { net_namespace, instance, use_pid_dir, global, trackers, garp_groups, sync_groups, instances, foreign } =
+        config;
     let mut refused = refuses_all(&foreign, found);
     load_balancing(&foreign, &global, &instances, found);
-    let (daemon, defaults, told) = global_defs(global, host, &mut refused, found);
+    let (service, has_namespace) = service::of_root(net_namespace.0, instance.0, use_pid_dir, host, found);
+    let (daemon, defaults, words, told) = global_defs(global, host, &mut refused, found);
     let mut resolver = Resolver {
         host,
         found,
         defaults,
-        setup: Setup { daemon, ..Setup::default() },
+        has_namespace,
+        setup: Setup { daemon, service, ..Setup::default() },
         interfaces: BTreeMap::new(),
         trackers: Vec::new(),
         tracker_names: BTreeMap::new(),
@@ -60,6 +64,7 @@ pub fn resolve(config: Config, host: &dyn Host, found: &mut Diagnostics) -> Setu
         parents: BTreeMap::new(),
         warned_of_security: false,
     };
+    resolver.service(words);
     resolver.setup.telling = resolver.telling(told);
     resolver.trackers(trackers);
     let groups = resolver.sync_groups(sync_groups);
@@ -80,6 +85,8 @@ struct Resolver<'a> {
     host: &'a dyn Host,
     found: &'a mut Diagnostics,
     defaults: Defaults,
+    /// That of the configuration exists, or there is none.
+    has_namespace: bool,
     setup: Setup,
     interfaces: BTreeMap<String, InterfaceId>,
     trackers: Vec<tracker::Tracker>,
@@ -137,8 +144,16 @@ fn global_defs(
     host: &dyn Host,
     refused: &mut bool,
     found: &mut Diagnostics,
-) -> (Daemon, Defaults, notify::Global) {
+) -> (Daemon, Defaults, service::Words, notify::Global) {
     let GlobalDefs {
+        startup_script,
+        startup_script_timeout,
+        shutdown_script,
+        shutdown_script_timeout,
+        umask,
+        process_names,
+        process_name,
+        vrrp_process_name,
         router_id,
         vrrp_version,
         script_user,
@@ -260,7 +275,17 @@ fn global_defs(
         vrrp_fifo_script: vrrp_notify_fifo_script,
         states_on_reload,
     };
-    (daemon, defaults, told)
+    let words = service::Words {
+        startup_script,
+        startup_script_timeout,
+        shutdown_script,
+        shutdown_script_timeout,
+        umask,
+        process_names,
+        process_name,
+        vrrp_process_name,
+    };
+    (daemon, defaults, words, told)
 }
 
 /// A group to send to, unless it is none.
@@ -313,7 +338,9 @@ impl Resolver<'_> {
             diagnostic.hint("run it in a second vrrpd, with a configuration and a --run-dir of its own");
             return None;
         }
-        if !self.setup.daemon.dynamic_interfaces && !self.host.has_interface(name) {
+        let there = self.setup.service.net_namespace.as_deref();
+        let looks = self.has_namespace && !self.setup.daemon.dynamic_interfaces;
+        if looks && !self.host.has_interface(name, there) {
             let message = format!("interface `{name}` does not exist");
             let diagnostic = self.found.warning(Class::Interface, at, message);
             diagnostic.done("the daemon does not start without it");

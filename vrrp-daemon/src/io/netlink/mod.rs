@@ -19,6 +19,7 @@ use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt};
 use nix::sys::socket::{setsockopt, sockopt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage as Route};
 use rtnetlink::sys::AsyncSocket;
 use rtnetlink::{Handle, MulticastGroup};
@@ -347,10 +348,12 @@ impl<F: AsyncFn(Report)> Network<F> {
             Route::NewLink(message) => self.links.link_is(&message),
             Route::DelLink(message) => self.links.link_gone(message.header.index),
             Route::NewAddress(message) => {
+                self.monitor(&message, "set on");
                 self.links.address_is(&message);
                 self.tell_unproven(index);
             }
             Route::DelAddress(message) => {
+                self.monitor(&message, "removed from");
                 if let Some(gone) = self.links.address_gone(&message) {
                     self.restore((IfIndex(index), gone.address, gone.prefix)).await;
                 }
@@ -361,6 +364,15 @@ impl<F: AsyncFn(Report)> Network<F> {
         let after = self.links.place(index).1;
         for index in [Some(index), before, after.filter(|_| after != before)].into_iter().flatten() {
             self.show(index).await;
+        }
+    }
+
+    /// Logs what became of an address, if asked to.
+    fn monitor(&self, message: &AddressMessage, what: &str) {
+        if self.setup.service.address_monitoring
+            && let Some((address, interface)) = self.links.described(message)
+        {
+            tracing::info!("Netlink reports {address}/{} {what} {interface}", message.header.prefix_len);
         }
     }
 
