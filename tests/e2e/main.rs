@@ -6,6 +6,7 @@ mod accept;
 mod authentication;
 mod bad_input;
 mod console;
+mod dumps;
 mod failover;
 mod fifo;
 mod forged;

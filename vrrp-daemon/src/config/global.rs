@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::notify::FifoPath;
+use super::notify::{FifoPath, FilePath};
 use super::service::{BracketTime, ProcessName, Umask};
 use super::unsupported;
 use super::vmac::Prefix;
@@ -86,6 +86,16 @@ block! {
         "vrrp_notify_priority_changes" => notify_priority_changes: Switch;
         /// After a reload all states are written.
         "fifo_write_vrrp_states_on_reload" => states_on_reload: Switch;
+        /// File of the state that SIGUSR1 asks for, in place of keepalived.data in $TMPDIR or /tmp.
+        "state_dump_file" => state_dump_file: Option<FilePath>;
+        /// The same of the statistics that SIGUSR2 asks for.
+        "stats_dump_file" => stats_dump_file: Option<FilePath>;
+        /// The same of keepalived.json.
+        "json_dump_file" => json_dump_file: Option<FilePath>;
+        /// Form of that file.
+        "json_version" => json_version: Option<Whole<1, 2>>;
+        /// The names of these files say which instance and network namespace they are of.
+        "data_use_instance" => data_use_instance: Switch;
         /// Announcement rounds of virtual routers that follow and do not say: time to the second.
         "vrrp_garp_master_delay" => garp_master_delay: Option<At<GarpDelay>>;
         /// The same: announcements in a round.

@@ -1,10 +1,11 @@
-//! FIFOs that changes are written to, as they are written in a configuration.
+//! FIFOs and files that the daemon writes, as they stand in a configuration.
 
 use crate::syntax::command::UserName;
 use crate::syntax::diagnostic::{Class, Diagnostics};
 use crate::syntax::lexer::Word;
 use crate::syntax::schema::FromEntry;
 use crate::syntax::tree::Entry;
+use crate::syntax::value::Value;
 
 /// `PATH [USER [GROUP]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,5 +25,19 @@ impl FromEntry for FifoPath {
             return None;
         }
         Some(Self { path: path.clone(), owner: UserName::from_words(&entry.parameters()[1..]) })
+    }
+}
+
+/// A full path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilePath(pub String);
+
+impl Value for FilePath {
+    fn expected() -> String {
+        "a full path".to_owned()
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        word.starts_with('/').then(|| Self(word.to_owned()))
     }
 }

@@ -42,6 +42,20 @@ pub struct Telling {
     pub fifos: Vec<Fifo>,
     /// `fifo_write_vrrp_states_on_reload`.
     pub states_on_reload: bool,
+    pub dumps: Dumps,
+}
+
+/// The files that keepalived's signals ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dumps {
+    /// `state_dump_file`, `stats_dump_file`, `json_dump_file`; otherwise one in $TMPDIR or /tmp.
+    pub data: Option<String>,
+    pub stats: Option<String>,
+    pub json: Option<String>,
+    /// `json_version 2`.
+    pub second_json: bool,
+    /// `data_use_instance`.
+    pub name_instance: bool,
 }
 
 /// `notify_fifo` or `vrrp_notify_fifo`.
@@ -170,6 +184,8 @@ pub struct Instance {
     pub authentication: Authentication,
     /// `no_accept`, of one that does not own its addresses: packets to them are not for this host.
     pub no_accept: bool,
+    /// `strict_mode`, or `vrrp_strict`.
+    pub strict: bool,
     /// When an address is removed, others of its subnet on the interface stay.
     pub promote_secondaries: bool,
     /// `v3_checksum_as_v2`: how v3 adverts over IPv4 are summed. Not said: as those of the peer.

@@ -52,9 +52,8 @@ foreign! {
             | "bfd_rlimit_rtime" | "bfd_process_name" Skipped "there is no BFD process";
         "max_auto_priority" | "min_auto_priority_delay" Skipped
             "real-time priority does not wait for lateness: short intervals have it from the start";
-        "config_save_dir" | "tmp_config_directory" | "data_use_instance" | "state_dump_file"
-            | "stats_dump_file" | "json_dump_file" | "json_version" | "iproute_usr_dir"
-            | "iproute_etc_dir" Skipped "files are written below --run-dir alone";
+        "config_save_dir" | "tmp_config_directory" | "iproute_usr_dir" | "iproute_etc_dir" Skipped
+            "files are written below --run-dir alone";
         "reload_check_config" | "reload_time_file" | "reload_repeat" | "reload_file" Skipped
             "a reload is always checked before it is applied";
         "include_check" Skipped "each include says itself what must be found";

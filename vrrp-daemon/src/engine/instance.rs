@@ -407,6 +407,10 @@ impl Instance {
             State::Backup(backup) => backup.master,
             State::Master(_) => self.source.map(|address| Rival { address, priority: self.effective }),
         };
+        let interval = match &self.state {
+            State::Backup(backup) => backup.interval,
+            _ => self.plan.advert_int,
+        };
         let Self { plan, effective, since, cause, stats, .. } = self;
         Snapshot {
             state: self.state(),
@@ -415,6 +419,7 @@ impl Instance {
             base: plan.priority,
             effective: *effective,
             master,
+            interval,
             stats: *stats,
         }
     }

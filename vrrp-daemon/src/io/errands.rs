@@ -16,6 +16,7 @@ use tokio::time::{interval, timeout};
 use tracing::warn;
 
 use super::control::{self, Request, Socket};
+use super::dump;
 use super::notify::{self, Notice};
 use super::sparing::Withheld;
 use super::status::Process;
@@ -70,6 +71,7 @@ pub fn disable_unusable(setup: &mut Setup) {
 /// The slow thread's handle.
 #[derive(Debug)]
 pub struct Errands {
+    dumps: mpsc::Sender<dump::Kind>,
     stop: watch::Sender<bool>,
     stopped: std::sync::mpsc::Receiver<()>,
     thread: JoinHandle<()>,
@@ -89,6 +91,7 @@ pub fn start<M: From<Request> + Send + 'static>(
 ) -> io::Result<Errands> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let (stop, stopping) = watch::channel(false);
+    let (dumps, dumped) = mpsc::channel(dump::QUEUE);
     let (done, stopped) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("errands".into()).spawn(move || {
         // Scripts get a clean mask of their own.
@@ -96,11 +99,12 @@ pub fn start<M: From<Request> + Send + 'static>(
         let local = LocalSet::new();
         local.block_on(&runtime, async {
             let process = Rc::new(process);
+            let dumping = dump::serve(dumped, requests.clone());
             let notifying = tokio::task::spawn_local(notify::run(notices, stop_of(stopping.clone())));
             let checks = checks(&setup, reports, &stopping);
             let readers = fifo_readers(&setup, &stopping);
             tokio::select! {
-                _ = async { tokio::join!(control::serve(&socket, process.clone(), requests), tell_losses(&process, &withheld)) } => {}
+                _ = async { tokio::join!(control::serve(&socket, process.clone(), requests), dumping, tell_losses(&process, &withheld)) } => {}
                 () = stop_of(stopping) => {}
             }
             drop(socket);
@@ -112,14 +116,21 @@ pub fn start<M: From<Request> + Send + 'static>(
         runtime.shutdown_timeout(Duration::ZERO);
         let _ = done.send(());
     })?;
-    Ok(Errands { stop, stopped, thread })
+    Ok(Errands { dumps, stop, stopped, thread })
 }
 
 impl Errands {
+    /// Has a file written. Who asks faster than they are written gets fewer of them.
+    pub fn dump(&self, kind: dump::Kind) {
+        if self.dumps.try_send(kind).is_err() {
+            warn!("a file of the daemon's state was asked for before the ones before were written; ask again");
+        }
+    }
+
     /// Ends check scripts, starts the notify scripts that wait, gives them a second, removes the socket. Blocks for up to
     /// two and a half seconds, mostly for milliseconds: to be called when the protocol has sent its last advert.
     pub fn stop(self) {
-        let Self { stop, stopped, thread } = self;
+        let Self { dumps: _, stop, stopped, thread } = self;
         let _ = stop.send(true);
         // Loading a program can hang in the kernel (a dead NFS server); the daemon's end may not.
         match stopped.recv_timeout(TIME_TO_STOP + Duration::from_secs(1)) {

@@ -8,6 +8,7 @@ pub mod control;
 pub mod crowd;
 pub mod delivered;
 pub mod driver;
+pub mod dump;
 pub mod errands;
 pub mod fifo;
 pub mod files;

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::bracket;
 use super::control::{self, Socket};
 use super::driver::{self, Driver, Message};
+use super::dump::Kind;
 use super::errands::{self, Errands};
 use super::fifo::Fifo;
 use super::files;
@@ -123,7 +124,7 @@ pub fn run(
     let protocol = start_protocol(&setup, urgency, links, &network, messages, tell)?;
     tracing::info!("Startup complete");
     starter.is_up();
-    wait_for_signals(&mut signals, &inbox, places);
+    wait_for_signals(&mut signals, &inbox, &errands, places);
     Starter::is_stopping();
     let outcome = join(protocol);
     telling.stop();
@@ -318,13 +319,14 @@ fn demand(setup: &Setup, why: &str) -> Result<(), Failure> {
     }
 }
 
-fn wait_for_signals(signals: &mut Signals, inbox: &mpsc::Sender<Message>, places: &Places) {
+fn wait_for_signals(signals: &mut Signals, inbox: &mpsc::Sender<Message>, errands: &Errands, places: &Places) {
     loop {
         match signals.wait() {
             Asked::Reload => review(places),
-            Asked::Data | Asked::Stats | Asked::StatsClear | Asked::Json => {
-                tracing::warn!("no file of the daemon's state is written here yet; see `vrrpctl status --json`");
-            }
+            Asked::Data => errands.dump(Kind::Data),
+            Asked::Stats => errands.dump(Kind::Stats),
+            Asked::StatsClear => errands.dump(Kind::StatsClear),
+            Asked::Json => errands.dump(Kind::Json),
             Asked::Stop => {
                 // Gone, if it is the protocol thread that ended.
                 let _ = inbox.blocking_send(Message::Stop);

@@ -276,7 +276,7 @@ fn interface(name: &str, seen: &ObservedInterface) -> Interface {
 
 fn instance(setup: &Setup, index: usize, seen: &ObservedInstance, now: Instant, clock: SystemTime) -> Instance {
     let (plan, setting) = (&setup.plan.instances[index], &setup.instances[index]);
-    let Snapshot { state, since, cause, base, effective, master, stats } = seen.snapshot;
+    let Snapshot { state, since, cause, base, effective, master, interval: _, stats } = seen.snapshot;
     let age = now.since(since);
     let master = master.map(|master| Master {
         address: master.address,
@@ -381,6 +381,7 @@ mod tests {
             base: Priority::DEFAULT,
             effective: Priority::new(90).unwrap(),
             master: Some(Rival { address: "fe80::2".parse().unwrap(), priority: Priority::OWNER }),
+            interval: vrrp_common::Centis::SECOND,
             stats: Stats::default(),
         };
         let observed = Observed {

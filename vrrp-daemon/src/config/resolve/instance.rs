@@ -229,6 +229,7 @@ impl Resolver<'_> {
             both_versions: false,
             authentication,
             no_accept: accept.0.map_or(strict, |accept| !accept) && !priority.is_owner(),
+            strict,
             promote_secondaries: promote_secondaries.0.is_some(),
             checksum_form,
             notify,

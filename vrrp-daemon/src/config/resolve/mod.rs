@@ -28,7 +28,7 @@ use super::global::{GarpDelay, GarpRefresh, GarpRepeat, GlobalDefs, Pause, XdpDe
 use super::host::Host;
 use super::instance::Instance;
 use super::root::Config;
-use super::setup::{self, Daemon, Firewall, Scheduling, Setup, Xdp};
+use super::setup::{self, Daemon, Dumps, Firewall, Scheduling, Setup, Xdp};
 use crate::engine::plan::{InterfaceId, Startup};
 use crate::syntax::command::UserName;
 use crate::syntax::diagnostic::{Class, Diagnostics};
@@ -165,6 +165,11 @@ fn global_defs(
         vrrp_notify_fifo_script,
         notify_priority_changes,
         states_on_reload,
+        state_dump_file,
+        stats_dump_file,
+        json_dump_file,
+        json_version,
+        data_use_instance,
         garp_master_delay,
         garp_master_repeat,
         min_garp,
@@ -274,6 +279,13 @@ fn global_defs(
         vrrp_fifo: vrrp_notify_fifo,
         vrrp_fifo_script: vrrp_notify_fifo_script,
         states_on_reload,
+        dumps: Dumps {
+            data: state_dump_file.map(|file| file.0),
+            stats: stats_dump_file.map(|file| file.0),
+            json: json_dump_file.map(|file| file.0),
+            second_json: json_version.is_some_and(|version| version.get() == 2),
+            name_instance: data_use_instance.is_on(),
+        },
     };
     let words = service::Words {
         startup_script,
