@@ -16,6 +16,8 @@ const DIFFERENCES: &[(&str, Option<i32>, &str)] = &[
     ("addresses-too-many", Some(0), "it has no bound of its own"),
     ("addresses-twice", Some(0), "2.2.7 does not notice; later releases do"),
     ("auth-hmac", Some(5), "the keyword is newer than 2.2.7"),
+    ("check", Some(5), "our own keywords"),
+    ("check-wrong", Some(5), "our own keywords"),
     ("checksum", Some(5), "the keyword is newer than 2.2.7"),
     ("definition-loop", None, "2.2.7 does not end"),
     ("extensions", Some(5), "our own keywords"),
@@ -34,7 +36,7 @@ const DIFFERENCES: &[(&str, Option<i32>, &str)] = &[
     ("script-fraction", Some(5), "2.2.7 reads whole seconds; 2.3.2 and we read fractions"),
     ("service-namespace", Some(0), "2.2.7 does not look into the namespace before it starts"),
     ("static-address", Some(0), "not done here yet"),
-    ("track-file", Some(0), "not done here yet"),
+    ("track-file-wrong", None, "2.2.7 dies of a track_file that is defined twice"),
     ("typical", None, "2.2.7 ends itself with SIGTERM when it checks a script of another user"),
     ("vmac-names", Some(5), "2.2.7 does not know `name`, `group` and `netlink_notify_msg`"),
 ];

@@ -6,7 +6,8 @@ use vrrp_common::wire::ip::vrrp_group;
 use vrrp_daemon::auth::Authentication;
 use vrrp_daemon::config::Checked;
 use vrrp_daemon::config::setup::{Command, Destination, Fifo, Notify, Pace, Peer, RunAs, Setup, TrackerKind};
-use vrrp_daemon::engine::plan::{GroupId, InstancePlan, Startup, Subject, Weight};
+use vrrp_daemon::engine::plan::{GroupId, InstancePlan, Startup, Subject, TrackerPlan, Weight};
+use vrrp_daemon::track::schedule::Schedule;
 
 /// Exit code, setup, findings.
 pub fn of(checked: &Checked) -> String {
@@ -33,6 +34,9 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
             script.as_ref().map_or_else(String::new, |script| format!(", read by {}", command(script)))
         )?;
     }
+    if telling.dumps != Default::default() {
+        writeln!(out, "{:?}", telling.dumps)?;
+    }
     if telling.states_on_reload {
         writeln!(out, "states are written on reload")?;
     }
@@ -44,10 +48,7 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         writeln!(out, "pace {pace} of {interface}: {garp:?}, IPv6 {gna:?}")?;
     }
     for (tracker, plan) in trackers.iter().zip(&plan.trackers) {
-        let TrackerKind::Script(script) = &tracker.kind;
-        write!(out, "tracker {}: {} every {:?}, ", tracker.name, command(&script.command), script.interval)?;
-        let start = if plan.starts_failed { ", starts failed" } else { "" };
-        writeln!(out, "at most {:?}, rise {}, fall {}{start}", script.timeout, plan.rise, plan.fall)?;
+        writeln!(out, "tracker {}: {}", tracker.name, watched(&tracker.kind, plan))?;
     }
     for vmac in vmacs {
         let (name, parent) = (&interfaces[vmac.interface.index()], &interfaces[vmac.parent.index()]);
@@ -136,6 +137,20 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         }
     }
     Ok(())
+}
+
+/// What is watched of a tracker.
+fn watched(kind: &TrackerKind, plan: &TrackerPlan) -> String {
+    let start = if plan.starts_failed { ", starts failed" } else { "" };
+    let outcomes = format!("rise {}, fall {}{start}", plan.rise, plan.fall);
+    let schedule =
+        |Schedule { interval, timeout }: Schedule| format!("every {interval:?}, at most {timeout:?}, {outcomes}");
+    match kind {
+        TrackerKind::Script(script) => format!("{} {}", command(&script.command), schedule(script.schedule)),
+        TrackerKind::File(file) => format!("number in {}, {:?}", file.path, file.init),
+        TrackerKind::Process(process) => format!("{process:?}"),
+        TrackerKind::Check(check) => format!("{:?} {}", check.question, schedule(check.schedule)),
+    }
 }
 
 /// What is not as always.
@@ -236,7 +251,7 @@ pub fn assert_consistent(setup: &Setup, case: &str) {
                 Subject::Interface(id) => assert!(id.index() < interfaces.len(), "{case}"),
                 Subject::Tracker(id) => assert!(id.index() < trackers.len(), "{case}"),
             }
-            assert!(watch.weight.value.abs() <= 253, "{case}");
+            assert!(watch.weight.value.abs() <= 254, "{case}");
         }
         let heard_at = match router.destination {
             Destination::Group(group) => Some(group),

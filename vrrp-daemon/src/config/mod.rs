@@ -11,6 +11,7 @@ mod global;
 pub mod host;
 mod instance;
 pub mod keywords;
+mod matching;
 mod notify;
 mod resolve;
 mod root;
@@ -22,4 +23,5 @@ mod unsupported;
 mod vmac;
 
 pub use check::{Checked, check};
+pub use matching::matching;
 pub use service::Umask;

@@ -23,7 +23,7 @@ foreign! {
         "track_group" Skipped "only static addresses and routes use it";
         "static_ipaddress" | "static_routes" | "static_rules" Refused
             "addresses, routes or rules outside virtual routers would be missing";
-        "vrrp_track_process" | "track_file" | "vrrp_track_file" | "bfd_instance" Skipped
+        "bfd_instance" Skipped
             "a virtual router that tracks it is refused";
         "interface_up_down_delays" Skipped "changes of link state count at once";
         "virtual_server" | "virtual_server_group" | "SSL" LoadBalancing "";
@@ -32,10 +32,10 @@ foreign! {
     /// `global_defs`.
     GLOBAL {
         "notification_email" | "notification_email_from" | "smtp_server" | "smtp_helo_name" | "smtp_connect_timeout"
-            | "smtp_alert" | "smtp_alert_vrrp" | "no_email_faults" Skipped "no mail is sent";
+            | "smtp_alert" | "smtp_alert_vrrp" | "no_email_faults" Skipped "no mail is sent; a notify script can";
         "smtp_alert_checker" | "no_checker_emails" | "checker_log_all_failures" LoadBalancing "";
         "enable_traps" | "enable_snmp_keepalived" | "enable_snmp_vrrp" | "enable_snmp_rfc" | "enable_snmp_rfcv2"
-            | "enable_snmp_rfcv3" | "snmp_socket" Skipped "there is no SNMP agent";
+            | "enable_snmp_rfcv3" | "snmp_socket" Skipped "there is no SNMP agent; `vrrpctl status --json` says what it would";
         "enable_snmp_checker" | "snmp_vs_stats_update_interval" | "snmp_rs_stats_update_interval" LoadBalancing "";
         "enable_dbus" | "dbus_service_name" | "dbus_no_interface_name" Skipped "there is no D-Bus service";
         "vrrp_garp_extra_if" | "vrrp_vmac_garp_intvl" Skipped
@@ -73,17 +73,17 @@ foreign! {
         "vrf" Refused "adverts would leave outside the VRF";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
         "virtual_routes" | "virtual_rules" Refused "routes or rules would be missing while it is master";
-        "track_process" | "track_file" | "track_bfd" | "track_src_ip" Refused "a failure of it would not be noticed";
+        "track_bfd" | "track_src_ip" Refused "a failure of it would not be noticed";
         "garp_extra_if" | "vmac_garp_intvl" Skipped "only interfaces beside the one of the adverts would announce more often";
-        "smtp_alert" Skipped "no mail is sent";
+        "smtp_alert" Skipped "no mail is sent; a notify script can";
         "debug" | "kernel_rx_buf_size" | "native_ipv6" | "linkbeat_use_polling" Skipped "there is nothing like it";
         "lvs_sync_daemon_interface" LoadBalancing "";
     }
 
     /// `vrrp_sync_group`.
     SYNC_GROUP {
-        "track_file" | "track_process" | "track_bfd" Refused "a failure of it would not be noticed";
-        "smtp_alert" Skipped "no mail is sent";
+        "track_bfd" Refused "a failure of it would not be noticed";
+        "smtp_alert" Skipped "no mail is sent; a notify script can";
     }
 
     /// `vrrp_script`, `authentication` and `auth_hmac`, of which every keyword is read.

@@ -21,18 +21,18 @@ use super::{Due, Out, Tenure, Why};
 
 #[derive(Clone, Debug)]
 pub struct Instance {
-    plan: OfInstance,
+    pub(super) plan: OfInstance,
     source: Option<IpAddr>,
-    effective: Priority,
-    state: State,
+    pub(super) effective: Priority,
+    pub(super) state: State,
     since: Instant,
     cause: Cause,
-    tenure: Tenure,
+    pub(super) tenure: Tenure,
     stats: Stats,
 }
 
 #[derive(Clone, Debug)]
-enum State {
+pub(super) enum State {
     Init,
     Fault,
     Stopped,
@@ -41,24 +41,24 @@ enum State {
 }
 
 #[derive(Clone, Debug)]
-struct Backup {
+pub(super) struct Backup {
     /// When the wait began: the last accepted advert, or the start.
     heard_at: Instant,
     wait: Wait,
     /// Active_Adver_Interval: the master's, as it was last learned (v3).
-    interval: Centis,
-    master: Option<Rival>,
+    pub(super) interval: Centis,
+    pub(super) master: Option<Rival>,
     /// The weaker master last told of, so that each is told of once.
     told: Option<Rival>,
     /// Adverts equal to the last one are not handed in, only their time is.
     absorbing: bool,
-    patience: Patience,
+    pub(super) patience: Patience,
     cause: Cause,
 }
 
 /// keepalived `preempt_delay`: how long a weaker master is let be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Patience {
+pub(super) enum Patience {
     /// None was heard yet.
     Unasked,
     /// It is followed like any other.
@@ -79,11 +79,11 @@ enum Wait {
 }
 
 #[derive(Clone, Debug)]
-struct Master {
-    next_advert_at: Instant,
+pub(super) struct Master {
+    pub(super) next_advert_at: Instant,
     answered_at: Option<Instant>,
     told: Option<Rival>,
-    garp: Garp,
+    pub(super) garp: Garp,
 }
 
 impl Instance {
@@ -214,7 +214,7 @@ impl Instance {
     }
 
     /// From now on every advert must be handed in.
-    fn hear_all(&mut self, out: &mut Out) {
+    pub(super) fn hear_all(&mut self, out: &mut Out) {
         if let State::Backup(backup) = &mut self.state
             && std::mem::take(&mut backup.absorbing)
         {
@@ -288,11 +288,11 @@ impl Instance {
         }
     }
 
-    /// Its group serves, and it with it; since `due` all of them could.
-    pub fn take_over(&mut self, now: Instant, due: Instant, out: &mut Out) {
+    /// Its group serves, and it with it.
+    pub fn take_over(&mut self, now: Instant, due: Due, out: &mut Out) {
         if let State::Backup(backup) = &self.state {
             let cause = backup.cause;
-            self.become_master(now, Due::Takeover(due), cause, out);
+            self.become_master(now, due, cause, out);
         }
     }
 
@@ -307,12 +307,17 @@ impl Instance {
 
     /// FSM-A1, FSM-B1.
     pub fn stop(&mut self, now: Instant, out: &mut Out) {
+        self.end(now, Event::Stopped, out);
+    }
+
+    /// Leaves for good.
+    pub fn end(&mut self, now: Instant, event: Event, out: &mut Out) {
         if matches!(self.state, State::Stopped) {
             return;
         }
         self.leave(out);
         self.enter(now, State::Stopped, Cause::Shutdown, out);
-        out.tell(Event::Stopped, self.effective);
+        out.tell(event, self.effective);
     }
 
     /// FSM-P2: a master says that it leaves, if it still can.

@@ -8,7 +8,9 @@ pub mod event;
 mod garp;
 mod group;
 mod instance;
+pub mod matching;
 pub mod plan;
+mod reload;
 pub mod snapshot;
 pub mod stats;
 #[cfg(test)]
@@ -44,6 +46,8 @@ pub enum Input {
     Source { id: InstanceId, address: Option<IpAddr> },
     /// One outcome of a check.
     Check { id: TrackerId, passed: bool },
+    /// A number that was read in place of an outcome.
+    Value { id: TrackerId, value: i16 },
     /// An address of an [`Action::Install`] is set, or cannot be.
     Address { id: InstanceId, tenure: Tenure, address: u32, installed: bool },
     /// The daemon stops: leave everything.
@@ -138,21 +142,7 @@ enum Party {
 impl Engine {
     /// An engine whose instances wait to hear of their source addresses, then of their interfaces, then of their checks.
     pub fn new(plan: &Plan, now: Instant) -> Self {
-        let mut by_interface = vec![Vec::new(); plan.interfaces as usize];
-        let mut by_tracker = vec![Vec::new(); plan.trackers.len()];
-        for (index, instance) in plan.instances.iter().enumerate() {
-            for watch in &instance.watches {
-                let watchers = match watch.subject {
-                    Subject::Interface(id) => &mut by_interface[id.index()],
-                    Subject::Tracker(id) => &mut by_tracker[id.index()],
-                };
-                watchers.push(instance.group.map_or(Party::One(InstanceId(index as u32)), Party::Group));
-            }
-        }
-        for watchers in by_interface.iter_mut().chain(&mut by_tracker) {
-            watchers.sort_unstable();
-            watchers.dedup();
-        }
+        let (by_interface, by_tracker) = dependents(plan);
         let held_until = (now + plan.startup.delay).max(Instant::from_nanos(0) + plan.startup.after_boot);
         Self {
             instances: (0..plan.instances.len() as u32)
@@ -195,6 +185,11 @@ impl Engine {
             }
             Input::Check { id, passed } => {
                 if self.surroundings.trackers[id.index()].hear(passed) {
+                    self.settle_all(now, |engine| &engine.by_tracker[id.index()], out);
+                }
+            }
+            Input::Value { id, value } => {
+                if self.surroundings.trackers[id.index()].read(value) {
                     self.settle_all(now, |engine| &engine.by_tracker[id.index()], out);
                 }
             }
@@ -260,7 +255,7 @@ impl Engine {
         }
     }
 
-    /// Lets everybody see what happened while all were held.
+    /// Lets everybody see what happened while all were held, or what a new plan makes of it.
     fn settle_each(&mut self, now: Instant, out: &mut Vec<Action>) {
         let alone = self.instances.iter().zip(0..).filter(|(instance, _)| instance.group().is_none());
         let alone = alone.map(|(_, id)| Party::One(InstanceId(id)));
@@ -276,7 +271,13 @@ impl Engine {
         match party {
             Party::One(id) => {
                 let standing = self.instances[id.index()].standing(&self.surroundings);
-                self.with(id, out, |instance, out| instance.settle(now, standing, out));
+                self.with(id, out, |instance, out| {
+                    instance.settle(now, standing, out);
+                    // What its group held back, and it has none any more.
+                    if instance.ready_at().is_some() {
+                        instance.take_over(now, Due::Now, out);
+                    }
+                });
             }
             Party::Group(id) => self.settle_group(now, id, out),
         }
@@ -287,6 +288,26 @@ impl Engine {
         work(instance, &mut Out { id, actions: out });
         self.agenda.set(id, instance.deadline().map(|(due, _)| due));
     }
+}
+
+/// By interface and by tracker: who depends on it.
+fn dependents(plan: &Plan) -> (Vec<Vec<Party>>, Vec<Vec<Party>>) {
+    let mut by_interface = vec![Vec::new(); plan.interfaces as usize];
+    let mut by_tracker = vec![Vec::new(); plan.trackers.len()];
+    for (index, instance) in plan.instances.iter().enumerate() {
+        for watch in &instance.watches {
+            let watchers = match watch.subject {
+                Subject::Interface(id) => &mut by_interface[id.index()],
+                Subject::Tracker(id) => &mut by_tracker[id.index()],
+            };
+            watchers.push(instance.group.map_or(Party::One(InstanceId(index as u32)), Party::Group));
+        }
+    }
+    for watchers in by_interface.iter_mut().chain(&mut by_tracker) {
+        watchers.sort_unstable();
+        watchers.dedup();
+    }
+    (by_interface, by_tracker)
 }
 
 /// The actions of one instance, so that it need not know its own id.

@@ -18,7 +18,35 @@ macro_rules! index {
                 self.0 as usize
             }
         }
+
+        impl Id for $name {
+            fn nth(index: usize) -> Self {
+                Self(index as u32)
+            }
+
+            fn at(self) -> usize {
+                self.index()
+            }
+        }
     )+};
+}
+
+/// Something that counts from 0.
+pub trait Id: Copy + Eq {
+    fn nth(index: usize) -> Self;
+
+    fn at(self) -> usize;
+}
+
+/// The number of an address among those of its instance.
+impl Id for u32 {
+    fn nth(index: usize) -> Self {
+        index as Self
+    }
+
+    fn at(self) -> usize {
+        self as usize
+    }
 }
 
 index! {
@@ -152,6 +180,17 @@ impl InstancePlan {
         }
     }
 
+    /// Whether an advert means the same to both, as far as the engine can tell.
+    pub fn hears_like(&self, other: &Self) -> bool {
+        let of = |plan: &Self| {
+            let Self { version, priority, advert_int, down_adverts, preempt, preempt_delay, .. } = *plan;
+            let Self { ignores_adverts, trusts_master, group, .. } = *plan;
+            let waits = (version, priority, advert_int, down_adverts, preempt, preempt_delay);
+            (waits, ignores_adverts, trusts_master, group.is_some())
+        };
+        of(self) == of(other)
+    }
+
     /// When the advert after one that leaves at `now` is due: within one interval, and on the grid of its phase if it
     /// has one.
     pub fn next_advert_at(&self, now: Instant) -> Instant {
@@ -209,7 +248,8 @@ pub enum Subject {
 /// What a watched thing does to the priority.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weight {
-    /// 0: a failure is a fault. Above: added while it succeeds. Below: added (that is, taken away) while it fails.
+    /// 0: a failure is a fault. Above: added while it succeeds. Below: added (that is, taken away) while it fails. A number
+    /// in place of an outcome is multiplied by it; with 0 any but 0 is a failure.
     pub value: i16,
     /// keepalived `reverse`: success and failure change places.
     pub reverse: bool,

@@ -3,7 +3,10 @@
 //! It waits for its inbox, the ring, the raw sockets and one deadline, and for nothing else. Everything received is
 //! heard before the engine is told that time has passed.
 
+mod reload;
+
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -19,12 +22,14 @@ use super::netlink::links::Link;
 use super::observe::{Held, observe};
 use super::ports::{Ports, Unchanged};
 use super::readiness::Readiness;
+use super::reload::{Move, Next, Wanted};
 use super::telling::Told;
 use super::xdp::{RING_RECORDS, Ring, Xdp};
 use crate::config::setup::Setup;
 use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};
 use crate::engine::snapshot::StateName;
 use crate::engine::{Action, Engine, Input};
+use crate::track::report::Reading;
 
 /// Messages that wait for the protocol thread, at most.
 pub const INBOX: usize = 1024;
@@ -44,8 +49,14 @@ const LINGER: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub enum Message {
     Network(Report),
-    Check { id: TrackerId, passed: bool },
+    /// `edition` counts the reloads before it: whose id it is.
+    Found {
+        edition: u32,
+        id: TrackerId,
+        reading: Reading,
+    },
     Asked(Request),
+    Reload(Box<Next>),
     Stop,
 }
 
@@ -86,6 +97,17 @@ pub struct Driver<T> {
     rested_at: Instant,
     stop_by: Option<Instant>,
     linger_until: Instant,
+    /// Where reloads are prepared.
+    reloads: SyncSender<Wanted>,
+    /// To be applied when this turn is over.
+    next: Option<Box<Next>>,
+    /// How many reloads there were.
+    edition: u32,
+    /// The last reload: until the network's thread has moved, and after that.
+    moving: Option<Arc<Move>>,
+    moved: Option<Arc<Move>>,
+    /// Who waits for it, and for how long it held up the protocol.
+    done: Option<(SyncSender<Result<Duration, String>>, Duration)>,
 }
 
 impl<T: FnMut(Told)> Driver<T> {
@@ -95,6 +117,7 @@ impl<T: FnMut(Told)> Driver<T> {
         ports: Ports,
         hands: Hands<T>,
         inbox: mpsc::Receiver<Message>,
+        reloads: SyncSender<Wanted>,
     ) -> std::io::Result<Self> {
         let engine = Engine::new(&setup.plan, clock::now());
         let (heard, actions) = Default::default();
@@ -120,6 +143,12 @@ impl<T: FnMut(Told)> Driver<T> {
             rested_at: Instant::default(),
             stop_by: None,
             linger_until: Instant::default(),
+            reloads,
+            next: None,
+            edition: 0,
+            moving: None,
+            moved: None,
+            done: None,
         })
     }
 
@@ -235,6 +264,20 @@ impl<T: FnMut(Told)> Driver<T> {
         let packets = self.ports.drain_sockets(now, |at, input| heard.push(Heard { at, input, advert: None }))?;
         self.inspect(now);
         self.crowded = self.crowd.is_there(packets, now);
+        self.decide_heard();
+        self.see_waiting(now);
+        self.decide(now, Input::Deadline, None);
+        self.hands.perform(&mut self.actions, &mut self.ports)?;
+        self.hands.announce(&self.ports);
+        self.actions.shrink_to(KEPT);
+        self.heard.shrink_to(KEPT);
+        match self.next.take() {
+            Some(next) => self.reload(*next),
+            None => Ok(()),
+        }
+    }
+
+    fn decide_heard(&mut self) {
         let mut heard = std::mem::take(&mut self.heard);
         for Heard { at, input, advert } in heard.drain(..) {
             if let Input::Advert(id, _) = input {
@@ -243,13 +286,6 @@ impl<T: FnMut(Told)> Driver<T> {
             self.decide(at, input, advert);
         }
         self.heard = heard;
-        self.see_waiting(now);
-        self.decide(now, Input::Deadline, None);
-        self.hands.perform(&mut self.actions, &mut self.ports)?;
-        self.hands.announce(&self.ports);
-        self.actions.shrink_to(KEPT);
-        self.heard.shrink_to(KEPT);
-        Ok(())
     }
 
     /// Has programs back that somebody took off.
@@ -271,6 +307,11 @@ impl<T: FnMut(Told)> Driver<T> {
     fn decide(&mut self, at: Instant, input: Input, advert: Option<Unchanged>) {
         let from = self.actions.len();
         self.engine.handle(at, input, &mut self.actions);
+        self.absorb(from, advert);
+    }
+
+    /// Does what actions from this one on say of absorbing and limiting.
+    fn absorb(&mut self, from: usize, advert: Option<Unchanged>) {
         for index in from..self.actions.len() {
             match self.actions[index] {
                 Action::Absorb { id, on } => {
@@ -316,9 +357,14 @@ impl<T: FnMut(Told)> Driver<T> {
 
     fn take(&mut self, message: Message) -> anyhow::Result<()> {
         let now = clock::now();
-        if let Message::Network(report) = &message {
-            self.held.hear(report, &self.engine);
-        }
+        let message = match message {
+            Message::Network(report) => {
+                let Some(report) = self.by_new_ids(report) else { return Ok(()) };
+                self.held.hear(&report, &self.engine);
+                Message::Network(report)
+            }
+            other => other,
+        };
         match message {
             Message::Network(Report::Link { id, link }) => {
                 let was_up = self.is_up(id);
@@ -332,7 +378,18 @@ impl<T: FnMut(Told)> Driver<T> {
                 self.hear(now, Input::Address { id, tenure, address, installed });
             }
             Message::Network(Report::Settled { id }) => self.hands.settled(id)?,
-            Message::Check { id, passed } => self.hear(now, Input::Check { id, passed }),
+            Message::Network(Report::Reloaded) => self.reloaded(),
+            Message::Found { edition, id, reading } => {
+                if let Some(id) = self.check_by_new_ids(edition, id) {
+                    let input = match reading {
+                        Reading::Passed => Input::Check { id, passed: true },
+                        Reading::Failed => Input::Check { id, passed: false },
+                        Reading::Value(value) => Input::Value { id, value },
+                    };
+                    self.hear(now, input);
+                }
+            }
+            Message::Reload(next) => self.next = Some(next),
             Message::Asked(request) => self.answer(request),
             Message::Stop => self.stop(),
         }
@@ -362,7 +419,11 @@ impl<T: FnMut(Told)> Driver<T> {
                 let _ = reply.send(observe(&self.setup, &self.engine, &self.ports, &self.held, &self.hands.lateness));
             }
             Request::Reload { reply } => {
-                let _ = reply.send(Err("this version does not reload; restart it to apply a new configuration".into()));
+                if let Err(error) = self.reloads.try_send(Some(reply)) {
+                    let (TrySendError::Full(reply) | TrySendError::Disconnected(reply)) = error;
+                    let refused = Err("too many reloads are waiting".into());
+                    let _ = reply.map(|reply| reply.send(refused));
+                }
             }
             Request::Stop { reply } => {
                 let _ = reply.send(Ok(()));

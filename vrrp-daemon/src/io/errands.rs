@@ -1,5 +1,6 @@
-//! The slow thread: it hosts script watchers, notify scripts and the control socket, away from the protocol.
+//! The slow thread: it hosts what watches trackers, notify scripts and the control socket, away from the protocol.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,28 +19,32 @@ use tracing::warn;
 use super::control::{self, Request, Socket};
 use super::dump;
 use super::notify::{self, Notice};
+use super::reload::Move;
 use super::sparing::Withheld;
 use super::status::Process;
 use super::telling::Losses;
-use crate::config::setup::{Command, Notify, Setup, TrackerKind};
+use crate::config::setup::{Command, Fifo, Notify, Setup, Tracker, TrackerKind};
 use crate::engine::plan::{Subject, TrackerId};
-use crate::track::check;
+use crate::track::report::{Board, InUse, Report};
+use crate::track::watch::Watchers;
 
 /// How long everything together may hold up the stop; then what still runs is killed.
 const TIME_TO_STOP: Duration = Duration::from_millis(1500);
 
+/// What trackers found out and the protocol thread has not taken, at most; who finds out more waits.
+const REPORTS: usize = 64;
+
 /// How often what was lost is told in the log.
 const LOSS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Takes out of a set-up what could never run: trackers of scripts that are missing or not executable, and such notify
+/// Takes out of a set-up what could never run: trackers whose script is missing or not executable, and such notify
 /// scripts, each with one line. The instances go on without them, as with keepalived.
 ///
 /// A script that disappears later is another matter: its runs fail. It reads the disk, so it is for the start and for the
 /// preparation of a reload, before the plan reaches the engine.
 pub fn disable_unusable(setup: &mut Setup) {
     for (index, tracker) in setup.trackers.iter().enumerate() {
-        let TrackerKind::Script(script) = &tracker.kind;
-        let Err(unusable) = script.command.inspect() else { continue };
+        let Some(unusable) = tracker.kind.unusable() else { continue };
         warn!("Disabling track script {} since not found/accessible: {unusable}", tracker.name);
         let subject = Subject::Tracker(TrackerId(index as u32));
         for instance in Arc::make_mut(&mut setup.plan.instances) {
@@ -68,16 +73,24 @@ pub fn disable_unusable(setup: &mut Setup) {
     }
 }
 
+/// What other threads have to say to it.
+#[derive(Debug)]
+pub enum Errand {
+    /// Another configuration holds.
+    Reload(Arc<Move>),
+}
+
 /// The slow thread's handle.
 #[derive(Debug)]
 pub struct Errands {
     dumps: mpsc::Sender<dump::Kind>,
+    errands: mpsc::UnboundedSender<Errand>,
     stop: watch::Sender<bool>,
     stopped: std::sync::mpsc::Receiver<()>,
     thread: JoinHandle<()>,
 }
 
-/// Starts the thread. `reports` is called on it with each outcome of a check, and may wait for the protocol thread to take
+/// Starts the thread. `reports` is called on it with what trackers find out, and may wait for the protocol thread to take
 /// it; so do requests in `requests`, of which no more than [`control::REQUESTS`] are ever open. The scripts of `notices` are
 /// run, and those that read FIFOs.
 pub fn start<M: From<Request> + Send + 'static>(
@@ -87,11 +100,14 @@ pub fn start<M: From<Request> + Send + 'static>(
     withheld: Arc<Withheld>,
     notices: mpsc::Receiver<Notice>,
     requests: mpsc::Sender<M>,
-    reports: impl AsyncFn(TrackerId, bool) + Send + 'static,
+    reports: impl AsyncFn(Report) + Send + 'static,
 ) -> io::Result<Errands> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let (stop, stopping) = watch::channel(false);
+    let fifos = setup.telling.fifos.clone();
     let (dumps, dumped) = mpsc::channel(dump::QUEUE);
+    // Bounded by who sends: a reload waits for the one before it.
+    let (errands, mut inbox) = mpsc::unbounded_channel();
     let (done, stopped) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("errands".into()).spawn(move || {
         // Scripts get a clean mask of their own.
@@ -101,22 +117,39 @@ pub fn start<M: From<Request> + Send + 'static>(
             let process = Rc::new(process);
             let dumping = dump::serve(dumped, requests.clone());
             let notifying = tokio::task::spawn_local(notify::run(notices, stop_of(stopping.clone())));
-            let checks = checks(&setup, reports, &stopping);
-            let readers = fifo_readers(&setup, &stopping);
+            let (board, (found, mut finds)) = (Board::default(), mpsc::channel(REPORTS));
+            let mut watchers = Watchers::new(board.clone(), found);
+            let passing_on = tokio::task::spawn_local(async move {
+                while let Some(report) = finds.recv().await {
+                    reports(report).await;
+                }
+            });
+            let watching = async {
+                watchers.set(in_use(&setup, 0)).await;
+                drop(setup);
+                let mut edition: u32 = 0;
+                while let Some(Errand::Reload(to)) = inbox.recv().await {
+                    edition = edition.wrapping_add(1);
+                    watchers.set(in_use(&to.setup, edition)).await;
+                }
+            };
+            let readers = fifo_readers(fifos, &stopping);
+            let serving = control::serve(&socket, process.clone(), board, requests);
             tokio::select! {
-                _ = async { tokio::join!(control::serve(&socket, process.clone(), requests), dumping, tell_losses(&process, &withheld)) } => {}
+                _ = async { tokio::join!(serving, dumping, tell_losses(&process, &withheld), watching) } => {}
                 () = stop_of(stopping) => {}
             }
             drop(socket);
-            let rest = async { tokio::join!(checks.join_all(), readers.join_all(), notifying) };
+            let rest = async { tokio::join!(watchers.end(), readers.join_all(), notifying) };
             let _ = timeout(TIME_TO_STOP, rest).await;
+            passing_on.abort();
         });
         // What still runs is killed when its task is dropped.
         drop(local);
         runtime.shutdown_timeout(Duration::ZERO);
         let _ = done.send(());
     })?;
-    Ok(Errands { dumps, stop, stopped, thread })
+    Ok(Errands { dumps, errands, stop, stopped, thread })
 }
 
 impl Errands {
@@ -127,10 +160,15 @@ impl Errands {
         }
     }
 
-    /// Ends check scripts, starts the notify scripts that wait, gives them a second, removes the socket. Blocks for up to
+    /// Where it is told of reloads.
+    pub fn errands(&self) -> mpsc::UnboundedSender<Errand> {
+        self.errands.clone()
+    }
+
+    /// Ends what watches trackers, starts the notify scripts that wait, gives them a second, removes the socket. Blocks for up to
     /// two and a half seconds, mostly for milliseconds: to be called when the protocol has sent its last advert.
     pub fn stop(self) {
-        let Self { dumps: _, stop, stopped, thread } = self;
+        let Self { dumps: _, errands: _, stop, stopped, thread } = self;
         let _ = stop.send(true);
         // Loading a program can hang in the kernel (a dead NFS server); the daemon's end may not.
         match stopped.recv_timeout(TIME_TO_STOP + Duration::from_secs(1)) {
@@ -140,47 +178,30 @@ impl Errands {
     }
 }
 
-/// Watches every script that some instance depends on.
-fn checks(
-    setup: &Arc<Setup>,
-    reports: impl AsyncFn(TrackerId, bool) + 'static,
-    stopping: &watch::Receiver<bool>,
-) -> JoinSet<()> {
-    let mut checks = JoinSet::new();
-    let reports = Rc::new(reports);
-    for id in watched(setup) {
-        let (setup, reports, stop) = (setup.clone(), reports.clone(), stop_of(stopping.clone()));
-        checks.spawn_local(async move {
-            let tracker = &setup.trackers[id.index()];
-            let TrackerKind::Script(script) = &tracker.kind;
-            let plan = setup.plan.trackers[id.index()];
-            check::watch(script, &tracker.name, id.0, plan, async |passed| reports(id, passed).await, stop).await;
-        });
-    }
-    checks
-}
-
 /// Runs the scripts that read the FIFOs.
-fn fifo_readers(setup: &Arc<Setup>, stopping: &watch::Receiver<bool>) -> JoinSet<()> {
+fn fifo_readers(fifos: Vec<Fifo>, stopping: &watch::Receiver<bool>) -> JoinSet<()> {
     let mut readers = JoinSet::new();
-    for (number, fifo) in setup.telling.fifos.iter().enumerate() {
-        let (setup, stop) = (setup.clone(), stop_of(stopping.clone()));
-        if fifo.script.is_some() {
-            readers.spawn_local(async move {
-                let fifo = &setup.telling.fifos[number];
-                if let Some(script) = &fifo.script {
-                    notify::read_fifo(script, &fifo.path, stop).await;
-                }
-            });
+    for Fifo { path, owner: _, script } in fifos {
+        let stop = stop_of(stopping.clone());
+        if let Some(script) = script {
+            readers.spawn_local(async move { notify::read_fifo(&script, &path, stop).await });
         }
     }
     readers
 }
 
-/// The trackers that some instance depends on.
-fn watched(setup: &Setup) -> Vec<TrackerId> {
-    let depends = |subject| setup.plan.instances.iter().flat_map(|i| &i.watches).any(|watch| watch.subject == subject);
-    (0..setup.trackers.len() as u32).map(TrackerId).filter(|&id| depends(Subject::Tracker(id))).collect()
+/// The trackers that some instance depends on, by their ids after so many reloads.
+fn in_use(setup: &Setup, edition: u32) -> Vec<(TrackerKind, InUse)> {
+    let watches = setup.plan.instances.iter().flat_map(|instance| &instance.watches);
+    let used = watches.filter_map(|watch| match watch.subject {
+        Subject::Tracker(id) => Some(id),
+        Subject::Interface(_) => None,
+    });
+    let tracker = |id: TrackerId| {
+        let (Tracker { name, kind }, plan) = (&setup.trackers[id.index()], setup.plan.trackers[id.index()]);
+        (kind.clone(), InUse { edition, id, name: name.clone(), plan })
+    };
+    used.collect::<BTreeSet<_>>().into_iter().map(tracker).collect()
 }
 
 /// Completes when the daemon stops.

@@ -18,10 +18,12 @@ use super::lateness::Lateness;
 use super::netlink::Command;
 
 use super::ports::Ports;
+use super::reload::Move;
 use super::socket::{self, Content, Refused, device, send_many};
 use super::telling::Told;
 use super::tx::{Advert, Packets, Parts};
 use crate::config::setup::{Destination, Setup};
+use crate::engine::matching::Matching;
 use crate::engine::plan::{InstanceId, InstancePlan};
 use crate::engine::{Action, Due, Tenure};
 
@@ -50,7 +52,7 @@ pub struct Hands<T> {
     packets: OwnedFd,
     frames: OwnedFd,
     routed: [Option<OwnedFd>; 2],
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::UnboundedSender<Command>,
     tell: T,
     pub lateness: Lateness,
     /// Sends that the kernel refused since the start.
@@ -59,7 +61,7 @@ pub struct Hands<T> {
 
 impl<T: FnMut(Told)> Hands<T> {
     /// `tell` hears of every event.
-    pub fn new(setup: Arc<Setup>, commands: mpsc::Sender<Command>, tell: T) -> io::Result<Self> {
+    pub fn new(setup: Arc<Setup>, commands: mpsc::UnboundedSender<Command>, tell: T) -> io::Result<Self> {
         let instances = setup.instances.len();
         Ok(Self {
             adverts: vec![Advert::unsent(); instances],
@@ -77,6 +79,35 @@ impl<T: FnMut(Told)> Hands<T> {
             refused: 0,
             setup,
         })
+    }
+
+    /// Goes on by another configuration, between two turns.
+    pub fn reload(&mut self, setup: Arc<Setup>, matching: &Matching) -> io::Result<()> {
+        let moves = &matching.instances;
+        let instances = setup.instances.len();
+        self.adverts = moves.carry(std::mem::take(&mut self.adverts), |_| Advert::unsent());
+        self.holds = moves.carry(std::mem::take(&mut self.holds), |_| Hold::default());
+        self.unsettled = self.holds.iter().filter(|hold| hold.is_unsettled()).count();
+        self.is_due = vec![false; instances];
+        self.lateness.carry(moves);
+        let before = std::mem::replace(&mut self.announcements, announcements(&setup));
+        let moved = |id: InstanceId, number| matching.common[id.index()].address(number);
+        let count = |id: InstanceId| setup.plan.instances[id.index()].addresses;
+        self.announcements.take_over(before, moves, moved, count);
+        for (socket, family) in self.routed.iter_mut().zip([Family::V4, Family::V6]) {
+            if socket.is_none() {
+                *socket = routed(&setup, family)?;
+            }
+        }
+        (self.tell)(Told::Reloaded(Arc::clone(&setup)));
+        self.setup = setup;
+        Ok(())
+    }
+
+    /// Has the network's thread go on by another configuration: what was asked of it before is by the old ids, what comes
+    /// later by the new ones.
+    pub fn move_network(&self, next: Arc<Move>) -> anyhow::Result<()> {
+        self.commands.send(Command::Reload(next)).map_err(|_| anyhow::anyhow!("the netlink thread is gone"))
     }
 
     /// Does all of `actions`; the adverts first, since others wait for them, and what is told last, since nobody does.
@@ -186,21 +217,17 @@ impl<T: FnMut(Told)> Hands<T> {
 
     /// Has the guard hold a program on its device for as long as there may be addresses to remove.
     pub fn keep(&self, program_link: u32) {
-        // No room: the program leaves a little sooner when we are killed.
         self.mention(Command::Keep { program_link });
     }
 
     /// Has the guard let go of a program that is off its device.
     pub fn let_go(&self, program_link: u32) {
-        // No room: it holds a program that runs nowhere.
         self.mention(Command::LetGo { program_link });
     }
 
-    /// A command that nobody waits for; it leaves the instances their room.
+    /// A command that nobody waits for; without the thread there is nothing to hold or let go of.
     fn mention(&self, command: Command) {
-        if self.commands.capacity() > self.holds.len() {
-            let _ = self.commands.try_send(command);
-        }
+        let _ = self.commands.send(command);
     }
 
     fn wish(&mut self, id: InstanceId, wish: Option<Tenure>) -> anyhow::Result<()> {
@@ -230,8 +257,7 @@ impl<T: FnMut(Told)> Hands<T> {
             Some(tenure) => Command::Install { id, tenure },
             None => Command::Release { id },
         };
-        // There is room for one command of each instance.
-        self.commands.try_send(command).map_err(|_| anyhow::anyhow!("the netlink thread is gone"))
+        self.commands.send(command).map_err(|_| anyhow::anyhow!("the netlink thread is gone"))
     }
 
     /// Whether all addresses are as they should be.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use vrrp_common::Instant;
 
 use crate::engine::Due;
+use crate::engine::matching::Moves;
 use crate::engine::plan::InstanceId;
 
 /// Buckets of a histogram: the first is below a microsecond, each is twice as wide as the one before, the last is 17
@@ -65,6 +66,11 @@ pub struct Lateness {
 impl Lateness {
     pub fn new(instances: usize) -> Self {
         Self { measured: Measured::default(), worst: vec![0; instances] }
+    }
+
+    /// Instances move, between two turns.
+    pub fn carry(&mut self, moves: &Moves<InstanceId>) {
+        self.worst = moves.carry(std::mem::take(&mut self.worst), |_| 0);
     }
 
     /// The kernel has taken an advert. An answer cannot be late.

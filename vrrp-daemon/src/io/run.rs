@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
@@ -17,18 +18,17 @@ use super::driver::{self, Driver, Message};
 use super::dump::Kind;
 use super::errands::{self, Errands};
 use super::fifo::Fifo;
-use super::files;
-use super::filter;
 use super::firewall;
 use super::guard::Guard;
 use super::hands::Hands;
-use super::log::{self, Loss};
+use super::log::Loss;
 use super::netlink::links::Link;
 use super::netlink::{self, Command, Netlink, vmac};
 use super::notify;
 use super::pidfile::PidFile;
 use super::ports::{self, Ports};
 use super::privilege::{self, Urgency};
+use super::reload::{self, Reloads, Wanted};
 use super::service::Starter;
 use super::signals::{Asked, Signals};
 use super::status::Process;
@@ -36,6 +36,7 @@ use super::telling::{self, Losses, Telling, Told};
 use super::xdp::{Sizes, Xdp};
 use crate::config::setup::{self, Setup, XdpMode};
 use crate::engine::plan::Subject;
+use crate::track::report::Report;
 
 /// Why the daemon did not run, or no longer does; the exit codes are keepalived's.
 #[derive(Debug)]
@@ -117,14 +118,21 @@ pub fn run(
     check_vmacs(&setup, &links)?;
     firewall::check(&setup).map_err(|error| Failure::Configuration(format!("{error:#}")))?;
 
-    network.commands.try_send(Command::Tidy)?;
+    network.commands.send(Command::Tidy)?;
     let (telling, errands) = start_slow(&setup, places, socket, &inbox)?;
     let mut teller = telling.teller();
     let tell = move |told| teller.tell(told);
-    let protocol = start_protocol(&setup, urgency, links, &network, messages, tell)?;
+    let (reloads, wanted) = std::sync::mpsc::sync_channel(reload::WAITING);
+    let mine = (messages, reloads.clone());
+    let (protocol, room) = start_protocol(&setup, urgency, links, &network, mine, tell)?;
+    let shutdown = setup.service.shutdown.clone();
+    let preparation =
+        Reloads { current: setup, places: places.clone(), room, protocol: inbox.clone(), errands: errands.errands() };
+    // It waits for the others, and nobody for it: it ends with the process.
+    std::thread::Builder::new().name("reload".into()).spawn(move || preparation.run(&wanted))?;
     tracing::info!("Startup complete");
     starter.is_up();
-    wait_for_signals(&mut signals, &inbox, &errands, places);
+    wait_for_signals(&mut signals, &inbox, &errands, &reloads);
     Starter::is_stopping();
     let outcome = join(protocol);
     telling.stop();
@@ -132,7 +140,7 @@ pub fn run(
     let Netlink { commands, thread } = network;
     drop(commands);
     thread.join().map_err(|_| anyhow::anyhow!("the netlink thread died"))?;
-    if let Some(bracket) = &setup.service.shutdown {
+    if let Some(bracket) = &shutdown {
         bracket::run(bracket, "shutdown_script");
     }
     tracing::info!("Stopped");
@@ -169,7 +177,9 @@ fn start_slow(
         losses,
     };
     let reports = inbox.clone();
-    let report = async move |id, passed| drop(reports.send(Message::Check { id, passed }).await);
+    let report = async move |(edition, id, reading): Report| {
+        drop(reports.send(Message::Found { edition, id, reading }).await);
+    };
     let withheld = telling.withheld();
     let errands = errands::start(Arc::clone(setup), socket, process, withheld, waiting, inbox.clone(), report)?;
     Ok((telling, errands))
@@ -235,26 +245,21 @@ fn load_xdp(setup: &Setup) -> Result<Xdp, String> {
     if setup.daemon.xdp.mode == XdpMode::Off {
         return Err("xdp_mode is off".into());
     }
-    let sizes = Sizes {
-        rows: ports::rows(setup),
-        rules: setup.instances.len() as u32,
-        peers: filter::peers(setup).count() as u32,
-        devices: setup.interfaces.len() as u32,
-    };
-    Xdp::load(sizes).map_err(|error| format!("{error:#}"))
+    Xdp::load(ports::sizes(setup)).map_err(|error| format!("{error:#}"))
 }
 
 type Protocol = JoinHandle<anyhow::Result<()>>;
 
-/// Starts the protocol thread with what is known of the interfaces.
+/// Starts the protocol thread with what is known of the interfaces. Beside it: the room in the program's tables, if there is
+/// one.
 fn start_protocol(
     setup: &Arc<Setup>,
     urgency: Urgency,
     links: Vec<Option<Link>>,
     network: &Netlink,
-    messages: mpsc::Receiver<Message>,
+    (messages, reloads): (mpsc::Receiver<Message>, SyncSender<Wanted>),
     tell: impl FnMut(Told) + Send + 'static,
-) -> Result<Protocol, Failure> {
+) -> Result<(Protocol, Option<Sizes>), Failure> {
     let (shared, commands) = (Arc::clone(setup), network.commands.clone());
     let (load, loaded) = std::sync::mpsc::sync_channel(1);
     let (ready, started) = std::sync::mpsc::sync_channel(1);
@@ -265,7 +270,7 @@ fn start_protocol(
             let _inside = runtime.enter();
             let hands = Hands::new(Arc::clone(&setup), commands, tell)?;
             let ports = Ports::new(Arc::clone(&setup))?;
-            let mut driver = Driver::new(Arc::clone(&setup), ports, hands, messages)?;
+            let mut driver = Driver::new(Arc::clone(&setup), ports, hands, messages, reloads)?;
             // The sockets hear, and backups wait, while the program is still being loaded.
             driver.begin(links);
             driver.load(loaded.recv().context("the main thread died")?)?;
@@ -294,10 +299,11 @@ fn start_protocol(
     }
     privilege::return_memory();
     urgency.lock();
+    let room = xdp.is_ok().then(|| ports::sizes(setup));
     // If nobody takes it, the thread has said why.
     let _ = load.send(xdp);
     started.recv().context("the protocol thread died")??;
-    Ok(thread)
+    Ok((thread, room))
 }
 
 /// The main thread waits for a signal. However the thread that has this ends, in a panic too, it is over.
@@ -319,10 +325,16 @@ fn demand(setup: &Setup, why: &str) -> Result<(), Failure> {
     }
 }
 
-fn wait_for_signals(signals: &mut Signals, inbox: &mpsc::Sender<Message>, errands: &Errands, places: &Places) {
+fn wait_for_signals(
+    signals: &mut Signals,
+    inbox: &mpsc::Sender<Message>,
+    errands: &Errands,
+    reloads: &SyncSender<Wanted>,
+) {
     loop {
         match signals.wait() {
-            Asked::Reload => review(places),
+            // Where so many wait, this one is served with them.
+            Asked::Reload => drop(reloads.try_send(None)),
             Asked::Data => errands.dump(Kind::Data),
             Asked::Stats => errands.dump(Kind::Stats),
             Asked::StatsClear => errands.dump(Kind::StatsClear),
@@ -333,19 +345,6 @@ fn wait_for_signals(signals: &mut Signals, inbox: &mpsc::Sender<Message>, errand
                 return;
             }
         }
-    }
-}
-
-/// SIGHUP: says what the configuration of now is worth. It is not applied while the daemon runs.
-fn review(places: &Places) {
-    let checked = files::check(&places.config, places.config_id.as_deref());
-    log::findings(&checked);
-    let path = places.config.display();
-    match checked.is_readable() && !checked.has_errors() {
-        true => {
-            tracing::warn!("SIGHUP: {path} is in order, but this version does not reload: restart vrrpd to apply it")
-        }
-        false => tracing::warn!("SIGHUP: {path} has errors; the configuration read at the start goes on"),
     }
 }
 

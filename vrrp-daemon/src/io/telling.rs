@@ -28,7 +28,7 @@ const QUEUE: usize = 8192;
 const OF_EACH: usize = 8;
 
 /// Something to tell of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Told {
     /// With the effective priority.
     Instance(InstanceId, Event, Priority),
@@ -40,8 +40,8 @@ pub enum Told {
         id: InterfaceId,
         up: bool,
     },
-    /// A reload took it away: keepalived's DELETED. Of the configuration that still had it.
-    Deleted(InstanceId, Priority),
+    /// What is told from now on is by the ids of this configuration.
+    Reloaded(Arc<Setup>),
     /// What it is after a reload, which is no change: for the FIFOs alone, with `fifo_write_vrrp_states_on_reload`.
     Is(InstanceId, StateName, Priority),
     GroupIs(GroupId, StateName),
@@ -76,13 +76,16 @@ pub struct Teller {
 
 impl Teller {
     /// The same queue for another configuration, as after a reload: `instance` is from now on an index of that.
-    pub fn with(&self, setup: Arc<Setup>) -> Self {
+    fn with(&self, setup: Arc<Setup>) -> Self {
         let sparing = Sparing::new(setup.instances.len(), Arc::clone(self.sparing.withheld()));
         Self { setup, sparing, ..self.clone() }
     }
 
     /// Never waits: what does not fit into the queue is counted and gone, and so are events that come too often.
     pub fn tell(&mut self, told: Told) {
+        if let Told::Reloaded(setup) = told {
+            return *self = self.with(setup);
+        }
         let at = clock::now();
         if let Told::Instance(id, event, _) = told
             && event.is_cheap()
@@ -160,9 +163,11 @@ impl Voice {
             self.states = vec![StateName::Init; setup.instances.len()];
         }
         let (who, moment) = match *told {
+            // The sender's own.
+            Told::Reloaded(_) => return,
             Told::Instance(id, event, effective) => {
                 log::at(*at, || log::event(&setup.instances[id.index()].name, &event, effective));
-                (Who::Instance(id, effective), self.moment(id, &event))
+                (Who::Instance(id, effective), self.moment(setup, id, &event))
             }
             Told::Group(id, event @ GroupEvent::Syncs(_)) => {
                 return log::at(*at, || log::group(&setup.groups[id.index()].name, &event));
@@ -170,7 +175,6 @@ impl Voice {
             Told::Group(id, GroupEvent::Entered(state)) => (Who::Group(id), Moment::entering(state)),
             Told::Announces(id, which) => return log::at(*at, || log::announces(setup, id, which)),
             Told::Link { id, up } => return log::at(*at, || log::link(&setup.interfaces[id.index()], up)),
-            Told::Deleted(id, effective) => (Who::Instance(id, effective), Some(Moment::Deleted)),
             Told::Is(id, state, effective) => {
                 self.states[id.index()] = state;
                 return self.write_state(setup, Who::Instance(id, effective), state);
@@ -187,12 +191,18 @@ impl Voice {
     }
 
     /// What an event is to others than the log.
-    fn moment(&mut self, id: InstanceId, event: &Event) -> Option<Moment> {
+    fn moment(&mut self, setup: &Setup, id: InstanceId, event: &Event) -> Option<Moment> {
         if let Some(state) = event.entered() {
             self.states[id.index()] = state;
             return Moment::entering(state);
         }
         match (event, self.states[id.index()]) {
+            // As keepalived: FAULT, unless there is a script for it.
+            (Event::Deleted, _) => {
+                let notify = setup.instances[id.index()].notify.as_deref();
+                let has_script = notify.is_some_and(|notify| notify.deleted.is_some());
+                Some(if has_script { Moment::Deleted } else { Moment::Fault })
+            }
             (Event::MasterHeardLower { .. }, _) => Some(Moment::RxLower),
             (Event::PriorityChanged { .. }, StateName::Master) => Some(Moment::MasterPriority),
             (Event::PriorityChanged { .. }, StateName::Backup) => Some(Moment::BackupPriority),

@@ -47,11 +47,12 @@ fn write(observed: &Observed, clock: SystemTime, out: &mut String) -> fmt::Resul
     }
     for (tracker, plan) in setup.trackers.iter().zip(&setup.plan.trackers) {
         match &tracker.kind {
+            TrackerKind::File(_) | TrackerKind::Process(_) | TrackerKind::Check(_) => {}
             TrackerKind::Script(script) => {
                 writeln!(out, " VRRP Script = {}", tracker.name)?;
                 writeln!(out, "   Command = {}", command(&script.command))?;
-                writeln!(out, "   Interval = {} sec", script.interval.as_secs_f64())?;
-                writeln!(out, "   Timeout = {} sec", script.timeout.as_secs_f64())?;
+                writeln!(out, "   Interval = {} sec", script.schedule.interval.as_secs_f64())?;
+                writeln!(out, "   Timeout = {} sec", script.schedule.timeout.as_secs_f64())?;
                 writeln!(out, "   Rise = {}\n   Fall = {}", plan.rise, plan.fall)?;
                 let setup::RunAs { uid, gid } = script.command.run_as;
                 writeln!(out, "   Script uid:gid = {uid}:{gid}")?;

@@ -197,6 +197,7 @@ fn data<'a>(
             .filter_map(|subject| match subject {
                 Subject::Tracker(id) => match &setup.trackers[id.index()].kind {
                     TrackerKind::Script(script) => Some(command(&script.command)),
+                    TrackerKind::File(_) | TrackerKind::Process(_) | TrackerKind::Check(_) => None,
                 },
                 Subject::Interface(_) => None,
             })

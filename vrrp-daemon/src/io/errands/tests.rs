@@ -6,10 +6,13 @@ use std::time::{Instant, SystemTime};
 use vrrp_common::Priority;
 
 use super::*;
-use crate::config::setup::{Instance, Script, Tracker};
+use crate::config::setup::Instance;
 use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId, TrackerPlan, Watch, Weight};
 use crate::io::notify::{Moment, Who};
 use crate::testing::{Dir, lives, shell};
+use crate::track::report::Reading;
+use crate::track::schedule::Schedule;
+use crate::track::script::Script;
 
 fn setup(script: Command, notify: Notify) -> Setup {
     let second = Duration::from_secs(1);
@@ -17,7 +20,7 @@ fn setup(script: Command, notify: Notify) -> Setup {
     setup.interfaces.push("lo".into());
     setup.plan.interfaces = 1;
     setup.plan.trackers.push(TrackerPlan { rise: 1, fall: 1, starts_failed: false });
-    let script = Script { command: script, interval: second, timeout: second };
+    let script = Script { command: script, schedule: Schedule { interval: second, timeout: second } };
     setup.trackers.push(Tracker { name: "chk".into(), kind: TrackerKind::Script(script) });
     Arc::make_mut(&mut setup.plan.instances).push(InstancePlan {
         watches: [Subject::Interface(InterfaceId(0)), Subject::Tracker(TrackerId(0))]
@@ -51,11 +54,12 @@ fn checks_report_and_stop_ends_everything() {
     let (report, reported) = channel();
     let (notices, waiting) = mpsc::channel(1);
     let start_setup = Arc::clone(&setup);
-    let errands = start(start_setup, socket, process(), Arc::default(), waiting, requests, async move |id, passed| {
-        let _ = report.send((id, passed));
-    })
-    .unwrap();
-    assert_eq!(reported.recv_timeout(Duration::from_secs(10)), Ok((TrackerId(0), true)));
+    let errands =
+        start(start_setup, socket, process(), Arc::default(), waiting, requests, async move |(_, id, reading)| {
+            let _ = report.send((id, reading));
+        })
+        .unwrap();
+    assert_eq!(reported.recv_timeout(Duration::from_secs(10)), Ok((TrackerId(0), Reading::Passed)));
     assert!(path.exists());
     let start = Instant::now();
     while dir.read("pid").is_empty() {
@@ -86,5 +90,5 @@ fn what_cannot_run_is_taken_out_and_its_instance_goes_on() {
     let [Watch { subject: Subject::Interface(_), .. }] = setup.plan.instances[0].watches[..] else {
         panic!("{:?}", setup.plan.instances[0].watches)
     };
-    assert!(watched(&setup).is_empty());
+    assert!(in_use(&setup, 0).is_empty());
 }

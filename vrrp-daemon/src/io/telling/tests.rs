@@ -28,7 +28,7 @@ fn tell(dir: &Dir, mut setup: Setup, told: &[Told]) -> (String, Vec<Moment>) {
     let (notices, mut scripts) = mpsc::channel(100);
     let telling = start(Arc::new(setup), vec![open], notices, &Losses::default()).unwrap();
     let mut teller = telling.teller();
-    told.iter().for_each(|&told| teller.tell(told));
+    told.iter().for_each(|told| teller.tell(told.clone()));
     drop(teller);
     telling.stop();
     let mut lines = String::new();
@@ -61,7 +61,7 @@ fn lines_are_keepaliveds_in_the_order_of_the_events() {
         instance(Event::BecameFault),
         changed(),
         instance(Event::Stopped),
-        Told::Deleted(InstanceId(0), PRIORITY),
+        instance(Event::Deleted),
     ];
     let dir = Dir::new();
     let notify = Notify { any: Some(shell(&dir, "")), priority_changes: true, ..Notify::default() };
@@ -71,9 +71,17 @@ fn lines_are_keepaliveds_in_the_order_of_the_events() {
         "INSTANCE \"VI_1\" BACKUP 100\nGROUP \"G1\" BACKUP 0\nINSTANCE \"VI_1\" BACKUP_PRIORITY 100\n\
          INSTANCE \"VI_1\" MASTER 100\nGROUP \"G1\" MASTER 0\nINSTANCE \"VI_1\" MASTER_PRIORITY 100\n\
          INSTANCE \"VI_1\" MASTER_RX_LOWER_PRI 100\nINSTANCE \"VI_1\" FAULT 100\nINSTANCE \"VI_1\" STOP 100\n\
-         INSTANCE \"VI_1\" DELETED 100\n"
+         INSTANCE \"VI_1\" FAULT 100\n"
     );
-    assert_eq!(scripts, [Moment::Backup, Moment::Master, Moment::Fault, Moment::Stop, Moment::Deleted]);
+    assert_eq!(scripts, [Moment::Backup, Moment::Master, Moment::Fault, Moment::Stop, Moment::Fault]);
+}
+
+#[test]
+fn deleted_is_a_fault_unless_there_is_a_script_for_it() {
+    let dir = Dir::new();
+    let notify = Notify { deleted: Some(shell(&dir, "")), ..Notify::default() };
+    let (lines, scripts) = tell(&dir, setup(notify), &[instance(Event::Deleted)]);
+    assert_eq!((lines.as_str(), &scripts[..]), ("INSTANCE \"VI_1\" DELETED 100\n", &[Moment::Deleted][..]));
 }
 
 #[test]
