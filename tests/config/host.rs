@@ -26,6 +26,10 @@ impl Host for Fixed {
         }
     }
 
+    fn supplementary_groups(&self, _user: &str, run_as: RunAs) -> Vec<u32> {
+        vec![run_as.gid, 100]
+    }
+
     fn has_namespace(&self, name: &str) -> bool {
         name == "blue"
     }

@@ -28,6 +28,8 @@ const DIFFERENCES: &[(&str, Option<i32>, &str)] = &[
     ("interface-default", Some(5), "2.2.7 has lost default_interface by then"),
     ("interface-none", Some(5), "2.2.7 does not find its own default"),
     ("load-balancing", Some(5), "it checks what we skip"),
+    ("notify-fifo", None, "2.2.7 ends itself with SIGTERM when it checks a script of another user"),
+    ("notify-fifo-wrong", Some(0), "2.2.7 makes a FIFO where it happens to be, and forgets a script without one"),
     ("owner-ignore-adverts", Some(5), "the keyword is newer than 2.2.7"),
     ("owner-ignore-adverts-own", Some(5), "the keyword is newer than 2.2.7"),
     ("startup-after-boot", Some(5), "the keyword is newer than 2.2.7"),

@@ -246,6 +246,10 @@ impl Host for Anywhere {
         Some(0)
     }
 
+    fn supplementary_groups(&self, _user: &str, _run_as: RunAs) -> Vec<u32> {
+        Vec::new()
+    }
+
     fn has_namespace(&self, _name: &str) -> bool {
         true
     }

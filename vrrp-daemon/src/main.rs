@@ -13,6 +13,7 @@ use vrrp_daemon::io::run::{self, Failure};
 use vrrp_daemon::io::service::Starter;
 use vrrp_daemon::io::signals::Signals;
 use vrrp_daemon::io::{bfd, files, log, namespace, privilege};
+use vrrp_daemon::track::run::limits;
 
 /// keepalived's exit code when there is no configuration.
 const NO_CONFIGURATION: u8 = 6;
@@ -21,6 +22,7 @@ const UNUSABLE_CONFIGURATION: u8 = 2;
 
 fn main() -> ExitCode {
     privilege::keep_little();
+    limits::remember();
     let cli = match Cli::from_process() {
         Ok(cli) => cli,
         Err(code) => return code,

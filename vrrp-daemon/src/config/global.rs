@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::notify::{FifoPath, FilePath};
 use super::service::{BracketTime, ProcessName, Umask};
 use super::unsupported;
 use super::vmac::Prefix;
@@ -71,6 +72,30 @@ block! {
         "script_user" => script_user: Lenient<UserName>;
         /// Refuse scripts that run as root and that others than root could change.
         "enable_script_security" => enable_script_security: Switch;
+        /// Scripts also get the other groups of who runs them.
+        "set_supplementary_groups" => set_supplementary_groups: Mark;
+        /// FIFO that each change of a virtual router or a group is written to: its path, and who owns it.
+        "notify_fifo" => notify_fifo: Option<FifoPath>;
+        /// Run from the start on, with that path appended, to read it.
+        "notify_fifo_script" => notify_fifo_script: Option<CommandLine>;
+        /// A second such FIFO; in keepalived the one that is for VRRP alone.
+        "vrrp_notify_fifo" => vrrp_notify_fifo: Option<FifoPath>;
+        /// Its reader.
+        "vrrp_notify_fifo_script" => vrrp_notify_fifo_script: Option<CommandLine>;
+        /// Changes of effective priority are written, too, of virtual routers that do not say.
+        "vrrp_notify_priority_changes" => notify_priority_changes: Switch;
+        /// After a reload all states are written.
+        "fifo_write_vrrp_states_on_reload" => states_on_reload: Switch;
+        /// File of the state that SIGUSR1 asks for, in place of keepalived.data in $TMPDIR or /tmp.
+        "state_dump_file" => state_dump_file: Option<FilePath>;
+        /// The same of the statistics that SIGUSR2 asks for.
+        "stats_dump_file" => stats_dump_file: Option<FilePath>;
+        /// The same of keepalived.json.
+        "json_dump_file" => json_dump_file: Option<FilePath>;
+        /// Form of that file.
+        "json_version" => json_version: Option<Whole<1, 2>>;
+        /// The names of these files say which instance and network namespace they are of.
+        "data_use_instance" => data_use_instance: Switch;
         /// Announcement rounds of virtual routers that follow and do not say: time to the second.
         "vrrp_garp_master_delay" => garp_master_delay: Option<At<GarpDelay>>;
         /// The same: announcements in a round.

@@ -10,6 +10,9 @@ pub trait Host {
     /// Id of a group, by name or number.
     fn group(&self, name: &str) -> Option<u32>;
 
+    /// All groups of a user, by name or number, with the one that is run as.
+    fn supplementary_groups(&self, user: &str, run_as: RunAs) -> Vec<u32>;
+
     /// Whether there is a network namespace of this name.
     fn has_namespace(&self, name: &str) -> bool;
 

@@ -116,8 +116,14 @@ block! {
         "notify_fault" => notify_fault: Option<CommandLine>;
         /// Run when the daemon stops.
         "notify_stop" => notify_stop: Option<CommandLine>;
+        /// Run when a reload takes it away, in place of what is run on entering fault.
+        "notify_deleted" => notify_deleted: Option<CommandLine>;
+        /// Run when a master hears a weaker one.
+        "notify_master_rx_lower_pri" => notify_master_rx_lower_pri: Option<CommandLine>;
         /// Run on every change, with four words appended.
         "notify" => notify: Option<CommandLine>;
+        /// Changes of effective priority are written to the FIFOs, too.
+        "notify_priority_changes" => notify_priority_changes: Switch;
     }
 }
 

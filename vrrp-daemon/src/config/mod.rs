@@ -12,6 +12,7 @@ pub mod host;
 mod instance;
 pub mod keywords;
 mod matching;
+mod notify;
 mod resolve;
 mod root;
 mod route;

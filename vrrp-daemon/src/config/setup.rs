@@ -37,6 +37,38 @@ pub struct Setup {
     /// Interfaces that the daemon makes for virtual MAC addresses; all of them are in use.
     pub vmacs: Vec<Vmac>,
     pub statics: Statics,
+    pub telling: Telling,
+}
+
+/// Who is told of changes beside the scripts of virtual routers and groups; from `global_defs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Telling {
+    pub fifos: Vec<Fifo>,
+    /// `fifo_write_vrrp_states_on_reload`.
+    pub states_on_reload: bool,
+    pub dumps: Dumps,
+}
+
+/// The files that keepalived's signals ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dumps {
+    /// `state_dump_file`, `stats_dump_file`, `json_dump_file`; otherwise one in $TMPDIR or /tmp.
+    pub data: Option<String>,
+    pub stats: Option<String>,
+    pub json: Option<String>,
+    /// `json_version 2`.
+    pub second_json: bool,
+    /// `data_use_instance`.
+    pub name_instance: bool,
+}
+
+/// `notify_fifo` or `vrrp_notify_fifo`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fifo {
+    pub path: String,
+    pub owner: RunAs,
+    /// Its reader; the path is appended.
+    pub script: Option<Command>,
 }
 
 /// What the daemon has on the host for as long as it runs, whoever is master.
@@ -165,6 +197,8 @@ pub struct Instance {
     pub authentication: Authentication,
     /// `no_accept`, of one that does not own its addresses: packets to them are not for this host.
     pub no_accept: bool,
+    /// `strict_mode`, or `vrrp_strict`.
+    pub strict: bool,
     /// When an address is removed, others of its subnet on the interface stay.
     pub promote_secondaries: bool,
     /// `v3_checksum_as_v2`: how v3 adverts over IPv4 are summed. Not said: as those of the peer.
@@ -281,8 +315,14 @@ pub struct Notify {
     pub backup: Option<Command>,
     pub fault: Option<Command>,
     pub stop: Option<Command>,
+    /// `notify_deleted`: a reload took it away.
+    pub deleted: Option<Command>,
+    /// `notify_master_rx_lower_pri`: a master heard a weaker one.
+    pub rx_lower: Option<Command>,
     /// `notify`: on every change, with four arguments appended.
     pub any: Option<Command>,
+    /// `notify_priority_changes`: of the effective priority the FIFOs are told, too.
+    pub priority_changes: bool,
 }
 
 impl Notify {

@@ -31,6 +31,8 @@ block! {
         "notify_stop" => notify_stop: Option<CommandLine>;
         /// Run on every change, with four words appended.
         "notify" => notify: Option<CommandLine>;
+        /// Changes of effective priority of its virtual routers are written to the FIFOs, too.
+        "notify_priority_changes" => notify_priority_changes: Switch;
     }
 }
 

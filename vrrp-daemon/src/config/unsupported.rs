@@ -27,10 +27,10 @@ foreign! {
     /// `global_defs`.
     GLOBAL {
         "notification_email" | "notification_email_from" | "smtp_server" | "smtp_helo_name" | "smtp_connect_timeout"
-            | "smtp_alert" | "smtp_alert_vrrp" | "no_email_faults" Skipped "no mail is sent";
+            | "smtp_alert" | "smtp_alert_vrrp" | "no_email_faults" Skipped "no mail is sent; a notify script can";
         "smtp_alert_checker" | "no_checker_emails" | "checker_log_all_failures" LoadBalancing "";
         "enable_traps" | "enable_snmp_keepalived" | "enable_snmp_vrrp" | "enable_snmp_rfc" | "enable_snmp_rfcv2"
-            | "enable_snmp_rfcv3" | "snmp_socket" Skipped "there is no SNMP agent";
+            | "enable_snmp_rfcv3" | "snmp_socket" Skipped "there is no SNMP agent; `vrrpctl status --json` says what it would";
         "enable_snmp_checker" | "snmp_vs_stats_update_interval" | "snmp_rs_stats_update_interval" LoadBalancing "";
         "enable_dbus" | "dbus_service_name" | "dbus_no_interface_name" Skipped "there is no D-Bus service";
         "vrrp_garp_extra_if" | "vrrp_vmac_garp_intvl" Skipped
@@ -47,10 +47,7 @@ foreign! {
             | "bfd_rlimit_rtime" | "bfd_process_name" Skipped "BFD has what the protocol's threads have";
         "max_auto_priority" | "min_auto_priority_delay" Skipped
             "real-time priority does not wait for lateness: short intervals have it from the start";
-        "notify_fifo" | "notify_fifo_script" | "vrrp_notify_fifo" | "vrrp_notify_fifo_script"
-            | "vrrp_notify_priority_changes" | "fifo_write_vrrp_states_on_reload" Skipped "no FIFO is written";
-        "config_save_dir" | "tmp_config_directory" | "data_use_instance" | "state_dump_file" | "stats_dump_file"
-            | "json_dump_file" | "json_version" Skipped "files are written below --run-dir alone";
+        "config_save_dir" | "tmp_config_directory" Skipped "files are written below --run-dir alone";
         "reload_check_config" Skipped "a reload is always checked before it is applied";
         "reload_time_file" | "reload_repeat" | "reload_file" Skipped
             "a reload is asked for by SIGHUP or vrrpctl, and by no file";
@@ -61,7 +58,6 @@ foreign! {
         "log_unknown_vrids" Skipped "adverts of unknown VRIDs are counted";
         "random_seed" Skipped "${_RANDOM} is the same in every reading, so that a reload finds what it found before";
         "use_symlink_paths" Skipped "scripts are run by the path that is written, and both paths are judged";
-        "set_supplementary_groups" Skipped "scripts have the groups of their user and group alone";
         "disable_local_igmp" Skipped "there is nothing like it";
     }
 
@@ -73,16 +69,14 @@ foreign! {
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
         "track_src_ip" Refused "a failure of it would not be noticed";
         "garp_extra_if" | "vmac_garp_intvl" Skipped "only interfaces beside the one of the adverts would announce more often";
-        "notify_deleted" | "notify_master_rx_lower_pri" | "notify_priority_changes" Skipped "it is not run";
-        "smtp_alert" Skipped "no mail is sent";
+        "smtp_alert" Skipped "no mail is sent; a notify script can";
         "debug" | "kernel_rx_buf_size" | "native_ipv6" | "linkbeat_use_polling" Skipped "there is nothing like it";
         "lvs_sync_daemon_interface" LoadBalancing "";
     }
 
     /// `vrrp_sync_group`.
     SYNC_GROUP {
-        "notify_priority_changes" Skipped "it is not run";
-        "smtp_alert" Skipped "no mail is sent";
+        "smtp_alert" Skipped "no mail is sent; a notify script can";
     }
 
     /// `vrrp_script`, `authentication` and `auth_hmac`, of which every keyword is read.

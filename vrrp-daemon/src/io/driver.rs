@@ -18,11 +18,12 @@ use super::crowd::{Crowd, PAUSE};
 use super::hands::Hands;
 use super::netlink::Report;
 use super::netlink::links::Link;
-use super::notify::Told;
+
 use super::observe::{Held, observe};
 use super::ports::{Ports, Unchanged};
 use super::readiness::Readiness;
 use super::reload::{Move, Next, Wanted};
+use super::telling::Told;
 use super::xdp::{RING_RECORDS, Ring, Xdp};
 use crate::config::setup::Setup;
 use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};
@@ -152,11 +153,8 @@ impl<T: FnMut(Told)> Driver<T> {
     }
 
     /// Takes in the interfaces as they are at the start, by `InterfaceId`.
-    pub fn begin(&mut self, links: Vec<Option<Link>>) -> anyhow::Result<()> {
-        for (link, id) in links.into_iter().zip((0..).map(InterfaceId)) {
-            self.take(Message::Network(Report::Link { id, link }))?;
-        }
-        Ok(())
+    pub fn begin(&mut self, links: Vec<Option<Link>>) {
+        links.into_iter().zip((0..).map(InterfaceId)).for_each(|(link, id)| self.link_is(id, link));
     }
 
     /// Takes up the XDP program, or why there is none.
@@ -369,11 +367,12 @@ impl<T: FnMut(Told)> Driver<T> {
         };
         match message {
             Message::Network(Report::Link { id, link }) => {
-                let mut inputs = Vec::new();
-                let before = self.ports.program_link(id);
-                self.ports.link_is(id, link, &mut inputs);
-                self.tell_guard(before, id);
-                self.heard.extend(inputs.into_iter().map(|input| Heard { at: now, input, advert: None }));
+                let was_up = self.is_up(id);
+                self.link_is(id, link);
+                let up = self.is_up(id);
+                if was_up != up {
+                    self.hands.tell(Told::Link { id, up });
+                }
             }
             Message::Network(Report::Address { id, tenure, address, installed }) => {
                 self.hear(now, Input::Address { id, tenure, address, installed });
@@ -395,6 +394,18 @@ impl<T: FnMut(Told)> Driver<T> {
             Message::Stop => self.stop(),
         }
         Ok(())
+    }
+
+    fn is_up(&self, id: InterfaceId) -> bool {
+        self.ports.link(id).is_some_and(|link| link.up)
+    }
+
+    fn link_is(&mut self, id: InterfaceId, link: Option<Link>) {
+        let mut inputs = Vec::new();
+        let before = self.ports.program_link(id);
+        self.ports.link_is(id, link, &mut inputs);
+        self.tell_guard(before, id);
+        inputs.into_iter().for_each(|input| self.hear(clock::now(), input));
     }
 
     fn hear(&mut self, at: Instant, input: Input) {

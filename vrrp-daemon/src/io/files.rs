@@ -1,11 +1,12 @@
 //! The disk and the host as the configuration sees them: [`Source`] and [`Host`] of this machine.
 
+use std::ffi::CString;
 use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Group, Uid, User};
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 
 use super::namespace;
 use crate::config::host::{Host, KeyFile, Program};
@@ -96,6 +97,17 @@ impl Host for System {
             return Some(gid);
         }
         Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw())
+    }
+
+    fn supplementary_groups(&self, user: &str, run_as: RunAs) -> Vec<u32> {
+        // By number there may be no name, and then no groups.
+        let found = match user.parse::<u32>() {
+            Ok(uid) => User::from_uid(Uid::from_raw(uid)),
+            Err(_) => User::from_name(user),
+        };
+        let name = found.ok().flatten().and_then(|user| CString::new(user.name).ok());
+        let groups = name.and_then(|name| getgrouplist(&name, Gid::from_raw(run_as.gid)).ok());
+        groups.unwrap_or_default().into_iter().map(Gid::as_raw).collect()
     }
 
     fn has_namespace(&self, name: &str) -> bool {

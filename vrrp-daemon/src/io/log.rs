@@ -4,21 +4,26 @@
 mod line;
 mod outlets;
 
+use std::cell::Cell;
 use std::io::Write;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use nix::sys::signal::{SigSet, SigmaskHow};
-use tracing::{Level, error, info, warn};
+use tracing::{Level, debug, error, info, warn};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use vrrp_common::Priority;
+use vrrp_common::{Instant, Priority};
 
+use super::clock;
 use crate::config::Checked;
-use crate::engine::event;
+use crate::config::setup::Setup;
+use crate::engine::plan::InstanceId;
+use crate::engine::{Announced, event};
 use crate::syntax::diagnostic::Severity;
 use line::Lines;
 use outlets::Outlets;
@@ -147,6 +152,23 @@ pub fn findings(checked: &Checked) {
     }
 }
 
+thread_local! {
+    /// When what is being logged happened, where that was not now.
+    static HAPPENED: Cell<Option<SystemTime>> = const { Cell::new(None) };
+}
+
+/// Writes lines about something that happened at an instant of not long ago: they bear its time.
+pub fn at(instant: Instant, write: impl FnOnce()) {
+    HAPPENED.set(Some(SystemTime::UNIX_EPOCH + clock::wall(instant)));
+    write();
+    HAPPENED.set(None);
+}
+
+/// When what is being logged happened.
+fn happened_at() -> SystemTime {
+    HAPPENED.get().unwrap_or_else(SystemTime::now)
+}
+
 /// What happened to an instance, in keepalived's words: `(VI_1) Entering MASTER STATE`.
 pub fn event(name: &str, event: &event::Event, effective: Priority) {
     let priority = effective.get();
@@ -160,6 +182,22 @@ pub fn event(name: &str, event: &event::Event, effective: Priority) {
 /// What happens to a sync group, in keepalived's words.
 pub fn group(name: &str, event: &event::GroupEvent) {
     info!("VRRP_Group({name}) {event}");
+}
+
+/// What becomes of a link, in keepalived's words.
+pub fn link(interface: &str, up: bool) {
+    info!("Netlink reports {interface} {}", if up { "up" } else { "down" });
+}
+
+/// Which addresses are announced, in keepalived's words, which has them, too, with `-D` alone.
+pub fn announces(setup: &Setup, id: InstanceId, which: Announced) {
+    let instance = &setup.instances[id.index()];
+    let all = instance.addresses.iter().zip(0..);
+    for (address, _) in all.filter(|(_, number)| which == Announced::All || which == Announced::One(*number)) {
+        let interface = &setup.interfaces[address.interface.index()];
+        let what = if address.address.is_ipv4() { "gratuitous ARPs" } else { "Unsolicited Neighbour Adverts" };
+        debug!("({}) Sending/queueing {what} on {interface} for {}", instance.name, address.address);
+    }
 }
 
 #[cfg(test)]
@@ -203,6 +241,52 @@ mod tests {
         String::from_utf8(shown).unwrap()
     }
 
+    /// What operators of keepalived search their logs for, verbatim.
+    #[test]
+    fn lines_are_keepaliveds() {
+        use crate::engine::event::Event::*;
+        use crate::engine::event::GroupEvent::Syncs;
+        use crate::engine::snapshot::StateName;
+        let [theirs, ours] = [90, 110].map(|octet| Priority::new(octet).unwrap());
+        let source = "10.0.0.2".parse().unwrap();
+        for (event, line) in [
+            (BecameMaster, "Entering MASTER STATE"),
+            (Started, "Entering BACKUP STATE (init)"),
+            (BecameBackup, "Entering BACKUP STATE"),
+            (BecameFault, "Entering FAULT STATE"),
+            (MasterTimedOut, "Receive advertisement timeout"),
+            (InstallsAddresses, "setting VIPs."),
+            (ReleasesAddresses, "removing VIPs."),
+            (SentPriorityZero, "sent 0 priority"),
+            (HeardPriorityZero, "Backup received priority 0 advertisement"),
+            (
+                MasterHeardLower { source, theirs, ours },
+                "Received advert from 10.0.0.2 with lower priority 90, ours 110, forcing new election",
+            ),
+            (
+                MasterHeardHigher { source, theirs: ours, ours: theirs },
+                "Master received advert from 10.0.0.2 with higher priority 110, ours 90",
+            ),
+            (
+                MasterHeardEqual { source, theirs },
+                "Master received advert from 10.0.0.2 with same priority 90 but higher IP address than ours",
+            ),
+            (HeardLower { source, theirs }, "received lower priority (90) advert from 10.0.0.2 - discarding"),
+            (PriorityChanged { from: theirs, to: ours }, "Changing effective priority from 90 to 110"),
+            (HeardTwin, "WARNING - equal priority advert received from remote host with our IP address."),
+        ] {
+            let text = lines(true, || super::event("VI_1", &event, ours));
+            assert_eq!(text.trim_start_matches(['<', '>', '4', '6']), format!("(VI_1) {line} priority=110\n"));
+        }
+        let text = lines(true, || {
+            group("G1", &Syncs(StateName::Master));
+            link("eth0", false);
+            link("eth0", true);
+        });
+        let expected = "<6>VRRP_Group(G1) Syncing instances to MASTER state\n<6>Netlink reports eth0 down\n<6>Netlink reports eth0 up\n";
+        assert_eq!(text, expected);
+    }
+
     #[test]
     fn events_read_as_keepalived_words_them() {
         let text = lines(true, || {
@@ -222,6 +306,19 @@ mod tests {
         let (time, rest) = text.split_once(' ').unwrap();
         assert_eq!(rest, "WARN  something errno=5\n");
         assert!(time.len() == 24 && time.ends_with('Z'), "{time}");
+    }
+
+    #[test]
+    fn lines_bear_the_time_of_what_they_tell() {
+        let a_minute_ago = Instant::from_nanos(clock::now().as_nanos() - 60_000_000_000);
+        let expected = crate::io::utc::rfc3339(SystemTime::UNIX_EPOCH + clock::wall(a_minute_ago));
+        let text = lines(false, || {
+            at(a_minute_ago, || warn!("then"));
+            warn!("now");
+        });
+        let times: Vec<_> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!(times[0][..20], expected[..20], "{text}");
+        assert!(times[1] > times[0], "{text}");
     }
 
     #[test]

@@ -16,14 +16,16 @@ use super::bfd;
 use super::bracket;
 use super::control::{self, Socket};
 use super::driver::{self, Driver, Message};
+use super::dump::Kind;
 use super::errands::{self, Errands};
+use super::fifo::Fifo;
 use super::firewall;
 use super::guard::Guard;
 use super::hands::Hands;
 use super::log::Loss;
 use super::netlink::links::Link;
 use super::netlink::{self, Command, Netlink, vmac};
-use super::notify::Told;
+use super::notify;
 use super::pidfile::PidFile;
 use super::ports::{self, Ports};
 use super::privilege::{self, Urgency};
@@ -31,8 +33,9 @@ use super::reload::{self, Reloads, Wanted};
 use super::service::Starter;
 use super::signals::{Asked, Signals};
 use super::status::Process;
+use super::telling::{self, Losses, Telling, Told};
 use super::xdp::{Sizes, Xdp};
-use crate::config::setup::{Setup, Statics, XdpMode};
+use crate::config::setup::{self, Setup, Statics, XdpMode};
 use crate::engine::plan::{InterfaceId, Subject};
 use crate::track::report::Report;
 
@@ -120,10 +123,10 @@ pub fn run(
     firewall::check(&setup).map_err(|error| Failure::Configuration(format!("{error:#}")))?;
 
     network.commands.send(Command::Tidy)?;
-    let errands = start_errands(&setup, places, socket, &inbox)?;
+    let (telling, errands) = start_slow(&setup, places, socket, &inbox)?;
     let sessions = bfd::start(if places.no_bfd { Vec::new() } else { bfd::peers(&setup) }, urgency)?;
-    let mut notify = errands.notify();
-    let tell = move |told| notify.tell(told);
+    let mut teller = telling.teller();
+    let tell = move |told| teller.tell(told);
     let (reloads, wanted) = std::sync::mpsc::sync_channel(reload::WAITING);
     let mine = (messages, reloads.clone());
     let (protocol, room) = start_protocol(&setup, urgency, links, &network, mine, tell)?;
@@ -139,9 +142,10 @@ pub fn run(
     std::thread::Builder::new().name("reload".into()).spawn(move || preparation.run(&wanted))?;
     tracing::info!("Startup complete");
     starter.is_up();
-    wait_for_signals(&mut signals, &inbox, &reloads);
+    wait_for_signals(&mut signals, &inbox, &errands, &reloads);
     Starter::is_stopping();
     let outcome = join(protocol);
+    telling.stop();
     sessions.stop();
     errands.stop();
     let Netlink { commands, thread } = network;
@@ -166,24 +170,45 @@ fn pid_files(places: &Places) -> anyhow::Result<Vec<PidFile>> {
     paths.iter().map(make).collect()
 }
 
-fn start_errands(
+/// Starts the threads that tell of what happens and run what may take its time.
+fn start_slow(
     setup: &Arc<Setup>,
     places: &Places,
     socket: Socket,
     inbox: &mpsc::Sender<Message>,
-) -> Result<Errands, Failure> {
+) -> Result<(Telling, Errands), Failure> {
+    let losses = Losses::default();
+    let (notices, waiting) = mpsc::channel(notify::QUEUE);
+    let telling = telling::start(Arc::clone(setup), open_fifos(setup), notices, &losses)?;
     let process = Process {
         version: env!("CARGO_PKG_VERSION"),
         started_at: SystemTime::now(),
         config: places.config.clone(),
         log: places.log.clone(),
-        notices_lost: Arc::default(),
+        losses,
     };
     let reports = inbox.clone();
     let report = async move |(edition, id, reading): Report| {
         drop(reports.send(Message::Found { edition, id, reading }).await);
     };
-    Ok(errands::start(Arc::clone(setup), socket, process, inbox.clone(), report)?)
+    let withheld = telling.withheld();
+    let errands = errands::start(Arc::clone(setup), socket, process, withheld, waiting, inbox.clone(), report)?;
+    Ok((telling, errands))
+}
+
+/// Without one that cannot be had the daemon goes on, as keepalived does.
+fn open_fifos(setup: &Setup) -> Vec<Fifo> {
+    let open = |fifo: &setup::Fifo| match Fifo::open(fifo) {
+        Ok(fifo) => Some(fifo),
+        Err(error) => {
+            tracing::warn!(
+                "nothing is written to the FIFO {}: {error}; remove what is there, or name another",
+                fifo.path
+            );
+            None
+        }
+    };
+    setup.telling.fifos.iter().filter_map(open).collect()
 }
 
 /// Every interface in use must exist, unless it may come later; keepalived, too, refuses to start without.
@@ -266,7 +291,7 @@ fn start_protocol(
             let ports = Ports::new(Arc::clone(&setup))?;
             let mut driver = Driver::new(Arc::clone(&setup), ports, hands, messages, reloads)?;
             // The sockets hear, and backups wait, while the program is still being loaded.
-            driver.begin(links)?;
+            driver.begin(links);
             driver.load(loaded.recv().context("the main thread died")?)?;
             if let Some(why) = driver.without_xdp() {
                 demand(&setup, why)?;
@@ -319,14 +344,20 @@ fn demand(setup: &Setup, why: &str) -> Result<(), Failure> {
     }
 }
 
-fn wait_for_signals(signals: &mut Signals, inbox: &mpsc::Sender<Message>, reloads: &SyncSender<Wanted>) {
+fn wait_for_signals(
+    signals: &mut Signals,
+    inbox: &mpsc::Sender<Message>,
+    errands: &Errands,
+    reloads: &SyncSender<Wanted>,
+) {
     loop {
         match signals.wait() {
             // Where so many wait, this one is served with them.
             Asked::Reload => drop(reloads.try_send(None)),
-            Asked::Data | Asked::Stats | Asked::StatsClear | Asked::Json => {
-                tracing::warn!("no file of the daemon's state is written here yet; see `vrrpctl status --json`");
-            }
+            Asked::Data => errands.dump(Kind::Data),
+            Asked::Stats => errands.dump(Kind::Stats),
+            Asked::StatsClear => errands.dump(Kind::StatsClear),
+            Asked::Json => errands.dump(Kind::Json),
             Asked::Stop => {
                 // Gone, if it is the protocol thread that ended.
                 let _ = inbox.blocking_send(Message::Stop);

@@ -20,15 +20,19 @@ pub struct CommandLine {
 pub struct UserName {
     pub user: Word,
     pub group: Option<Word>,
+    /// There is a colon.
+    pub supplementary: bool,
 }
 
 impl UserName {
     /// From the words after the keyword or the command.
     pub fn from_words(words: &[Word]) -> Option<Self> {
         let (user, rest) = words.split_first()?;
+        let supplementary = rest.first().is_some_and(|word| word.text.starts_with(':'));
         let group =
             rest.first().map(|word| Word { text: word.text.trim_start_matches(':').to_owned(), ..word.clone() });
-        Some(Self { user: user.clone(), group })
+        // A colon alone names no group.
+        Some(Self { user: user.clone(), group: group.filter(|word| !word.text.is_empty()), supplementary })
     }
 }
 

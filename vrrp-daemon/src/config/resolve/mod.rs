@@ -8,6 +8,7 @@ mod destination;
 mod garp;
 mod instance;
 mod names;
+mod notify;
 mod paths;
 mod phase;
 mod scheduling;
@@ -33,7 +34,7 @@ use super::global::{GarpDelay, GarpRefresh, GarpRepeat, GlobalDefs, Pause, XdpDe
 use super::host::Host;
 use super::instance::Instance;
 use super::root::Config;
-use super::setup::{self, Daemon, Firewall, Scheduling, Setup, Xdp};
+use super::setup::{self, Daemon, Dumps, Firewall, Scheduling, Setup, Xdp};
 use crate::engine::plan::{InterfaceId, Startup};
 use crate::syntax::command::UserName;
 use crate::syntax::diagnostic::{Class, Diagnostics};
@@ -66,7 +67,7 @@ pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut
     let mut refused = refuses_all(&foreign, found);
     load_balancing(&foreign, &global, &instances, found);
     let (service, has_namespace) = service::of_root(net_namespace.0, instance.0, use_pid_dir, host, found);
-    let (daemon, defaults, words, names) = global_defs(global, host, source, &mut refused, found);
+    let (daemon, defaults, words, told, names) = global_defs(global, host, source, &mut refused, found);
     let mut resolver = Resolver {
         host,
         found,
@@ -86,6 +87,7 @@ pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut
         warned_of_security: false,
     };
     resolver.service(words);
+    resolver.setup.telling = resolver.telling(told);
     resolver.trackers(trackers);
     let statics = WrittenPaths { routes: static_routes, rules: static_rules };
     resolver.statics(track_groups, static_ipaddress, statics, &instances);
@@ -164,6 +166,8 @@ struct Defaults {
     vmac_addr_prefix: Option<String>,
     script_user: Option<UserName>,
     script_security: bool,
+    supplementary_groups: bool,
+    priority_changes: bool,
 }
 
 fn global_defs<'a>(
@@ -172,7 +176,7 @@ fn global_defs<'a>(
     source: &'a dyn Source,
     refused: &mut bool,
     found: &mut Diagnostics,
-) -> (Daemon, Defaults, service::Words, Names<'a>) {
+) -> (Daemon, Defaults, service::Words, notify::Global, Names<'a>) {
     let GlobalDefs {
         startup_script,
         startup_script_timeout,
@@ -186,6 +190,18 @@ fn global_defs<'a>(
         vrrp_version,
         script_user,
         enable_script_security,
+        set_supplementary_groups,
+        notify_fifo,
+        notify_fifo_script,
+        vrrp_notify_fifo,
+        vrrp_notify_fifo_script,
+        notify_priority_changes,
+        states_on_reload,
+        state_dump_file,
+        stats_dump_file,
+        json_dump_file,
+        json_version,
+        data_use_instance,
         garp_master_delay,
         garp_master_repeat,
         min_garp,
@@ -288,6 +304,22 @@ fn global_defs<'a>(
         vmac_addr_prefix: vmac_addr_prefix.0.map(|prefix| prefix.0),
         script_user: script_user.0,
         script_security: enable_script_security.is_on(),
+        supplementary_groups: set_supplementary_groups.0.is_some(),
+        priority_changes: notify_priority_changes.is_on(),
+    };
+    let told = notify::Global {
+        fifo: notify_fifo,
+        fifo_script: notify_fifo_script,
+        vrrp_fifo: vrrp_notify_fifo,
+        vrrp_fifo_script: vrrp_notify_fifo_script,
+        states_on_reload,
+        dumps: Dumps {
+            data: state_dump_file.map(|file| file.0),
+            stats: stats_dump_file.map(|file| file.0),
+            json: json_dump_file.map(|file| file.0),
+            second_json: json_version.is_some_and(|version| version.get() == 2),
+            name_instance: data_use_instance.is_on(),
+        },
     };
     let words = service::Words {
         startup_script,
@@ -299,7 +331,7 @@ fn global_defs<'a>(
         process_name,
         vrrp_process_name,
     };
-    (daemon, defaults, words, Names::new(source, iproute_usr_dir.0, iproute_etc_dir.0))
+    (daemon, defaults, words, told, Names::new(source, iproute_usr_dir.0, iproute_etc_dir.0))
 }
 
 /// A group to send to, unless it is none.

@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::time::SystemTime;
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::{DefaultFields, Writer};
@@ -96,7 +95,7 @@ where
             _ => 7,
         };
         let part = Part::of(event.metadata().target()).letter();
-        write!(writer, "{severity}{part}{} ", utc::rfc3339(SystemTime::now()))?;
+        write!(writer, "{severity}{part}{} ", utc::rfc3339(super::happened_at()))?;
         context.format_fields(writer.by_ref(), event)?;
         writeln!(writer)
     }
