@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Parser};
 
-use crate::io::files;
+use crate::io::files::{self, How};
 
 /// VRRP daemon that reads keepalived.conf
 #[derive(Clone, Debug, Parser)]
@@ -24,6 +24,10 @@ pub struct Cli {
     /// Identity that @ID lines of the configuration compare with [default: the host's name up to its first dot]
     #[arg(short = 'i', long = "config-id", value_name = "ID")]
     pub config_id: Option<String>,
+
+    /// Whatever the configuration includes must be there
+    #[arg(short = 'e', long = "all-config")]
+    pub all_config: bool,
 
     /// Directory of the control socket and of what else others find the daemon by
     #[arg(long = "run-dir", value_name = "DIR", default_value = "/run/vrrpd")]
@@ -70,6 +74,14 @@ pub struct Cli {
     version: Option<bool>,
 }
 
+/// The definition, for documentation.
+pub fn command() -> clap::Command {
+    let mut command = <Cli as clap::CommandFactory>::command();
+    // So that it has the arguments that clap adds itself, too.
+    command.build();
+    command
+}
+
 impl Cli {
     /// The command line of this process. What is wrong with it is printed; the code to exit with is keepalived's 1.
     pub fn from_process() -> Result<Self, ExitCode> {
@@ -83,6 +95,11 @@ impl Cli {
         })
     }
 
+    /// How the configuration is to be read.
+    pub fn how(&self) -> How {
+        How { id: self.config_id.clone(), all_includes: self.all_config }
+    }
+
     /// The pid file that was asked for.
     pub fn pid_file(&self) -> Option<&PathBuf> {
         self.pid.as_ref().or(self.vrrp_pid.as_ref())
@@ -91,7 +108,7 @@ impl Cli {
     /// If a test of the configuration was asked for: prints what was found, and the code to exit with.
     pub fn config_test(&self) -> Option<ExitCode> {
         let path = self.config_test.as_ref()?.as_ref().unwrap_or(&self.use_file);
-        let checked = files::check(path, self.config_id.as_deref());
+        let checked = files::check(path, &self.how());
         eprint!("{}", checked.report());
         Some(ExitCode::from(checked.exit_code()))
     }

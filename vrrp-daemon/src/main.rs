@@ -36,11 +36,12 @@ fn main() -> ExitCode {
         Ok(setup) => setup,
         Err(code) => return ExitCode::from(code),
     };
+    let how = cli.how();
     let places = Places {
         pid_file: cli.pid_file().cloned(),
         run_dir: cli.run_dir,
         config: cli.use_file,
-        config_id: cli.config_id,
+        how,
         log: Some(log.loss()),
     };
     match run::run(setup, guard, &places) {
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
 
 /// What the configuration comes to, or the code to exit with. Of all that reading it took nothing stays.
 fn setup(cli: &Cli) -> Result<Setup, u8> {
-    let checked = files::check(&cli.use_file, cli.config_id.as_deref());
+    let checked = files::check(&cli.use_file, &cli.how());
     log::findings(&checked);
     if !checked.is_readable() {
         return Err(NO_CONFIGURATION);

@@ -64,7 +64,6 @@ foreign! {
             | "iproute_etc_dir" Skipped "files are written below --run-dir alone";
         "reload_check_config" | "reload_time_file" | "reload_repeat" | "reload_file" Skipped
             "a reload is always checked before it is applied";
-        "include_check" Skipped "each include says itself what must be found";
         "vrrp_netlink_cmd_rcv_bufs" | "vrrp_netlink_cmd_rcv_bufs_force" | "vrrp_netlink_monitor_rcv_bufs"
             | "vrrp_netlink_monitor_rcv_bufs_force" | "process_monitor_rcv_bufs" | "process_monitor_rcv_bufs_force"
             | "vrrp_rx_bufs_policy" | "vrrp_rx_bufs_multiplier" Skipped "buffers are sized by the daemon";

@@ -73,8 +73,8 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 pub struct Places {
     pub run_dir: PathBuf,
     pub config: PathBuf,
-    /// What `@id` lines compare with, if not the host's name.
-    pub config_id: Option<String>,
+    /// How it is read.
+    pub how: files::How,
     pub pid_file: Option<PathBuf>,
     /// What the log lost, for the status.
     pub log: Option<Loss>,
@@ -284,7 +284,7 @@ fn wait_for_signals(signals: &SigSet, inbox: &mpsc::Sender<Message>, places: &Pl
 
 /// SIGHUP: says what the configuration of now is worth. It is not applied while the daemon runs.
 fn review(places: &Places) {
-    let checked = files::check(&places.config, places.config_id.as_deref());
+    let checked = files::check(&places.config, &places.how);
     log::findings(&checked);
     let path = places.config.display();
     match checked.is_readable() && !checked.has_errors() {
