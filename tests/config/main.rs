@@ -6,6 +6,7 @@ mod compat;
 mod fuzz;
 mod host;
 mod oracle;
+mod risks;
 mod summary;
 
 use std::collections::BTreeSet;

@@ -12,6 +12,7 @@ pub mod host;
 mod instance;
 pub mod keywords;
 mod resolve;
+pub mod risk;
 mod root;
 pub mod setup;
 mod sync_group;
