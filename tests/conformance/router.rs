@@ -214,7 +214,7 @@ impl<'a> Router<'a> {
 
     fn perform(&mut self, action: Action) {
         let (id, deed) = match action {
-            Action::Advertise { id, claim } => return self.advertise(id, claim),
+            Action::Advertise { id, claim, .. } => return self.advertise(id, claim),
             Action::Install { id, tenure } => {
                 self.tenures[id.index()] = tenure;
                 (id, Deed::Install)

@@ -67,7 +67,7 @@ fn leaves_nothing(lab: &Lab, signal: Signal) -> Result<()> {
 }
 
 /// Addresses, XDP programs, groups.
-fn host(lab: &Lab) -> Result<String> {
+pub fn host(lab: &Lab) -> Result<String> {
     let words = ["address show", "link show", "maddress show"];
     Ok(words.iter().map(|words| lab.routers[A].ip(words)).collect::<Result<Vec<_>>>()?.concat())
 }

@@ -64,6 +64,11 @@ pub fn flood(from: &Namespace, frames: &[Vec<u8>], count: u32, per_second: u32) 
     Ok(Flood { sent: count, took: start.elapsed() })
 }
 
+/// Sends one frame by an interface of a namespace.
+pub fn send_by(from: &Namespace, interface: &str, frame: &[u8]) -> Result<()> {
+    send_one(&from.within(|| packet_socket(interface, 0))?, frame)
+}
+
 /// A full queue is waited for: the count must be exact.
 fn send_one(socket: &OwnedFd, frame: &[u8]) -> Result<()> {
     loop {

@@ -341,7 +341,7 @@ impl World {
 
     fn perform(&mut self, router: usize, action: Action) {
         match action {
-            Action::Advertise { id, claim } => {
+            Action::Advertise { id, claim, .. } => {
                 let interval = self.routers[router].plan.instances[id.index()].advert_int;
                 let source = self.routers[router].address;
                 self.send(router, id.index(), Heard { source, claim, interval, addresses_match: true });
@@ -415,7 +415,7 @@ fn describe_all(actions: &[Action]) -> String {
     let mut words = String::new();
     for action in actions {
         match action {
-            Action::Advertise { id, claim } => words += &format!(" #{} advert {};", id.0, claim.octet()),
+            Action::Advertise { id, claim, .. } => words += &format!(" #{} advert {};", id.0, claim.octet()),
             Action::Install { id, .. } => words += &format!(" #{} MASTER;", id.0),
             Action::Release { id } => words += &format!(" #{} releases;", id.0),
             Action::Announce { id, addresses, rounds } => words += &format!(" #{} {addresses:?} x{rounds};", id.0),

@@ -97,6 +97,17 @@ fn the_earlier_of_two_faults_is_found() {
     }
 }
 
+/// Also one that would be refused here: where it belongs it may be right.
+#[test]
+fn of_what_may_be_anothers_nothing_is_found() {
+    for fault in [Reason::OkPassed, Reason::TtlNot255, Reason::SrcIsSelf, Reason::VersionMismatch, Reason::Checksum] {
+        let mut frame = FrameSpec { vrid: AMBIGUOUS_VRID, ..FrameSpec::v3() };
+        spoil(fault, &mut frame).unwrap();
+        let found = (Reason::VlanAmbiguous, Disposition::Pass, AMBIGUOUS_ROW);
+        assert_eq!(judged(&frame, 0), found, "{fault:?}");
+    }
+}
+
 #[test]
 fn an_advert_is_delivered_with_what_the_daemon_needs() {
     for (frame, row, form) in [

@@ -63,7 +63,8 @@ pub const AUTH_HEADER: u8 = 2;
 
 /// Our own first IPv6 address is not link-local, which keepalived allows; then no other router's need be.
 pub const RULE_ANY_FIRST_ADDRESS: u32 = 2;
-/// The VLAN tag of this device may be stripped before we see it, and the VRID exists on several of its VLANs.
+/// A frame for this rule may be for an interface that stands on the device, as for a VLAN whose tag is kept beside it: the
+/// program leaves all of them to the raw sockets.
 pub const RULE_VLAN_AMBIGUOUS: u32 = 1;
 
 /// Unicast: adverts of others than the peers are refused.

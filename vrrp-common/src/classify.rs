@@ -1,7 +1,8 @@
 //! The judgement of a frame: one function, called by the XDP program and by the raw socket's path.
 //!
-//! The order of the tests is the order of [`Reason`]; the first that applies is the answer. Nothing here is stateful:
-//! what depends on earlier frames is judged by the daemon.
+//! The order of the tests is the order of [`Reason`]; the first that applies is the answer. One comes early: whether a frame
+//! with a rule is for that rule at all ([`Reason::VlanAmbiguous`]). Nothing here is stateful: what depends on earlier frames
+//! is judged by the daemon.
 
 use crate::abi::{
     AUTH_HEADER, AUTH_PASS, DEVICE_PASS_UNKNOWN, Device, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS, RULE_BOTH_VERSIONS,
@@ -125,6 +126,10 @@ pub fn judge<const N: usize>(
     found.belongs_to(rule);
     found.source = ip.source;
     found.header = header;
+    // Before all else: what is a fault here may be right where the frame belongs.
+    if rule.is_some_and(|rule| rule.flags & RULE_VLAN_AMBIGUOUS != 0) {
+        return found.judged(Reason::VlanAmbiguous);
+    }
 
     let reason = match judge_packet(&link, &ip, rule, rules).and_then(|()| judge_header(header, &ip, rule)).and_then(
         |(version, rule)| {
@@ -217,9 +222,6 @@ fn judge_header<'a>(header: Header, ip: &Ip, rule: Option<&'a Rule>) -> Result<(
         return Err(Reason::VridZero);
     }
     let rule = rule.ok_or(Reason::VridUnknown)?;
-    if rule.flags & RULE_VLAN_AMBIGUOUS != 0 {
-        return Err(Reason::VlanAmbiguous);
-    }
     if header.address_count() == 0 {
         return Err(Reason::AddrCountZero);
     }

@@ -5,7 +5,8 @@
 /// Declares [`Reason`]: `number Name "label" decider disposition` behind the help text of each.
 macro_rules! reasons {
     ($($(#[doc = $help:literal])+ $number:literal $name:ident $label:literal $by:ident $does:ident;)+) => {
-        /// What was found of a frame that looked like VRRP. The first that applies, in this order, is counted.
+        /// What was found of a frame that looked like VRRP. The first that applies, in this order, is counted, but for
+        /// `VlanAmbiguous`: that goes before what is found by a rule.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
         pub enum Reason {
@@ -105,7 +106,7 @@ reasons! {
     18 VridZero "vrid_zero" Frame Drop;
     /// No virtual router of this VRID is configured on this interface.
     19 VridUnknown "vrid_unknown" Frame Drop;
-    /// The VLAN tag cannot be seen and the VRID exists on several VLANs; passed on.
+    /// It may be for a VLAN of this interface, whose tag the program cannot see; left to the raw socket, which knows.
     20 VlanAmbiguous "vlan_ambiguous" Frame Pass;
     /// The advert names no address (erratum 8299).
     21 AddrCountZero "addr_count_zero" Frame Drop;

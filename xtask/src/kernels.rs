@@ -16,11 +16,13 @@ use std::str::FromStr;
 /// Kernels that must take the program besides the host's own, and Debian's packages that bring the newest of each.
 const KERNELS: [(&str, &str); 2] = [("6.1", "linux-image-cloud-amd64"), ("6.12", "linux-image-6.12-cloud-amd64")];
 
-/// What each of them runs: every test of the program, one daemon that becomes master behind it, one round of two.
-const RUNS: [&str; 3] = [
+/// What each of them runs: every test of the program, one daemon that becomes master behind it, one round of two, and two
+/// beside another VLAN.
+const RUNS: [&str; 4] = [
     "xdp --include-ignored",
     "e2e --exact without_bpf::adverts_are_judged_by_xdp_where_it_can_be_had",
     "e2e --exact failover::crash_return_and_stop_v3",
+    "e2e --exact --include-ignored vlan::a_master_of_another_vlan_is_nobody",
 ];
 
 #[derive(clap::Args)]

@@ -41,6 +41,11 @@ impl Association {
         Self { mac: Hmac::new(&password.block().into()), sequence: 0 }
     }
 
+    /// Numbers as the other one would have.
+    pub const fn go_on_from(&mut self, before: &Self) {
+        self.sequence = before.sequence;
+    }
+
     /// Fills in the header of a packet that has room for it, and numbers the packet: the kernel would give a number to one
     /// without that it routes, and it is signed.
     pub fn sign(&mut self, packet: &mut [u8]) {

@@ -75,6 +75,13 @@ impl Association {
         }
     }
 
+    /// Goes on above what another one has used, where all routers of a virtual router share one sequence.
+    pub fn go_on_from(&mut self, before: &Self) {
+        if let (Self::Ah(own), Self::Ah(before)) = (self, before) {
+            own.go_on_from(before);
+        }
+    }
+
     /// Signs an IP packet of ours, in which there is room. No two are signed alike. `now` is the time since 1970.
     pub fn sign(&mut self, packet: &mut [u8], now: Duration) {
         match self {

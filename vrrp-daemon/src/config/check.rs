@@ -35,6 +35,11 @@ impl Checked {
         self.found.count(Severity::Error) > 0
     }
 
+    /// The first thing that is not done, on one line.
+    pub fn first_error(&self) -> Option<String> {
+        self.lines().find(|(severity, _)| *severity == Severity::Error).map(|(_, line)| line)
+    }
+
     /// For people: every finding with its line, and totals.
     pub fn report(&self) -> String {
         self.found.report(&self.files)

@@ -11,6 +11,7 @@ mod global;
 pub mod host;
 mod instance;
 pub mod keywords;
+mod matching;
 mod resolve;
 pub mod risk;
 mod root;
@@ -21,3 +22,4 @@ mod unsupported;
 mod vmac;
 
 pub use check::{Checked, check};
+pub use matching::matching;

@@ -50,6 +50,8 @@ events! {
     BecameFault Info "Entering FAULT STATE";
     /// The daemon stops.
     Stopped Info "Entering STOP STATE";
+    /// A reload took it out of the configuration.
+    Deleted Info "is not configured any more";
     MasterTimedOut Info "Receive advertisement timeout";
     InterfaceDown Info "interface is down";
     NoAddress Warn "interface has no address to send from";

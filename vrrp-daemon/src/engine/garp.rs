@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use vrrp_common::Instant;
 
+use super::matching::Moves;
 use super::plan::GarpPlan;
 use super::{Announced, Out};
 
@@ -16,6 +17,8 @@ const PROVOKED_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Garp {
     /// Addresses whose installation was not answered yet.
     outstanding: u32,
+    /// By address, after a reload: it was there before, and is announced no more than it was.
+    stays: Option<Box<[bool]>>,
     again: Option<Again>,
     refresh_at: Option<Instant>,
     provoked_at: Option<Instant>,
@@ -30,7 +33,7 @@ struct Again {
 
 impl Garp {
     pub const fn new(addresses: u32) -> Self {
-        Self { outstanding: addresses, again: None, refresh_at: None, provoked_at: None }
+        Self { outstanding: addresses, stays: None, again: None, refresh_at: None, provoked_at: None }
     }
 
     /// When the next round is due.
@@ -40,15 +43,20 @@ impl Garp {
 
     /// One address was set, or could not be. One that is set again later was in doubt alone, and is announced alone.
     pub fn settled(&mut self, now: Instant, plan: &GarpPlan, address: u32, installed: bool, out: &mut Out) {
-        if installed {
-            out.announce(Announced::One(address), plan.repeat.min(1));
+        let stays = self.stays.as_ref().is_some_and(|stays| stays[address as usize]);
+        if installed && !stays {
+            // Those that come to others make up their round alone.
+            let rounds = if self.stays.is_some() { plan.repeat } else { plan.repeat.min(1) };
+            out.announce(Announced::One(address), rounds);
         }
         if self.outstanding == 0 {
             return;
         }
         self.outstanding -= 1;
         if self.outstanding == 0 {
-            out.announce(Announced::All, plan.repeat.saturating_sub(1));
+            if self.stays.take().is_none() {
+                out.announce(Announced::All, plan.repeat.saturating_sub(1));
+            }
             self.again = again(now, plan.delay, plan.repeat);
             self.refresh_at = again(now, plan.refresh, plan.refresh_repeat).map(|refresh| refresh.at);
         }
@@ -79,6 +87,31 @@ impl Garp {
         self.provoked_at = Some(now);
         out.announce(Announced::All, plan.lower_repeat);
         self.again = again(now, plan.lower_delay, plan.lower_repeat);
+    }
+
+    /// Goes on by another plan, with other addresses if they `moved`: the new ones are announced when they are set. Whether
+    /// all have to be asked for again.
+    pub fn replan(
+        &mut self,
+        now: Instant,
+        before: &GarpPlan,
+        plan: &GarpPlan,
+        moved: Option<&Moves<u32>>,
+        addresses: u32,
+    ) -> bool {
+        if (before.refresh, before.refresh_repeat) != (plan.refresh, plan.refresh_repeat) {
+            self.refresh_at = again(now, plan.refresh, plan.refresh_repeat).map(|refresh| refresh.at);
+        }
+        let Some(moved) = moved else { return false };
+        let stays: Box<[bool]> = (0..addresses).map(|number| moved.from(number).is_some()).collect();
+        // Of a round that is under way it is not known which are missing.
+        self.stays = (self.outstanding == 0).then_some(stays);
+        let is_complete = self.stays.as_ref().is_some_and(|stays| stays.iter().all(|stays| *stays));
+        self.outstanding = if is_complete { 0 } else { addresses };
+        if self.outstanding == 0 {
+            self.stays = None;
+        }
+        self.outstanding > 0
     }
 }
 

@@ -11,7 +11,7 @@ use super::instance::Instance;
 use super::plan::{GroupId, InstanceId};
 use super::snapshot::StateName;
 use super::tracking::{Fault, Standing, Surroundings};
-use super::{Action, Engine, Out};
+use super::{Action, Due, Engine, Out};
 
 #[derive(Clone, Debug)]
 pub struct Group {
@@ -30,16 +30,20 @@ impl Group {
         self.members.first().map_or(StateName::Init, |first| instances[first.index()].state())
     }
 
-    /// Whether the waits of all are over.
-    fn is_ready(&mut self, instances: &[Instance]) -> bool {
+    fn states(&self, instances: &[Instance]) -> impl Iterator<Item = StateName> {
+        self.members.iter().map(|id| instances[id.index()].state())
+    }
+
+    /// Since when the waits of all are over.
+    fn ready_at(&mut self, instances: &[Instance]) -> Option<Instant> {
         let from = self.holdout;
-        let unready = |place: &usize| !instances[self.members[*place].index()].is_ready();
-        match (from..self.members.len()).chain(0..from).find(unready) {
+        let ready_at = |place: usize| instances[self.members[place].index()].ready_at();
+        match (from..self.members.len()).chain(0..from).find(|&place| ready_at(place).is_none()) {
             Some(holdout) => {
                 self.holdout = holdout;
-                false
+                None
             }
-            None => true,
+            None => (0..self.members.len()).filter_map(ready_at).max(),
         }
     }
 
@@ -73,8 +77,16 @@ impl Engine {
         }
         if before == StateName::Master {
             self.lead(group, id, StateName::Backup, |instance, out| instance.step_back(now, out), out);
-        } else if instance.is_ready() && self.groups[group.index()].is_ready(&self.instances) {
-            self.lead(group, id, StateName::Master, |instance, out| instance.take_over(now, out), out);
+        } else if instance.ready_at().is_some()
+            && let Some(due) = self.groups[group.index()].ready_at(&self.instances)
+        {
+            self.lead(
+                group,
+                id,
+                StateName::Master,
+                |instance, out| instance.take_over(now, Due::Takeover(due), out),
+                out,
+            );
         }
     }
 
@@ -104,12 +116,48 @@ impl Engine {
     /// Lets a group see its surroundings after a change.
     pub(super) fn settle_group(&mut self, now: Instant, id: GroupId, out: &mut Vec<Action>) {
         let group = &self.groups[id.index()];
-        let state = group.state(&self.instances);
-        match (state, group.standing(&self.instances, &self.surroundings)) {
-            (_, GroupStanding::Waiting) | (StateName::Stop, _) | (StateName::Fault, GroupStanding::Faulty) => {}
-            (_, GroupStanding::Faulty) => self.fail_group(now, id, out),
-            (StateName::Init | StateName::Fault, GroupStanding::Ready) => self.start_group(now, id, out),
-            (StateName::Backup | StateName::Master, GroupStanding::Ready) => self.each_stands(now, id, out),
+        let all = |states: &[StateName]| group.states(&self.instances).all(|state| states.contains(&state));
+        match group.standing(&self.instances, &self.surroundings) {
+            _ if all(&[StateName::Stop]) => {}
+            GroupStanding::Waiting => {}
+            GroupStanding::Faulty if all(&[StateName::Fault]) => {}
+            GroupStanding::Faulty => self.fail_group(now, id, out),
+            GroupStanding::Ready if all(&[StateName::Init, StateName::Fault]) => self.start_group(now, id, out),
+            GroupStanding::Ready if all(&[StateName::Backup]) || all(&[StateName::Master]) => {
+                self.each_stands(now, id, out);
+                self.serve_if_ready(id, now, out);
+            }
+            GroupStanding::Ready => self.unite_group(now, id, out),
+        }
+    }
+
+    /// After a reload: a member that had left it was all that it waited for.
+    fn serve_if_ready(&mut self, id: GroupId, now: Instant, out: &mut Vec<Action>) {
+        let first = self.groups[id.index()].members[0];
+        if self.groups[id.index()].ready_at(&self.instances).is_some() {
+            self.lead(id, first, StateName::Master, |instance, out| instance.take_over(now, Due::Now, out), out);
+        }
+    }
+
+    /// Makes one of those who came together by a reload. Who is new here serves with the others; where one of them knew a
+    /// better master, or was at fault, none does.
+    fn unite_group(&mut self, now: Instant, id: GroupId, out: &mut Vec<Action>) {
+        let members = self.groups[id.index()].members.clone();
+        let in_state = |engine: &Self, state| {
+            let is_in = |member: &&InstanceId| engine.instances[member.index()].state() == state;
+            members.iter().find(is_in).copied()
+        };
+        let master = in_state(self, StateName::Master);
+        let serves = in_state(self, StateName::Backup).or(in_state(self, StateName::Fault)).is_none();
+        self.each_stands(now, id, out);
+        match master {
+            Some(master) if !serves => {
+                self.lead(id, master, StateName::Backup, |instance, out| instance.step_back(now, out), out);
+            }
+            Some(master) => {
+                self.lead(id, master, StateName::Master, |instance, out| instance.take_over(now, Due::Now, out), out);
+            }
+            None => {}
         }
     }
 

@@ -17,22 +17,22 @@ use super::plan::{GroupId, InstancePlan, OfInstance, Wanted};
 use super::snapshot::{Cause, Rival, Snapshot, StateName};
 use super::stats::Stats;
 use super::tracking::{Fault, Standing, Surroundings};
-use super::{Out, Tenure, Why};
+use super::{Due, Out, Tenure, Why};
 
 #[derive(Clone, Debug)]
 pub struct Instance {
-    plan: OfInstance,
+    pub(super) plan: OfInstance,
     source: Option<IpAddr>,
-    effective: Priority,
-    state: State,
+    pub(super) effective: Priority,
+    pub(super) state: State,
     since: Instant,
     cause: Cause,
-    tenure: Tenure,
+    pub(super) tenure: Tenure,
     stats: Stats,
 }
 
 #[derive(Clone, Debug)]
-enum State {
+pub(super) enum State {
     Init,
     Fault,
     Stopped,
@@ -41,24 +41,24 @@ enum State {
 }
 
 #[derive(Clone, Debug)]
-struct Backup {
+pub(super) struct Backup {
     /// When the wait began: the last accepted advert, or the start.
     heard_at: Instant,
     wait: Wait,
     /// Active_Adver_Interval: the master's, as it was last learned (v3).
-    interval: Centis,
-    master: Option<Rival>,
+    pub(super) interval: Centis,
+    pub(super) master: Option<Rival>,
     /// The weaker master last told of, so that each is told of once.
     told: Option<Rival>,
     /// Adverts equal to the last one are not handed in, only their time is.
     absorbing: bool,
-    patience: Patience,
+    pub(super) patience: Patience,
     cause: Cause,
 }
 
 /// keepalived `preempt_delay`: how long a weaker master is let be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Patience {
+pub(super) enum Patience {
     /// None was heard yet.
     Unasked,
     /// It is followed like any other.
@@ -74,16 +74,16 @@ enum Wait {
     Down,
     /// Nobody: the master left, only the order of election is kept.
     Skew,
-    /// Nobody any more, but the other members of its sync group.
-    Over,
+    /// Nobody any more since then, but the other members of its sync group.
+    Over(Instant),
 }
 
 #[derive(Clone, Debug)]
-struct Master {
-    next_advert_at: Instant,
+pub(super) struct Master {
+    pub(super) next_advert_at: Instant,
     answered_at: Option<Instant>,
     told: Option<Rival>,
-    garp: Garp,
+    pub(super) garp: Garp,
 }
 
 impl Instance {
@@ -118,9 +118,12 @@ impl Instance {
         }
     }
 
-    /// Whether its wait is over, and only its group keeps it from serving.
-    pub const fn is_ready(&self) -> bool {
-        matches!(self.state, State::Backup(Backup { wait: Wait::Over, .. }))
+    /// Since when its wait is over, and only its group keeps it from serving.
+    pub const fn ready_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Backup(Backup { wait: Wait::Over(at), .. }) => Some(at),
+            _ => None,
+        }
     }
 
     pub fn standing(&self, surroundings: &Surroundings) -> Standing {
@@ -140,7 +143,7 @@ impl Instance {
     }
 
     /// When the next advert is due: a master's own, or that of a backup that takes over.
-    pub fn advert_due(&self) -> Option<(Instant, Why)> {
+    fn advert_due(&self) -> Option<(Instant, Why)> {
         match &self.state {
             State::Init | State::Fault | State::Stopped => None,
             State::Backup(backup) => Some((self.down_at(backup)?, Why::MasterDown)),
@@ -180,7 +183,7 @@ impl Instance {
             _ => (Event::Started, Cause::Startup),
         };
         if serves {
-            return self.become_master(now, Cause::OwnerPreempt, out);
+            return self.become_master(now, Due::Now, Cause::OwnerPreempt, out);
         }
         self.become_backup(now, self.plan.advert_int, None, cause, out);
         out.tell(event, self.effective);
@@ -211,7 +214,7 @@ impl Instance {
     }
 
     /// From now on every advert must be handed in.
-    fn hear_all(&mut self, out: &mut Out) {
+    pub(super) fn hear_all(&mut self, out: &mut Out) {
         if let State::Backup(backup) = &mut self.state
             && std::mem::take(&mut backup.absorbing)
         {
@@ -224,29 +227,31 @@ impl Instance {
         if self.is_overdue(now) {
             return self.step_down(now, out);
         }
-        match &mut self.state {
-            State::Init | State::Fault | State::Stopped => {}
+        let due = self.advert_due().map(|(at, _)| at);
+        match (&mut self.state, due) {
             // FSM-B2. A member of a group is only ready now: all of them serve, or none.
-            State::Backup(backup) => {
+            (State::Backup(backup), Some(due)) => {
                 let cause = backup.cause;
-                backup.wait = Wait::Over;
+                backup.wait = Wait::Over(due);
                 out.tell(Event::MasterTimedOut, self.effective);
                 match self.plan.group {
-                    None => self.become_master(now, cause, out),
+                    None => self.become_master(now, Due::Takeover(due), cause, out),
                     Some(_) => self.hear_all(out),
                 }
             }
             // FSM-A2, on an absolute schedule: lateness does not add up.
-            State::Master(master) => {
+            (State::Master(master), _) => {
                 master.garp.expire(now, &self.plan.garp, out);
-                if master.next_advert_at <= now {
+                let due = master.next_advert_at;
+                if due <= now {
                     let interval = self.plan.advert_int.duration();
-                    let missed = (now.since(master.next_advert_at).as_nanos() / interval.as_nanos()) as u32;
-                    master.next_advert_at = self.plan.next_advert_at(master.next_advert_at + interval * missed);
+                    let missed = (now.since(due).as_nanos() / interval.as_nanos()) as u32;
+                    master.next_advert_at = self.plan.next_advert_at(due + interval * missed);
                     self.stats.advert_missed += u64::from(missed);
-                    self.advertise(Claim::Serving(self.effective), out);
+                    self.advertise(Claim::Serving(self.effective), Due::Advert(due), out);
                 }
             }
+            _ => {}
         }
     }
 
@@ -284,10 +289,10 @@ impl Instance {
     }
 
     /// Its group serves, and it with it.
-    pub fn take_over(&mut self, now: Instant, out: &mut Out) {
+    pub fn take_over(&mut self, now: Instant, due: Due, out: &mut Out) {
         if let State::Backup(backup) = &self.state {
             let cause = backup.cause;
-            self.become_master(now, cause, out);
+            self.become_master(now, due, cause, out);
         }
     }
 
@@ -302,12 +307,17 @@ impl Instance {
 
     /// FSM-A1, FSM-B1.
     pub fn stop(&mut self, now: Instant, out: &mut Out) {
+        self.end(now, Event::Stopped, out);
+    }
+
+    /// Leaves for good.
+    pub fn end(&mut self, now: Instant, event: Event, out: &mut Out) {
         if matches!(self.state, State::Stopped) {
             return;
         }
         self.leave(out);
         self.enter(now, State::Stopped, Cause::Shutdown, out);
-        out.tell(Event::Stopped, self.effective);
+        out.tell(event, self.effective);
     }
 
     /// FSM-P2: a master says that it leaves, if it still can.
@@ -329,15 +339,15 @@ impl Instance {
     /// A master resigns; for others there is nothing to leave.
     fn leave(&mut self, out: &mut Out) {
         if matches!(self.state, State::Master(_)) {
-            self.advertise(Claim::Leaving, out);
+            self.advertise(Claim::Leaving, Due::Now, out);
             out.tell(Event::SentPriorityZero, self.effective);
             self.release(out);
         }
     }
 
     /// The order is advert, addresses, announcements: a switch must not learn of an address that is not there.
-    fn become_master(&mut self, now: Instant, cause: Cause, out: &mut Out) {
-        self.advertise(Claim::Serving(self.effective), out);
+    fn become_master(&mut self, now: Instant, due: Due, cause: Cause, out: &mut Out) {
+        self.advertise(Claim::Serving(self.effective), due, out);
         self.tenure.0 = self.tenure.0.wrapping_add(1);
         out.install(self.tenure);
         let master = Master {
@@ -372,10 +382,10 @@ impl Instance {
         out.tell(Event::ReleasesAddresses, self.effective);
     }
 
-    fn advertise(&mut self, claim: Claim, out: &mut Out) {
+    fn advertise(&mut self, claim: Claim, due: Due, out: &mut Out) {
         self.stats.advert_sent += 1;
         self.stats.pri_zero_sent += u64::from(claim == Claim::Leaving);
-        out.advertise(claim);
+        out.advertise(claim, due);
     }
 
     fn enter(&mut self, now: Instant, state: State, cause: Cause, out: &mut Out) {
@@ -391,7 +401,7 @@ impl Instance {
         let wait = match backup.wait {
             Wait::Down => down(version, self.effective, backup.interval, adverts),
             Wait::Skew => skew(version, self.effective, backup.interval),
-            Wait::Over => return None,
+            Wait::Over(_) => return None,
         };
         Some(backup.heard_at + wait)
     }

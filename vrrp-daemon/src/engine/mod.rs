@@ -8,7 +8,9 @@ pub mod event;
 mod garp;
 mod group;
 mod instance;
+pub mod matching;
 pub mod plan;
+mod reload;
 pub mod snapshot;
 pub mod stats;
 #[cfg(test)]
@@ -64,7 +66,7 @@ pub struct Heard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Send one advert.
-    Advertise { id: InstanceId, claim: Claim },
+    Advertise { id: InstanceId, claim: Claim, due: Due },
     /// Set all addresses of an instance; each is answered with [`Input::Address`].
     Install { id: InstanceId, tenure: Tenure },
     /// Remove all addresses of an instance.
@@ -78,6 +80,17 @@ pub enum Action {
     Tell { id: InstanceId, event: Event, effective: vrrp_common::Priority },
     /// The same, of a sync group.
     TellGroup { id: GroupId, event: GroupEvent },
+}
+
+/// Since when an advert is due: what its lateness is measured from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// It answers what just happened.
+    Now,
+    /// A master's, by its schedule.
+    Advert(Instant),
+    /// The first of a new master: the old one counted as dead then.
+    Takeover(Instant),
 }
 
 /// Which addresses an announcement is of.
@@ -127,21 +140,7 @@ enum Party {
 impl Engine {
     /// An engine whose instances wait to hear of their source addresses, then of their interfaces, then of their checks.
     pub fn new(plan: &Plan, now: Instant) -> Self {
-        let mut by_interface = vec![Vec::new(); plan.interfaces as usize];
-        let mut by_tracker = vec![Vec::new(); plan.trackers.len()];
-        for (index, instance) in plan.instances.iter().enumerate() {
-            for watch in &instance.watches {
-                let watchers = match watch.subject {
-                    Subject::Interface(id) => &mut by_interface[id.index()],
-                    Subject::Tracker(id) => &mut by_tracker[id.index()],
-                };
-                watchers.push(instance.group.map_or(Party::One(InstanceId(index as u32)), Party::Group));
-            }
-        }
-        for watchers in by_interface.iter_mut().chain(&mut by_tracker) {
-            watchers.sort_unstable();
-            watchers.dedup();
-        }
+        let (by_interface, by_tracker) = dependents(plan);
         let held_until = (now + plan.startup.delay).max(Instant::from_nanos(0) + plan.startup.after_boot);
         Self {
             instances: (0..plan.instances.len() as u32)
@@ -205,20 +204,9 @@ impl Engine {
 
     /// Appends the backups whose wait ends by `until`: those of whom it matters when their master was last seen.
     pub fn waiting(&self, until: Instant, ids: &mut Vec<InstanceId>) {
-        self.adverts_due(until, |id, _, why| {
-            if why == Why::MasterDown {
-                ids.push(id);
-            }
-        });
-    }
-
-    /// Hands the adverts that are due by `until` to `each`, in no order: whose, since when, and why.
-    pub fn adverts_due(&self, until: Instant, mut each: impl FnMut(InstanceId, Instant, Why)) {
         self.agenda.by(until, |id| {
-            if let Some((at, why)) = self.instances[id.index()].advert_due()
-                && at <= until
-            {
-                each(id, at, why);
+            if self.instances[id.index()].state() == StateName::Backup {
+                ids.push(id);
             }
         });
     }
@@ -260,7 +248,7 @@ impl Engine {
         }
     }
 
-    /// Lets everybody see what happened while all were held.
+    /// Lets everybody see what happened while all were held, or what a new plan makes of it.
     fn settle_each(&mut self, now: Instant, out: &mut Vec<Action>) {
         let alone = self.instances.iter().zip(0..).filter(|(instance, _)| instance.group().is_none());
         let alone = alone.map(|(_, id)| Party::One(InstanceId(id)));
@@ -276,7 +264,13 @@ impl Engine {
         match party {
             Party::One(id) => {
                 let standing = self.instances[id.index()].standing(&self.surroundings);
-                self.with(id, out, |instance, out| instance.settle(now, standing, out));
+                self.with(id, out, |instance, out| {
+                    instance.settle(now, standing, out);
+                    // What its group held back, and it has none any more.
+                    if instance.ready_at().is_some() {
+                        instance.take_over(now, Due::Now, out);
+                    }
+                });
             }
             Party::Group(id) => self.settle_group(now, id, out),
         }
@@ -289,6 +283,26 @@ impl Engine {
     }
 }
 
+/// By interface and by tracker: who depends on it.
+fn dependents(plan: &Plan) -> (Vec<Vec<Party>>, Vec<Vec<Party>>) {
+    let mut by_interface = vec![Vec::new(); plan.interfaces as usize];
+    let mut by_tracker = vec![Vec::new(); plan.trackers.len()];
+    for (index, instance) in plan.instances.iter().enumerate() {
+        for watch in &instance.watches {
+            let watchers = match watch.subject {
+                Subject::Interface(id) => &mut by_interface[id.index()],
+                Subject::Tracker(id) => &mut by_tracker[id.index()],
+            };
+            watchers.push(instance.group.map_or(Party::One(InstanceId(index as u32)), Party::Group));
+        }
+    }
+    for watchers in by_interface.iter_mut().chain(&mut by_tracker) {
+        watchers.sort_unstable();
+        watchers.dedup();
+    }
+    (by_interface, by_tracker)
+}
+
 /// The actions of one instance, so that it need not know its own id.
 pub(crate) struct Out<'a> {
     id: InstanceId,
@@ -296,8 +310,8 @@ pub(crate) struct Out<'a> {
 }
 
 impl Out<'_> {
-    fn advertise(&mut self, claim: Claim) {
-        self.actions.push(Action::Advertise { id: self.id, claim });
+    fn advertise(&mut self, claim: Claim, due: Due) {
+        self.actions.push(Action::Advertise { id: self.id, claim, due });
     }
 
     fn install(&mut self, tenure: Tenure) {

@@ -18,7 +18,35 @@ macro_rules! index {
                 self.0 as usize
             }
         }
+
+        impl Id for $name {
+            fn nth(index: usize) -> Self {
+                Self(index as u32)
+            }
+
+            fn at(self) -> usize {
+                self.index()
+            }
+        }
     )+};
+}
+
+/// Something that counts from 0.
+pub trait Id: Copy + Eq {
+    fn nth(index: usize) -> Self;
+
+    fn at(self) -> usize;
+}
+
+/// The number of an address among those of its instance.
+impl Id for u32 {
+    fn nth(index: usize) -> Self {
+        index as Self
+    }
+
+    fn at(self) -> usize {
+        self as usize
+    }
 }
 
 index! {
@@ -150,6 +178,17 @@ impl InstancePlan {
             watches: Vec::new(),
             group: None,
         }
+    }
+
+    /// Whether an advert means the same to both, as far as the engine can tell.
+    pub fn hears_like(&self, other: &Self) -> bool {
+        let of = |plan: &Self| {
+            let Self { version, priority, advert_int, down_adverts, preempt, preempt_delay, .. } = *plan;
+            let Self { ignores_adverts, trusts_master, group, .. } = *plan;
+            let waits = (version, priority, advert_int, down_adverts, preempt, preempt_delay);
+            (waits, ignores_adverts, trusts_master, group.is_some())
+        };
+        of(self) == of(other)
     }
 
     /// When the advert after one that leaves at `now` is due: within one interval, and on the grid of its phase if it

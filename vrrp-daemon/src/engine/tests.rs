@@ -112,7 +112,7 @@ impl Bench {
         let mut words = Vec::new();
         for action in actions {
             match action {
-                Action::Advertise { id: ID, claim } => words.push(format!("advert {}", claim.octet())),
+                Action::Advertise { id: ID, claim, .. } => words.push(format!("advert {}", claim.octet())),
                 Action::Install { id: ID, tenure } => words.push(format!("install {}", tenure.0)),
                 Action::Release { id: ID } => words.push("release".to_string()),
                 Action::Announce { id: ID, addresses: Announced::All, rounds } => words.push(format!("all x{rounds}")),

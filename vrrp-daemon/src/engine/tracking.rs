@@ -29,6 +29,11 @@ impl Tracker {
         Self { plan, verdict, against: 0 }
     }
 
+    /// Counts by another plan from now on; what was found stays found.
+    pub const fn replan(&mut self, plan: TrackerPlan) {
+        self.plan = plan;
+    }
+
     pub const fn verdict(&self) -> Verdict {
         self.verdict
     }

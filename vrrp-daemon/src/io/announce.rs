@@ -8,6 +8,7 @@ use std::time::Duration;
 use vrrp_common::Instant;
 
 use crate::engine::Announced;
+use crate::engine::matching::Moves;
 use crate::engine::plan::InstanceId;
 
 /// Frames sent in one go, between two looks at the protocol's deadlines.
@@ -66,6 +67,30 @@ impl Announcements {
             queues: pauses.iter().map(|&pause| Queue { pause, ..Queue::default() }).collect(),
             waiting: BTreeSet::new(),
             slots: queues.map(|queue| Slot { queue, ..Slot::default() }).collect(),
+        }
+    }
+
+    /// What another one has still to send, as far as there is who would send it: the numbers of addresses that `moved` are
+    /// others now.
+    pub fn take_over(
+        &mut self,
+        before: Self,
+        moves: &Moves<InstanceId>,
+        moved: impl Fn(InstanceId, u32) -> Option<u32>,
+        counts: impl Fn(InstanceId) -> u32,
+    ) {
+        let Announcements { queues, slots, waiting: _ } = before;
+        for pending in queues.into_iter().flat_map(|queue| queue.firsts.into_iter().chain(queue.rounds)) {
+            let Some(id) = moves.to(pending.id).filter(|_| slots[pending.id.index()].serial == pending.serial) else {
+                continue;
+            };
+            let count = counts(id);
+            match pending.all {
+                true => self.add(id, Announced::All, count, pending.rounds),
+                false => moved(id, pending.first)
+                    .into_iter()
+                    .for_each(|one| self.add(id, Announced::One(one), count, pending.rounds)),
+            }
         }
     }
 

@@ -3,7 +3,10 @@
 //! It waits for its inbox, the ring, the raw sockets and one deadline, and for nothing else. Everything received is
 //! heard before the engine is told that time has passed.
 
+mod reload;
+
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -19,6 +22,7 @@ use super::notify::Told;
 use super::observe::{Held, observe};
 use super::ports::{Ports, Unchanged};
 use super::readiness::Readiness;
+use super::reload::{Move, Next, Wanted};
 use super::xdp::{RING_RECORDS, Ring, Xdp};
 use crate::config::setup::Setup;
 use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};
@@ -43,8 +47,14 @@ const LINGER: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub enum Message {
     Network(Report),
-    Check { id: TrackerId, passed: bool },
+    /// `edition` counts the reloads before it: whose id it is.
+    Check {
+        edition: u32,
+        id: TrackerId,
+        passed: bool,
+    },
     Asked(Request),
+    Reload(Box<Next>),
     Stop,
 }
 
@@ -85,6 +95,17 @@ pub struct Driver<T> {
     rested_at: Instant,
     stop_by: Option<Instant>,
     linger_until: Instant,
+    /// Where reloads are prepared.
+    reloads: SyncSender<Wanted>,
+    /// To be applied when this turn is over.
+    next: Option<Box<Next>>,
+    /// How many reloads there were.
+    edition: u32,
+    /// The last reload: until the network's thread has moved, and after that.
+    moving: Option<Arc<Move>>,
+    moved: Option<Arc<Move>>,
+    /// Who waits for it, and for how long it held up the protocol.
+    done: Option<(SyncSender<Result<Duration, String>>, Duration)>,
 }
 
 impl<T: FnMut(Told)> Driver<T> {
@@ -94,6 +115,7 @@ impl<T: FnMut(Told)> Driver<T> {
         ports: Ports,
         hands: Hands<T>,
         inbox: mpsc::Receiver<Message>,
+        reloads: SyncSender<Wanted>,
     ) -> std::io::Result<Self> {
         let engine = Engine::new(&setup.plan, clock::now());
         let (heard, actions) = Default::default();
@@ -119,6 +141,12 @@ impl<T: FnMut(Told)> Driver<T> {
             rested_at: Instant::default(),
             stop_by: None,
             linger_until: Instant::default(),
+            reloads,
+            next: None,
+            edition: 0,
+            moving: None,
+            moved: None,
+            done: None,
         })
     }
 
@@ -237,6 +265,20 @@ impl<T: FnMut(Told)> Driver<T> {
         let packets = self.ports.drain_sockets(now, |at, input| heard.push(Heard { at, input, advert: None }))?;
         self.inspect(now);
         self.crowded = self.crowd.is_there(packets, now);
+        self.decide_heard();
+        self.see_waiting(now);
+        self.decide(now, Input::Deadline, None);
+        self.hands.perform(&mut self.actions, &mut self.ports)?;
+        self.hands.announce(&self.ports);
+        self.actions.shrink_to(KEPT);
+        self.heard.shrink_to(KEPT);
+        match self.next.take() {
+            Some(next) => self.reload(*next),
+            None => Ok(()),
+        }
+    }
+
+    fn decide_heard(&mut self) {
         let mut heard = std::mem::take(&mut self.heard);
         for Heard { at, input, advert } in heard.drain(..) {
             if let Input::Advert(id, _) = input {
@@ -245,16 +287,6 @@ impl<T: FnMut(Told)> Driver<T> {
             self.decide(at, input, advert);
         }
         self.heard = heard;
-        self.see_waiting(now);
-        let lateness = &mut self.hands.lateness;
-        self.engine.adverts_due(now, |id, at, why| lateness.is_due(id, at, why));
-        self.decide(now, Input::Deadline, None);
-        self.hands.perform(&mut self.actions, &mut self.ports)?;
-        self.hands.lateness.end_turn();
-        self.hands.announce(&self.ports);
-        self.actions.shrink_to(KEPT);
-        self.heard.shrink_to(KEPT);
-        Ok(())
     }
 
     /// Has programs back that somebody took off.
@@ -276,6 +308,11 @@ impl<T: FnMut(Told)> Driver<T> {
     fn decide(&mut self, at: Instant, input: Input, advert: Option<Unchanged>) {
         let from = self.actions.len();
         self.engine.handle(at, input, &mut self.actions);
+        self.absorb(from, advert);
+    }
+
+    /// Does what actions from this one on say of absorbing and limiting.
+    fn absorb(&mut self, from: usize, advert: Option<Unchanged>) {
         for index in from..self.actions.len() {
             match self.actions[index] {
                 Action::Absorb { id, on } => {
@@ -321,9 +358,14 @@ impl<T: FnMut(Told)> Driver<T> {
 
     fn take(&mut self, message: Message) -> anyhow::Result<()> {
         let now = clock::now();
-        if let Message::Network(report) = &message {
-            self.held.hear(report, &self.engine);
-        }
+        let message = match message {
+            Message::Network(report) => {
+                let Some(report) = self.by_new_ids(report) else { return Ok(()) };
+                self.held.hear(&report, &self.engine);
+                Message::Network(report)
+            }
+            other => other,
+        };
         match message {
             Message::Network(Report::Link { id, link }) => {
                 let mut inputs = Vec::new();
@@ -336,7 +378,13 @@ impl<T: FnMut(Told)> Driver<T> {
                 self.hear(now, Input::Address { id, tenure, address, installed });
             }
             Message::Network(Report::Settled { id }) => self.hands.settled(id)?,
-            Message::Check { id, passed } => self.hear(now, Input::Check { id, passed }),
+            Message::Network(Report::Reloaded) => self.reloaded(),
+            Message::Check { edition, id, passed } => {
+                if let Some(id) = self.check_by_new_ids(edition, id) {
+                    self.hear(now, Input::Check { id, passed });
+                }
+            }
+            Message::Reload(next) => self.next = Some(next),
             Message::Asked(request) => self.answer(request),
             Message::Stop => self.stop(),
         }
@@ -354,7 +402,11 @@ impl<T: FnMut(Told)> Driver<T> {
                 let _ = reply.send(observe(&self.setup, &self.engine, &self.ports, &self.held, &self.hands.lateness));
             }
             Request::Reload { reply } => {
-                let _ = reply.send(Err("this version does not reload; restart it to apply a new configuration".into()));
+                if let Err(error) = self.reloads.try_send(Some(reply)) {
+                    let (TrySendError::Full(reply) | TrySendError::Disconnected(reply)) = error;
+                    let refused = Err("too many reloads are waiting".into());
+                    let _ = reply.map(|reply| reply.send(refused));
+                }
             }
             Request::Stop { reply } => {
                 let _ = reply.send(Ok(()));

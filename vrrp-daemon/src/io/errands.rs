@@ -1,5 +1,7 @@
 //! The slow thread: it hosts script watchers, notify scripts and the control socket, away from the protocol.
 
+mod checks;
+
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,17 +13,18 @@ use std::time::Duration;
 use nix::sys::signal::SigSet;
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::LocalSet;
 use tokio::time::{interval, timeout};
 use tracing::warn;
 
 use super::control::{self, Request, Socket};
 use super::notify::{self, Notifier};
+use super::reload::Move;
 use super::sparing::Withheld;
 use super::status::Process;
 use crate::config::setup::{Command, Notify, Setup, TrackerKind};
 use crate::engine::plan::{Subject, TrackerId};
-use crate::track::check;
+use checks::Checks;
 
 /// How long everything together may hold up the stop; then what still runs is killed.
 const TIME_TO_STOP: Duration = Duration::from_millis(1500);
@@ -63,30 +66,40 @@ pub fn disable_unusable(setup: &mut Setup) {
     }
 }
 
+/// What other threads have to say to it.
+#[derive(Debug)]
+pub enum Errand {
+    /// Another configuration holds.
+    Reload(Arc<Move>),
+}
+
 /// The slow thread's handle.
 #[derive(Debug)]
 pub struct Errands {
     notifier: Notifier,
+    errands: mpsc::UnboundedSender<Errand>,
     stop: watch::Sender<bool>,
     stopped: std::sync::mpsc::Receiver<()>,
     thread: JoinHandle<()>,
 }
 
 /// Starts the thread. `reports` is called on it with each outcome of a check, and may wait for the protocol thread to take
-/// it; so do requests in `requests`, of which no more than [`control::REQUESTS`] are ever open. `process.notices_lost` is
+/// it: which reload its id is of, the id, and whether it passed. So do requests in `requests`, of which no more than [`control::REQUESTS`] are ever open. `process.notices_lost` is
 /// filled in here.
 pub fn start<M: From<Request> + Send + 'static>(
     setup: Arc<Setup>,
     socket: Socket,
     process: Process,
     requests: mpsc::Sender<M>,
-    reports: impl AsyncFn(TrackerId, bool) + Send + 'static,
+    reports: impl AsyncFn(u32, TrackerId, bool) + Send + 'static,
 ) -> io::Result<Errands> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let (notifier, notices) = notify::queue(setup.clone());
     let withheld = Arc::clone(notifier.withheld());
     let process = Process { notices_lost: notifier.lost(), ..process };
     let (stop, stopping) = watch::channel(false);
+    // Bounded by who sends: a reload waits for the one before it.
+    let (errands, mut inbox) = mpsc::unbounded_channel();
     let (done, stopped) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("errands".into()).spawn(move || {
         // Scripts get a clean mask of their own.
@@ -95,13 +108,18 @@ pub fn start<M: From<Request> + Send + 'static>(
         local.block_on(&runtime, async {
             let process = Rc::new(process);
             let notifying = tokio::task::spawn_local(notify::run(notices, stop_of(stopping.clone())));
-            let checks = checks(&setup, reports, &stopping);
+            let mut checks = Checks::start(&setup, reports);
+            let changes = async {
+                while let Some(Errand::Reload(to)) = inbox.recv().await {
+                    checks.reload(&to);
+                }
+            };
             tokio::select! {
-                _ = async { tokio::join!(control::serve(&socket, process.clone(), requests), tell_losses(&process, &withheld)) } => {}
+                _ = async { tokio::join!(control::serve(&socket, process.clone(), requests), tell_losses(&process, &withheld), changes) } => {}
                 () = stop_of(stopping) => {}
             }
             drop(socket);
-            let rest = async { tokio::join!(checks.join_all(), notifying) };
+            let rest = async { tokio::join!(checks.stop(), notifying) };
             let _ = timeout(TIME_TO_STOP, rest).await;
         });
         // What still runs is killed when its task is dropped.
@@ -109,7 +127,7 @@ pub fn start<M: From<Request> + Send + 'static>(
         runtime.shutdown_timeout(Duration::ZERO);
         let _ = done.send(());
     })?;
-    Ok(Errands { notifier, stop, stopped, thread })
+    Ok(Errands { notifier, errands, stop, stopped, thread })
 }
 
 impl Errands {
@@ -118,10 +136,15 @@ impl Errands {
         self.notifier.clone()
     }
 
+    /// Where it is told of reloads.
+    pub fn errands(&self) -> mpsc::UnboundedSender<Errand> {
+        self.errands.clone()
+    }
+
     /// Ends check scripts, starts the notify scripts that wait, gives them a second, removes the socket. Blocks for up to
     /// two and a half seconds, mostly for milliseconds: to be called when the protocol has sent its last advert.
     pub fn stop(self) {
-        let Self { notifier: _, stop, stopped, thread } = self;
+        let Self { notifier: _, errands: _, stop, stopped, thread } = self;
         let _ = stop.send(true);
         // Loading a program can hang in the kernel (a dead NFS server); the daemon's end may not.
         match stopped.recv_timeout(TIME_TO_STOP + Duration::from_secs(1)) {
@@ -129,32 +152,6 @@ impl Errands {
             _ => drop(thread.join()),
         }
     }
-}
-
-/// Watches every script that some instance depends on.
-fn checks(
-    setup: &Arc<Setup>,
-    reports: impl AsyncFn(TrackerId, bool) + 'static,
-    stopping: &watch::Receiver<bool>,
-) -> JoinSet<()> {
-    let mut checks = JoinSet::new();
-    let reports = Rc::new(reports);
-    for id in watched(setup) {
-        let (setup, reports, stop) = (setup.clone(), reports.clone(), stop_of(stopping.clone()));
-        checks.spawn_local(async move {
-            let tracker = &setup.trackers[id.index()];
-            let TrackerKind::Script(script) = &tracker.kind;
-            let plan = setup.plan.trackers[id.index()];
-            check::watch(script, &tracker.name, id.0, plan, async |passed| reports(id, passed).await, stop).await;
-        });
-    }
-    checks
-}
-
-/// The trackers that some instance depends on.
-fn watched(setup: &Setup) -> Vec<TrackerId> {
-    let depends = |subject| setup.plan.instances.iter().flat_map(|i| &i.watches).any(|watch| watch.subject == subject);
-    (0..setup.trackers.len() as u32).map(TrackerId).filter(|&id| depends(Subject::Tracker(id))).collect()
 }
 
 /// Completes when the daemon stops.

@@ -90,6 +90,11 @@ impl RuleTable {
         Self { rules: BTreeMap::new(), peers: peers.into_iter().collect() }
     }
 
+    /// Sets all peers anew; returns those that were there before.
+    pub fn set_peers(&mut self, peers: impl IntoIterator<Item = (PeerKey, Peer)>) -> BTreeMap<PeerKey, Peer> {
+        std::mem::replace(&mut self.peers, peers.into_iter().collect())
+    }
+
     /// Sets the rule for a key; returns the one it replaces.
     pub fn insert(&mut self, key: RuleKey, rule: Rule) -> Option<Rule> {
         self.rules.insert(key, rule)

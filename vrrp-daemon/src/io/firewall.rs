@@ -33,6 +33,21 @@ pub fn set_up(setup: &Setup) -> anyhow::Result<()> {
     Drops::of(setup).rules(&setup.daemon.firewall).map_or(Ok(()), |rules| nft(&["--file", "-"], &rules))
 }
 
+/// Whether both configurations need the same of it.
+pub fn is_same(before: &Setup, now: &Setup) -> bool {
+    let rules = |setup: &Setup| Drops::of(setup).rules(&setup.daemon.firewall);
+    rules(before) == rules(now)
+}
+
+/// Sets the tables up for another configuration; one that is needed no longer is removed.
+pub fn renew(before: &Setup, now: &Setup) -> anyhow::Result<()> {
+    let needed = families(now);
+    for family in families(before).into_iter().filter(|family| !needed.contains(family)) {
+        remove(family, &before.daemon.firewall.table)?;
+    }
+    set_up(now)
+}
+
 /// Removes a table; one that is gone is fine.
 pub fn remove(family: &str, table: &str) -> anyhow::Result<()> {
     nft(&["--file", "-"], &format!("table {family} {table}\ndelete table {family} {table}\n"))

@@ -5,6 +5,7 @@ use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::{Family, Version};
 
 use crate::config::setup::Instance;
+use crate::engine::matching::Moves;
 use crate::engine::plan::InstanceId;
 
 /// By instance: the form of the last advert that was heard, of those that have two.
@@ -20,6 +21,11 @@ impl Forms {
     pub fn hear(&mut self, id: InstanceId, family: Family, header: Header, form: ChecksumForm) -> bool {
         let has_two = family == Family::V4 && Version::new(header.version_nibble()) == Some(Version::V3);
         has_two && self.0[id.index()].replace(form) != Some(form)
+    }
+
+    /// Instances move.
+    pub fn carry(&mut self, moves: &Moves<InstanceId>) {
+        self.0 = moves.carry(std::mem::take(&mut self.0), |_| None);
     }
 
     /// The peers'.

@@ -80,6 +80,11 @@ impl Guard {
         self.tell('+', trace);
     }
 
+    /// Tells that something is as it was.
+    pub fn undone(&mut self, trace: &Trace) {
+        self.tell('-', trace);
+    }
+
     /// Has it hold a program on its device, by the number of its link.
     pub fn keeps(&mut self, program_link: u32) {
         // Writing to a String cannot fail.

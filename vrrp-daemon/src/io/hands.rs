@@ -18,11 +18,13 @@ use super::lateness::Lateness;
 use super::netlink::Command;
 use super::notify::Told;
 use super::ports::Ports;
+use super::reload::Move;
 use super::socket::{self, Content, Refused, device, send_many};
 use super::tx::{Advert, Packets, Parts};
 use crate::config::setup::{Destination, Setup};
+use crate::engine::matching::Matching;
 use crate::engine::plan::{InstanceId, InstancePlan};
-use crate::engine::{Action, Tenure};
+use crate::engine::{Action, Due, Tenure};
 
 /// What the addresses of one instance should be, and what was last asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,7 +43,7 @@ pub struct Hands<T> {
     /// Instances whose wish is not fulfilled yet.
     unsettled: usize,
     /// Adverts to send, in this turn.
-    due: Vec<InstanceId>,
+    due: Vec<(InstanceId, Due)>,
     /// By instance: whether it is among them.
     is_due: Vec<bool>,
     announcements: Announcements,
@@ -49,7 +51,7 @@ pub struct Hands<T> {
     packets: OwnedFd,
     frames: OwnedFd,
     routed: [Option<OwnedFd>; 2],
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::UnboundedSender<Command>,
     tell: T,
     pub lateness: Lateness,
     /// Sends that the kernel refused since the start.
@@ -58,7 +60,7 @@ pub struct Hands<T> {
 
 impl<T: FnMut(Told)> Hands<T> {
     /// `tell` hears of every event.
-    pub fn new(setup: Arc<Setup>, commands: mpsc::Sender<Command>, tell: T) -> io::Result<Self> {
+    pub fn new(setup: Arc<Setup>, commands: mpsc::UnboundedSender<Command>, tell: T) -> io::Result<Self> {
         let instances = setup.instances.len();
         Ok(Self {
             adverts: vec![Advert::unsent(); instances],
@@ -78,11 +80,40 @@ impl<T: FnMut(Told)> Hands<T> {
         })
     }
 
+    /// Goes on by another configuration, between two turns.
+    pub fn reload(&mut self, setup: Arc<Setup>, matching: &Matching) -> io::Result<()> {
+        let moves = &matching.instances;
+        let instances = setup.instances.len();
+        self.adverts = moves.carry(std::mem::take(&mut self.adverts), |_| Advert::unsent());
+        self.holds = moves.carry(std::mem::take(&mut self.holds), |_| Hold::default());
+        self.unsettled = self.holds.iter().filter(|hold| hold.is_unsettled()).count();
+        self.is_due = vec![false; instances];
+        self.lateness.carry(moves);
+        let before = std::mem::replace(&mut self.announcements, announcements(&setup));
+        let moved = |id: InstanceId, number| matching.common[id.index()].address(number);
+        let count = |id: InstanceId| setup.plan.instances[id.index()].addresses;
+        self.announcements.take_over(before, moves, moved, count);
+        for (socket, family) in self.routed.iter_mut().zip([Family::V4, Family::V6]) {
+            if socket.is_none() {
+                *socket = routed(&setup, family)?;
+            }
+        }
+        (self.tell)(Told::Reloaded(Arc::clone(&setup)));
+        self.setup = setup;
+        Ok(())
+    }
+
+    /// Has the network's thread go on by another configuration: what was asked of it before is by the old ids, what comes
+    /// later by the new ones.
+    pub fn move_network(&self, next: Arc<Move>) -> anyhow::Result<()> {
+        self.commands.send(Command::Reload(next)).map_err(|_| anyhow::anyhow!("the netlink thread is gone"))
+    }
+
     /// Does all of `actions`; the adverts first, since others wait for them, and what is told last, since nobody does.
     pub fn perform(&mut self, actions: &mut Vec<Action>, ports: &mut Ports) -> anyhow::Result<()> {
         for action in &*actions {
-            if let Action::Advertise { id, claim } = *action {
-                self.advertise(id, claim, ports);
+            if let Action::Advertise { id, claim, due } = *action {
+                self.advertise(id, claim, due, ports);
             }
         }
         self.send_adverts();
@@ -113,7 +144,7 @@ impl<T: FnMut(Told)> Hands<T> {
     }
 
     /// Puts an advert among those that leave together. Most say what they said before: of those nothing else is looked at.
-    fn advertise(&mut self, id: InstanceId, claim: Claim, ports: &mut Ports) {
+    fn advertise(&mut self, id: InstanceId, claim: Claim, due: Due, ports: &mut Ports) {
         // Two in one turn, a last one and a priority 0 say: the second must not overwrite the first.
         if self.is_due[id.index()] {
             self.send_adverts();
@@ -125,7 +156,7 @@ impl<T: FnMut(Told)> Hands<T> {
             self.adverts[id.index()].sign(association, clock::wall(clock::now()));
         }
         self.is_due[id.index()] = true;
-        self.due.push(id);
+        self.due.push((id, due));
     }
 
     /// Builds the advert of an instance; `false` when there is nothing to send it from, or by.
@@ -145,7 +176,7 @@ impl<T: FnMut(Told)> Hands<T> {
 
     fn send_adverts(&mut self) {
         let (mut by_link, mut framed, mut routed): (Vec<_>, Vec<_>, [Vec<_>; 2]) = Default::default();
-        for id in &self.due {
+        for (id, _) in &self.due {
             match self.adverts[id.index()].packets() {
                 Packets::ToGroup(packet, to) => by_link.push((&packet[..], to)),
                 Packets::Framed(frame, by) => framed.push((&frame[..], by)),
@@ -160,37 +191,34 @@ impl<T: FnMut(Told)> Hands<T> {
         for (socket, packets) in self.routed.iter().zip(&routed) {
             refused.extend(socket.as_ref().map(|socket| send_many(socket, packets)));
         }
-        if refused.iter().all(|refused| refused.packets == 0) {
-            self.lateness.sent(self.due.iter().copied(), clock::now());
-        }
+        let (now, all_left) = (clock::now(), refused.iter().all(|refused| refused.packets == 0));
         for Refused { packets, error } in refused {
             self.refused += packets;
             if let Some(error) = error {
                 tracing::debug!(refused = packets, %error, "adverts not sent");
             }
         }
-        for id in self.due.drain(..) {
+        for (id, due) in self.due.drain(..) {
             self.is_due[id.index()] = false;
+            if all_left {
+                self.lateness.sent(id, due, now);
+            }
         }
     }
 
     /// Has the guard hold a program on its device for as long as there may be addresses to remove.
     pub fn keep(&self, program_link: u32) {
-        // No room: the program leaves a little sooner when we are killed.
         self.mention(Command::Keep { program_link });
     }
 
     /// Has the guard let go of a program that is off its device.
     pub fn let_go(&self, program_link: u32) {
-        // No room: it holds a program that runs nowhere.
         self.mention(Command::LetGo { program_link });
     }
 
-    /// A command that nobody waits for; it leaves the instances their room.
+    /// A command that nobody waits for; without the thread there is nothing to hold or let go of.
     fn mention(&self, command: Command) {
-        if self.commands.capacity() > self.holds.len() {
-            let _ = self.commands.try_send(command);
-        }
+        let _ = self.commands.send(command);
     }
 
     fn wish(&mut self, id: InstanceId, wish: Option<Tenure>) -> anyhow::Result<()> {
@@ -220,8 +248,7 @@ impl<T: FnMut(Told)> Hands<T> {
             Some(tenure) => Command::Install { id, tenure },
             None => Command::Release { id },
         };
-        // There is room for one command of each instance.
-        self.commands.try_send(command).map_err(|_| anyhow::anyhow!("the netlink thread is gone"))
+        self.commands.send(command).map_err(|_| anyhow::anyhow!("the netlink thread is gone"))
     }
 
     /// Whether all addresses are as they should be.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use vrrp_common::Instant;
 
-use crate::engine::Why;
+use crate::engine::Due;
+use crate::engine::matching::Moves;
 use crate::engine::plan::InstanceId;
 
 /// Buckets of a histogram: the first is below a microsecond, each is twice as wide as the one before, the last is 17
@@ -54,72 +55,35 @@ pub struct Measured {
     wakeups: Histogram,
 }
 
-/// The advert of one instance that is due in this turn, and its latest ever. 16 octets: there are thousands.
-#[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    due_at: Instant,
-    /// Microseconds.
-    worst: u32,
-    due: Due,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-enum Due {
-    #[default]
-    Nothing,
-    Advert,
-    Takeover,
-}
-
-const _: () = assert!(size_of::<Slot>() == 16);
-
 /// The measure, as it is taken.
 #[derive(Debug)]
 pub struct Lateness {
     measured: Measured,
-    /// By instance.
-    slots: Vec<Slot>,
-    /// Whose adverts are due in this turn.
-    due: Vec<InstanceId>,
+    /// By instance: how late its latest advert was, microseconds.
+    worst: Vec<u32>,
 }
 
 impl Lateness {
     pub fn new(instances: usize) -> Self {
-        Self { measured: Measured::default(), slots: vec![Slot::default(); instances], due: Vec::new() }
+        Self { measured: Measured::default(), worst: vec![0; instances] }
     }
 
-    /// An advert is due in this turn.
-    pub fn is_due(&mut self, id: InstanceId, due_at: Instant, why: Why) {
-        let due = match why {
-            Why::AdvertDue => Due::Advert,
-            Why::MasterDown => Due::Takeover,
-            Why::AnnounceDue | Why::Held => return,
+    /// Instances move, between two turns.
+    pub fn carry(&mut self, moves: &Moves<InstanceId>) {
+        self.worst = moves.carry(std::mem::take(&mut self.worst), |_| 0);
+    }
+
+    /// The kernel has taken an advert. An answer cannot be late.
+    pub fn sent(&mut self, id: InstanceId, due: Due, now: Instant) {
+        let (histogram, due) = match due {
+            Due::Now => return,
+            Due::Advert(due) => (&mut self.measured.adverts, due),
+            Due::Takeover(due) => (&mut self.measured.takeovers, due),
         };
-        let slot = &mut self.slots[id.index()];
-        (slot.due_at, slot.due) = (due_at, due);
-        self.due.push(id);
-    }
-
-    /// The kernel has taken the adverts of these instances. What was not due, an answer say, cannot be late.
-    pub fn sent(&mut self, ids: impl Iterator<Item = InstanceId>, now: Instant) {
-        for id in ids {
-            let slot = &mut self.slots[id.index()];
-            let histogram = match std::mem::take(&mut slot.due) {
-                Due::Nothing => continue,
-                Due::Advert => &mut self.measured.adverts,
-                Due::Takeover => &mut self.measured.takeovers,
-            };
-            let late = now.since(slot.due_at);
-            histogram.add(late);
-            slot.worst = slot.worst.max(late.as_micros().try_into().unwrap_or(u32::MAX));
-        }
-    }
-
-    /// What did not leave, for want of an address say, is not to be mixed up with what leaves later.
-    pub fn end_turn(&mut self) {
-        for id in self.due.drain(..) {
-            self.slots[id.index()].due = Due::Nothing;
-        }
+        let late = now.since(due);
+        histogram.add(late);
+        let worst = &mut self.worst[id.index()];
+        *worst = (*worst).max(late.as_micros().try_into().unwrap_or(u32::MAX));
     }
 
     /// The thread runs, having meant to sleep until `due` at most.
@@ -135,7 +99,7 @@ impl Lateness {
 
     /// The latest that an advert of this instance ever was.
     pub fn worst(&self, id: InstanceId) -> Duration {
-        Duration::from_micros(self.slots[id.index()].worst.into())
+        Duration::from_micros(self.worst[id.index()].into())
     }
 }
 
@@ -233,16 +197,9 @@ mod tests {
         let at = Instant::from_nanos;
         let ids = [InstanceId(0), InstanceId(1), InstanceId(2)];
         let mut lateness = Lateness::new(3);
-        lateness.is_due(ids[0], at(1_000_000), Why::AdvertDue);
-        lateness.is_due(ids[1], at(1_000_000), Why::MasterDown);
-        lateness.is_due(ids[2], at(1_000_000), Why::AnnounceDue);
-        lateness.sent(ids.into_iter(), at(4_000_000));
-        // A second one in the same turn is an answer.
-        lateness.sent(ids.into_iter(), at(9_000_000));
-        // One that did not leave is forgotten.
-        lateness.is_due(ids[0], at(10_000_000), Why::AdvertDue);
-        lateness.end_turn();
-        lateness.sent(ids.into_iter(), at(90_000_000));
+        lateness.sent(ids[0], Due::Advert(at(1_000_000)), at(4_000_000));
+        lateness.sent(ids[1], Due::Takeover(at(1_000_000)), at(4_000_000));
+        ids.into_iter().for_each(|id| lateness.sent(id, Due::Now, at(9_000_000)));
         let late = Late::from(&lateness.measured());
         assert_eq!((late.advert.count, late.advert.max_us), (1, 3000));
         assert_eq!((late.takeover.count, late.takeover.max_us), (1, 3000));

@@ -30,11 +30,13 @@ const RUNNING: usize = 256;
 const TIME_AT_STOP: Duration = Duration::from_secs(1);
 
 /// Something to tell of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Told {
     /// With the effective priority.
     Instance(InstanceId, Event, Priority),
     Group(GroupId, GroupEvent),
+    /// What is told from now on is by the ids of this configuration.
+    Reloaded(Arc<Setup>),
 }
 
 /// An instance or a group changed its state.
@@ -74,7 +76,7 @@ pub const fn entered(event: &Event) -> Option<StateName> {
     match event {
         Event::Started | Event::BecameBackup => Some(StateName::Backup),
         Event::BecameMaster => Some(StateName::Master),
-        Event::BecameFault => Some(StateName::Fault),
+        Event::BecameFault | Event::Deleted => Some(StateName::Fault),
         Event::Stopped => Some(StateName::Stop),
         _ => None,
     }
@@ -120,6 +122,7 @@ impl Notifier {
                 return log::group(&self.setup.groups[id.index()].name, &event);
             }
             Told::Group(id, GroupEvent::Entered(state)) => (Who::Group(id), Some(state)),
+            Told::Reloaded(setup) => return *self = self.with(setup),
         };
         let Some(state) = state else { return };
         let notice = Notice { setup: self.setup.clone(), who, state };

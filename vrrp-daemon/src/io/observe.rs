@@ -13,6 +13,7 @@ use super::status::{Observed, ObservedInstance, ObservedInterface, ObservedXdp};
 use super::xdp::Attached;
 use crate::config::setup::Setup;
 use crate::engine::Engine;
+use crate::engine::matching::Matching;
 use crate::engine::plan::{GroupId, InstanceId, InterfaceId};
 use crate::engine::snapshot::StateName;
 
@@ -34,13 +35,27 @@ impl Held {
         Self { starts, set: vec![false; end] }
     }
 
+    /// The same of another configuration.
+    pub fn carry(&self, setup: &Setup, matching: &Matching) -> Self {
+        let mut carried = Self::new(setup);
+        for (common, id) in matching.common.iter().zip((0..).map(InstanceId)) {
+            let Some(before) = matching.instances.from(id) else { continue };
+            for number in self.numbers(before) {
+                if let Some(now) = common.address(number) {
+                    carried.of(id)[now as usize] = true;
+                }
+            }
+        }
+        carried
+    }
+
     /// Follows what the network's thread says.
     pub fn hear(&mut self, report: &Report, engine: &Engine) {
         match *report {
             Report::Address { id, address, installed, .. } => self.of(id)[address as usize] = installed,
             // What was done for one that is not master is that all were removed.
             Report::Settled { id } if engine.snapshot(id).state != StateName::Master => self.of(id).fill(false),
-            Report::Settled { .. } | Report::Link { .. } => {}
+            Report::Settled { .. } | Report::Link { .. } | Report::Reloaded => {}
         }
     }
 

@@ -1,7 +1,11 @@
 //! The configured interfaces as the protocol sees them: socket, XDP program, rules and source addresses, kept in step
 //! with what the kernel reports.
 
+mod growth;
 mod inspection;
+mod reload;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -9,7 +13,7 @@ use std::sync::Arc;
 
 use nix::net::if_::if_indextoname;
 use vrrp_common::abi::{
-    CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, RULE_VLAN_AMBIGUOUS, RecordHead, RuleKey,
+    CounterRow, DEVICE_OBSERVE, DEVICE_PASS_UNKNOWN, Device, RULE_VLAN_AMBIGUOUS, RecordHead, Rule, RuleKey,
 };
 use vrrp_common::classify::{Ingress, judge};
 use vrrp_common::drop::{Disposition, REASON_SLOTS, Reason};
@@ -24,8 +28,9 @@ use super::forms::Forms;
 use super::netlink::links::Link;
 use super::repairs::Repairs;
 use super::rx::Sockets;
+use super::slots::Slots;
 use super::socket;
-use super::xdp::{self, Attached, Xdp};
+use super::xdp::{self, Attached, Sizes, Xdp};
 use crate::auth::Association;
 use crate::config::setup::{Destination, Setup, XdpMode};
 use crate::engine::Input;
@@ -51,7 +56,13 @@ struct Port {
     link: Option<Link>,
     path: Path,
     instances: Vec<InstanceId>,
+    /// The families and IP protocols that there are sockets of, with their groups.
+    groups: Groups,
 }
+
+/// The families and IP protocols in use on an interface, each with the groups that its adverts go to; none where they are
+/// unicast.
+type Groups = BTreeMap<(Family, u8), BTreeSet<IpAddr>>;
 
 /// All of them, by `InterfaceId`.
 pub struct Ports {
@@ -61,21 +72,29 @@ pub struct Ports {
     /// Counts changes of what adverts are made of: of interfaces, their addresses, and the form of checksums.
     pub changes: u32,
     xdp: Result<Xdp, String>,
-    /// Interfaces whose raw socket received what their program would have taken.
-    suspects: BTreeSet<InterfaceId>,
+    /// Interfaces with a program whose raw socket received adverts all the same, and the rows of these.
+    suspects: BTreeMap<InterfaceId, BTreeSet<u32>>,
     inspections: Repairs<InterfaceId>,
+    /// A row of each, and what the program had counted there, when it was last looked at.
+    looks: BTreeMap<InterfaceId, (u32, u64)>,
     /// Links of programs that were taken off their devices, until somebody takes note.
     pub detached: Vec<u32>,
     rules: RuleTable,
-    /// By instance: what it sends from, and the key of its rule while it has one.
-    sources: Vec<Option<IpAddr>>,
+    /// Numbers in the kernel's tables, and in those here that are like them.
+    slots: Slots<InstanceId>,
+    devices: Slots<InterfaceId>,
+    /// Rows of the instances whose frames the program leaves to the raw sockets, not knowing whose they are.
+    ambiguous: BTreeSet<u32>,
+    /// By instance: what it sends from, the key of its rule while it has one, and the rule that the kernel has by it.
+    pub sources: Vec<Option<IpAddr>>,
     keys: Vec<Option<RuleKey>>,
+    written: Vec<Option<Rule>>,
     by_index: BTreeMap<IfIndex, InterfaceId>,
     /// By an interface: those that stand on it.
     above: BTreeMap<IfIndex, BTreeSet<InterfaceId>>,
     /// By instance: the octets of the advertised addresses.
     pub advertised: Vec<Vec<u8>>,
-    /// By instance: what valid adverts are worth, as in the kernel; and the raw sockets' own limit.
+    /// By slot: what valid adverts are worth, as in the kernel; and the raw sockets' own limit.
     stances: Vec<Stance>,
     buckets: Vec<Bucket>,
     /// What adverts are signed and verified with, of the instances where they are.
@@ -85,19 +104,20 @@ pub struct Ports {
     counters: BTreeMap<u32, CounterRow>,
 }
 
-/// The row of counters for frames of no instance, and that for an instance's.
-const fn device_row(id: InterfaceId) -> u32 {
-    id.0
+/// Room in the kernel's tables for this configuration, and for most that a reload will make of it.
+pub fn sizes(setup: &Setup) -> Sizes {
+    let room = |count: usize| (count as u32).next_power_of_two().max(ROOM);
+    let (rules, devices) = (room(setup.instances.len()), room(setup.interfaces.len()));
+    Sizes { rows: rules + devices, rules, peers: room(peers(setup) as usize), devices }
 }
 
-fn instance_row(setup: &Setup, id: InstanceId) -> u32 {
-    setup.interfaces.len() as u32 + id.0
+/// How many unicast peers there are.
+pub fn peers(setup: &Setup) -> u32 {
+    filter::peers(setup).count() as u32
 }
 
-/// How many rows there are.
-pub fn rows(setup: &Setup) -> u32 {
-    (setup.interfaces.len() + setup.instances.len()) as u32
-}
+/// The least room.
+const ROOM: u32 = 64;
 
 impl Ports {
     /// Without a program, until it is loaded.
@@ -107,31 +127,47 @@ impl Ports {
             link: None,
             path: Path::Socket("the interface does not exist".into()),
             instances: Vec::new(),
+            groups: Groups::new(),
         });
         for (plan, id) in setup.plan.instances.iter().zip((0..).map(InstanceId)) {
             ports[plan.interface.index()].instances.push(id);
         }
+        let sizes = sizes(&setup);
         Ok(Self {
+            slots: Slots::new(setup.instances.len(), sizes.rules),
+            devices: Slots::new(setup.interfaces.len(), sizes.devices),
             ports,
             sockets: Sockets::new()?,
             changes: 0,
             xdp: Err("the XDP program is being loaded".into()),
-            suspects: BTreeSet::new(),
+            suspects: BTreeMap::new(),
             inspections: Repairs::default(),
+            looks: BTreeMap::new(),
             detached: Vec::new(),
             rules: RuleTable::new(filter::peers(&setup)),
+            ambiguous: BTreeSet::new(),
             sources: vec![None; setup.instances.len()],
             keys: vec![None; setup.instances.len()],
+            written: vec![None; setup.instances.len()],
             by_index: BTreeMap::new(),
             above: BTreeMap::new(),
             advertised: setup.instances.iter().map(advertised).collect(),
-            stances: vec![Stance::default(); setup.instances.len()],
-            buckets: vec![Bucket::default(); setup.instances.len()],
+            stances: vec![Stance::default(); sizes.rules as usize],
+            buckets: vec![Bucket::default(); sizes.rules as usize],
             associations: associations(&setup),
             forms: Forms::new(setup.instances.len()),
             counters: BTreeMap::new(),
             setup,
         })
+    }
+
+    /// The number of an instance in the kernel's tables.
+    pub fn slot(&self, id: InstanceId) -> u32 {
+        self.slots.of(id)
+    }
+
+    fn ids(&self) -> impl Iterator<Item = InterfaceId> + use<> {
+        (0..self.ports.len() as u32).map(InterfaceId)
     }
 
     pub fn link(&self, id: InterfaceId) -> Option<Link> {
@@ -172,11 +208,16 @@ impl Ports {
     }
 
     pub fn device_counters(&self, id: InterfaceId) -> CounterRow {
-        self.counters(device_row(id))
+        self.counters(self.device_row(id))
     }
 
     pub fn instance_counters(&self, id: InstanceId) -> CounterRow {
-        self.counters(instance_row(&self.setup, id))
+        self.counters(self.slots.of(id))
+    }
+
+    /// The row of counters for frames of no instance; an instance's is its slot.
+    fn device_row(&self, id: InterfaceId) -> u32 {
+        self.slots.capacity() + self.devices.of(id)
     }
 
     fn counters(&self, row: u32) -> CounterRow {
@@ -194,9 +235,9 @@ impl Ports {
     pub fn load(&mut self, xdp: Result<Xdp, String>) {
         self.xdp = xdp;
         if let Ok(xdp) = &mut self.xdp {
-            filter::peers(&self.setup).for_each(|(key, peer)| note(xdp.set_peer(key, &peer)));
+            self.rules.peers().for_each(|(key, peer)| note(xdp.set_peer(key, peer)));
         }
-        for id in (0..self.ports.len() as u32).map(InterfaceId) {
+        for id in self.ids() {
             let Some(link) = self.link(id) else { continue };
             self.attach(id, link.index);
             // In this order: on a device that has its entry, what has no rule may be dropped.
@@ -219,23 +260,35 @@ impl Ports {
                 self.attach(id, index);
             }
         }
-        for instance in self.ports[id.index()].instances.clone() {
-            let own = link.and_then(|link| match self.setup.plan.instances[instance.index()].family {
-                Family::V4 => link.primary4.map(IpAddr::V4),
-                Family::V6 => link.link_local6.map(IpAddr::V6),
-            });
-            let source = self.setup.instances[instance.index()].source.or(own);
-            self.sources[instance.index()] = source;
-            inputs.push(Input::Source { id: instance, address: source });
-        }
+        self.find_sources(id);
+        let instances = &self.ports[id.index()].instances;
+        inputs.extend(instances.iter().map(|&id| Input::Source { id, address: self.source(id) }));
         self.set_rules(id);
         if let Some(link) = link.filter(|_| is_used) {
             self.set_device(id, &link);
+            if link.carries_vlans && before.is_none_or(|before| !before.carries_vlans) {
+                let name = &self.setup.interfaces[id.index()];
+                tracing::info!(
+                    "{name}: VLANs stand on it; its adverts are left to the raw socket, which sees their tags"
+                );
+            }
         }
         if is_used {
             self.stands_on(id, before.and_then(|link| link.lower), link.and_then(|link| link.lower));
         }
         inputs.push(Input::Interface { id, up: link.is_some_and(|link| link.up) });
+    }
+
+    /// What the instances of an interface send from.
+    fn find_sources(&mut self, id: InterfaceId) {
+        let Port { link, instances, .. } = &self.ports[id.index()];
+        for instance in instances {
+            let own = link.and_then(|link| match self.setup.plan.instances[instance.index()].family {
+                Family::V4 => link.primary4.map(IpAddr::V4),
+                Family::V6 => link.link_local6.map(IpAddr::V6),
+            });
+            self.sources[instance.index()] = self.setup.instances[instance.index()].source.or(own);
+        }
     }
 
     /// An interface stands on another than before: what those two see by their own rules may be its.
@@ -261,12 +314,19 @@ impl Ports {
             return;
         }
         let name = &self.setup.interfaces[id.index()];
-        for ((family, protocol), groups) in self.groups(id) {
-            let opened = socket::vrrp(family, protocol, name, index, &groups);
+        let needed = self.groups(id);
+        for (&(family, protocol), groups) in &needed {
+            // The new one hears before the old one is deaf.
+            if self.ports[id.index()].groups.get(&(family, protocol)) == Some(groups) {
+                continue;
+            }
+            let opened = socket::vrrp(family, protocol, name, index, groups);
             if let Err(error) = opened.and_then(|socket| self.sockets.insert(id, family, protocol, socket)) {
                 tracing::error!("cannot open a VRRP socket of {family:?} on {name}: {error}");
             }
         }
+        self.sockets.retain(id, |of| needed.contains_key(&of));
+        self.ports[id.index()].groups = needed;
     }
 
     fn attach(&mut self, id: InterfaceId, index: IfIndex) {
@@ -295,10 +355,8 @@ impl Ports {
         }
     }
 
-    /// The families and IP protocols in use on an interface, each with the groups that its adverts go to; none where they
-    /// are unicast.
-    fn groups(&self, id: InterfaceId) -> BTreeMap<(Family, u8), BTreeSet<IpAddr>> {
-        let mut groups: BTreeMap<_, BTreeSet<IpAddr>> = BTreeMap::new();
+    fn groups(&self, id: InterfaceId) -> Groups {
+        let mut groups = Groups::new();
         for id in &self.ports[id.index()].instances {
             let (plan, instance) = (&self.setup.plan.instances[id.index()], &self.setup.instances[id.index()]);
             let groups = groups.entry((plan.family, instance.authentication.envelope().protocol)).or_default();
@@ -310,7 +368,8 @@ impl Ports {
     }
 
     fn close(&mut self, id: InterfaceId, index: Option<IfIndex>) {
-        self.sockets.remove(id);
+        self.sockets.retain(id, |_| false);
+        self.ports[id.index()].groups.clear();
         self.ports[id.index()].path = Path::Socket("the interface does not exist".into());
         let Some(index) = index else { return };
         self.by_index.remove(&index);
@@ -344,7 +403,7 @@ impl Ports {
         if settings.observe {
             flags |= DEVICE_OBSERVE;
         }
-        Device { row: device_row(id), flags }
+        Device { row: self.device_row(id), flags }
     }
 
     /// Writes the rules of an interface's instances, here and in the kernel.
@@ -358,15 +417,21 @@ impl Ports {
         for instance in instances {
             let Some(key) = self.keys[instance.index()] else { continue };
             let source = self.sources[instance.index()];
-            let mut rule = filter::rule(&self.setup, instance, instance_row(&self.setup, instance), source);
-            if self.is_ambiguous(key) {
-                rule.flags |= RULE_VLAN_AMBIGUOUS;
-            }
-            if let Ok(xdp) = &mut self.xdp {
-                note(xdp.set_rule(key, &rule));
-            }
+            let slot = self.slots.of(instance);
+            let rule = Rule { slot, ..filter::rule(&self.setup, instance, slot, source) };
+            let mut in_kernel = rule;
             // The socket of an interface hears no other's adverts.
-            rule.flags &= !RULE_VLAN_AMBIGUOUS;
+            if self.is_ambiguous(id, key) {
+                in_kernel.flags |= RULE_VLAN_AMBIGUOUS;
+                self.ambiguous.insert(slot);
+            } else {
+                self.ambiguous.remove(&slot);
+            }
+            if let Ok(xdp) = &mut self.xdp
+                && self.written[instance.index()].replace(in_kernel) != Some(in_kernel)
+            {
+                note(xdp.set_rule(key, &in_kernel));
+            }
             self.rules.insert(key, rule);
         }
     }
@@ -376,14 +441,18 @@ impl Ports {
         let before = std::mem::replace(&mut self.keys[instance.index()], key);
         let Some(before) = before.filter(|_| before != key) else { return };
         self.rules.remove(before);
+        self.written[instance.index()] = None;
         if let Ok(xdp) = &mut self.xdp {
             note(xdp.remove_rule(before));
         }
     }
 
-    /// Whether an interface that stands on this one has an instance of the same: the parent's program may see that one's
-    /// adverts with their VLAN tag stripped.
-    fn is_ambiguous(&self, key: RuleKey) -> bool {
+    /// Whether frames with this key may be for an interface that stands on this one: for a VLAN, also one that is not ours, or
+    /// for one in use that has an instance of the same.
+    fn is_ambiguous(&self, id: InterfaceId, key: RuleKey) -> bool {
+        if self.link(id).is_some_and(|link| link.carries_vlans) {
+            return true;
+        }
         let index = IfIndex(key.router.ifindex);
         let above = self.above.get(&index).into_iter().flatten();
         let mut others = above.flat_map(|id| &self.ports[id.index()].instances);
@@ -392,14 +461,15 @@ impl Ports {
 
     /// Hands every advert that the raw sockets received before `now` to `each`; returns how many packets they had.
     pub fn drain_sockets(&mut self, now: Instant, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
-        let Self { setup, ports, sockets, rules, stances, buckets, forms, associations, .. } = self;
-        let Self { counters, advertised, changes, suspects, .. } = self;
+        let device_rows = self.slots.capacity();
+        let Self { setup, ports, sockets, rules, slots, devices, stances, buckets, forms, associations, .. } = self;
+        let Self { counters, advertised, changes, suspects, ambiguous, .. } = self;
         let mut message = [0; MESSAGE_MAX];
         sockets.drain(now, |id, received| {
             let port = &ports[id.index()];
             let arrival = received.arrival;
             let Some(link) = port.link else { return };
-            let device = Device { row: device_row(id), flags: 0 };
+            let device = Device { row: device_rows + devices.of(id), flags: 0 };
             let ingress = Ingress { ifindex: link.index.0, device };
             let Some(packet) = received.packet() else { return };
             let found = judge(received.octets, packet, ingress, rules, &mut message);
@@ -407,27 +477,26 @@ impl Ports {
             let slot = found.slot as usize;
             let mut reason = found.reason;
             let mut count = |reason| counters.entry(found.row).or_insert([0; REASON_SLOTS])[reason as usize] += 1;
-            if found.disposition == Disposition::Deliver {
+            if found.disposition == Disposition::Deliver
+                && let Some(instance) = slots.owner(found.slot)
+            {
                 let heed = stances[slot].heed(found.source, found.header, &mut buckets[slot], arrival.as_nanos());
                 if heed == Heed::Limit {
                     reason = Reason::RateLimited;
-                } else if is_authentic(
-                    associations.get_mut(&InstanceId(found.slot)),
-                    (arrival, found.source),
-                    message,
-                    &mut count,
-                ) && let Some(input) = input(setup, advertised, InstanceId(found.slot), found.source, message)
+                } else if is_authentic(associations.get_mut(&instance), (arrival, found.source), message, &mut count)
+                    && let Some(input) = input(setup, advertised, instance, found.source, message)
                 {
-                    let is_new = forms.hear(InstanceId(found.slot), found.family, found.header, found.checksum_form);
+                    let is_new = forms.hear(instance, found.family, found.header, found.checksum_form);
                     *changes = changes.wrapping_add(u32::from(is_new));
                     each(arrival, input);
                 }
-                if matches!(port.path, Path::Xdp(_)) && !setup.daemon.xdp.observe {
-                    suspects.insert(id);
+                if matches!(port.path, Path::Xdp(_)) {
+                    suspects.entry(id).or_default().insert(found.row);
                 }
             }
-            // Where a program is attached it has counted this frame, and passed it on.
-            if matches!(port.path, Path::Socket(_)) {
+            // Where a program is attached it has counted this frame, and passed it on: for what it found, or not knowing whose
+            // it is.
+            if matches!(port.path, Path::Socket(_)) || ambiguous.contains(&found.row) {
                 count(reason);
             }
         })
@@ -435,9 +504,8 @@ impl Ports {
 
     /// What a record of the ring says to the engine, and what the kernel may absorb if the engine says so.
     pub fn recorded(&mut self, head: &RecordHead, octets: &[u8]) -> Option<(Instant, Input, Option<Unchanged>)> {
-        let (id, arrival) = (InstanceId(head.slot), Instant::from_nanos(head.arrival));
-        let row = instance_row(&self.setup, id);
-        let mut count = |reason| self.counters.entry(row).or_insert([0; REASON_SLOTS])[reason as usize] += 1;
+        let (id, arrival) = (self.slots.owner(head.slot)?, Instant::from_nanos(head.arrival));
+        let mut count = |reason| self.counters.entry(head.slot).or_insert([0; REASON_SLOTS])[reason as usize] += 1;
         let association = self.associations.get_mut(&id);
         let is_signed = association.is_some();
         if !is_authentic(association, (arrival, head.source), octets, &mut count) {
@@ -473,19 +541,20 @@ impl Ports {
     }
 
     fn set_stance(&mut self, id: InstanceId, change: impl FnOnce(&mut Stance)) {
-        let stance = &mut self.stances[id.index()];
+        let slot = self.slots.of(id);
+        let stance = &mut self.stances[slot as usize];
         let before = *stance;
         change(stance);
         if *stance != before
             && let Ok(xdp) = &mut self.xdp
         {
-            note(xdp.set_stance(id.0, stance));
+            note(xdp.set_stance(slot, stance));
         }
     }
 
     /// When an advert for an instance was last absorbed.
     pub fn last_seen(&self, id: InstanceId) -> Option<Instant> {
-        self.xdp.as_ref().ok()?.last_seen(id.0)
+        self.xdp.as_ref().ok()?.last_seen(self.slots.of(id))
     }
 
     /// The ring of the program, once.

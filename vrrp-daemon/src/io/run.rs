@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
@@ -15,18 +16,18 @@ use tokio::sync::mpsc;
 use super::control::Socket;
 use super::driver::{self, Driver, Message};
 use super::errands::{self, Errands};
-use super::files;
-use super::filter;
+use super::files::How;
 use super::firewall;
 use super::guard::Guard;
 use super::hands::Hands;
-use super::log::{self, Loss};
+use super::log::Loss;
 use super::netlink::links::Link;
 use super::netlink::{self, Command, Netlink, vmac};
 use super::notify::Told;
 use super::pidfile::PidFile;
 use super::ports::{self, Ports};
 use super::privilege::{self, Urgency};
+use super::reload::{self, Reloads, Wanted};
 use super::status::Process;
 use super::xdp::{Sizes, Xdp};
 use crate::config::setup::{Setup, XdpMode};
@@ -74,7 +75,7 @@ pub struct Places {
     pub run_dir: PathBuf,
     pub config: PathBuf,
     /// How it is read.
-    pub how: files::How,
+    pub how: How,
     pub pid_file: Option<PathBuf>,
     /// What the log lost, for the status.
     pub log: Option<Loss>,
@@ -107,13 +108,19 @@ pub fn run(mut setup: Setup, mut guard: Guard, places: &Places) -> Result<(), Fa
     check_vmacs(&setup, &links)?;
     firewall::check(&setup).map_err(|error| Failure::Configuration(format!("{error:#}")))?;
 
-    network.commands.try_send(Command::Tidy)?;
+    network.commands.send(Command::Tidy)?;
     let errands = start_errands(&setup, places, socket, &inbox)?;
     let mut notify = errands.notify();
     let tell = move |told| notify.tell(told);
-    let protocol = start_protocol(&setup, urgency, links, &network, messages, tell)?;
+    let (reloads, wanted) = std::sync::mpsc::sync_channel(reload::WAITING);
+    let mine = (messages, reloads.clone());
+    let (protocol, room) = start_protocol(&setup, urgency, links, &network, mine, tell)?;
+    let preparation =
+        Reloads { current: setup, places: places.clone(), room, protocol: inbox.clone(), errands: errands.errands() };
+    // It waits for the others, and nobody for it: it ends with the process.
+    std::thread::Builder::new().name("reload".into()).spawn(move || preparation.run(&wanted))?;
     tracing::info!("Startup complete");
-    let outcome = wait_for_signals(&signals, &inbox, places).and_then(|()| join(protocol));
+    let outcome = wait_for_signals(&signals, &inbox, &reloads).and_then(|()| join(protocol));
     errands.stop();
     let Netlink { commands, thread } = network;
     drop(commands);
@@ -136,7 +143,7 @@ fn start_errands(
         notices_lost: Arc::default(),
     };
     let reports = inbox.clone();
-    let report = async move |id, passed| drop(reports.send(Message::Check { id, passed }).await);
+    let report = async move |edition, id, passed| drop(reports.send(Message::Check { edition, id, passed }).await);
     Ok(errands::start(Arc::clone(setup), socket, process, inbox.clone(), report)?)
 }
 
@@ -185,26 +192,21 @@ fn load_xdp(setup: &Setup) -> Result<Xdp, String> {
     if setup.daemon.xdp.mode == XdpMode::Off {
         return Err("xdp_mode is off".into());
     }
-    let sizes = Sizes {
-        rows: ports::rows(setup),
-        rules: setup.instances.len() as u32,
-        peers: filter::peers(setup).count() as u32,
-        devices: setup.interfaces.len() as u32,
-    };
-    Xdp::load(sizes).map_err(|error| format!("{error:#}"))
+    Xdp::load(ports::sizes(setup)).map_err(|error| format!("{error:#}"))
 }
 
 type Protocol = JoinHandle<anyhow::Result<()>>;
 
-/// Starts the protocol thread with what is known of the interfaces.
+/// Starts the protocol thread with what is known of the interfaces. Beside it: the room in the program's tables, if there is
+/// one.
 fn start_protocol(
     setup: &Arc<Setup>,
     urgency: Urgency,
     links: Vec<Option<Link>>,
     network: &Netlink,
-    messages: mpsc::Receiver<Message>,
+    (messages, reloads): (mpsc::Receiver<Message>, SyncSender<Wanted>),
     tell: impl FnMut(Told) + Send + 'static,
-) -> Result<Protocol, Failure> {
+) -> Result<(Protocol, Option<Sizes>), Failure> {
     let (shared, commands) = (Arc::clone(setup), network.commands.clone());
     let (load, loaded) = std::sync::mpsc::sync_channel(1);
     let (ready, started) = std::sync::mpsc::sync_channel(1);
@@ -215,7 +217,7 @@ fn start_protocol(
             let _inside = runtime.enter();
             let hands = Hands::new(Arc::clone(&setup), commands, tell)?;
             let ports = Ports::new(Arc::clone(&setup))?;
-            let mut driver = Driver::new(Arc::clone(&setup), ports, hands, messages)?;
+            let mut driver = Driver::new(Arc::clone(&setup), ports, hands, messages, reloads)?;
             // The sockets hear, and backups wait, while the program is still being loaded.
             driver.begin(links)?;
             driver.load(loaded.recv().context("the main thread died")?)?;
@@ -244,10 +246,11 @@ fn start_protocol(
     }
     privilege::return_memory();
     urgency.lock();
+    let room = xdp.is_ok().then(|| ports::sizes(setup));
     // If nobody takes it, the thread has said why.
     let _ = load.send(xdp);
     started.recv().context("the protocol thread died")??;
-    Ok(thread)
+    Ok((thread, room))
 }
 
 /// The main thread waits for a signal. However the thread that has this ends, in a panic too, it is over.
@@ -269,29 +272,21 @@ fn demand(setup: &Setup, why: &str) -> Result<(), Failure> {
     }
 }
 
-fn wait_for_signals(signals: &SigSet, inbox: &mpsc::Sender<Message>, places: &Places) -> anyhow::Result<()> {
+fn wait_for_signals(
+    signals: &SigSet,
+    inbox: &mpsc::Sender<Message>,
+    reloads: &SyncSender<Wanted>,
+) -> anyhow::Result<()> {
     loop {
         match signals.wait()? {
-            Signal::SIGHUP => review(places),
+            // Where so many wait, this one is served with them.
+            Signal::SIGHUP => drop(reloads.try_send(None)),
             _ => {
                 // Gone, if it is the protocol thread that ended.
                 let _ = inbox.blocking_send(Message::Stop);
                 return Ok(());
             }
         }
-    }
-}
-
-/// SIGHUP: says what the configuration of now is worth. It is not applied while the daemon runs.
-fn review(places: &Places) {
-    let checked = files::check(&places.config, &places.how);
-    log::findings(&checked);
-    let path = places.config.display();
-    match checked.is_readable() && !checked.has_errors() {
-        true => {
-            tracing::warn!("SIGHUP: {path} is in order, but this version does not reload: restart vrrpd to apply it")
-        }
-        false => tracing::warn!("SIGHUP: {path} has errors; the configuration read at the start goes on"),
     }
 }
 

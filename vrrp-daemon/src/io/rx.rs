@@ -19,6 +19,7 @@ use vrrp_common::{Family, Instant};
 use super::clock::{self, Stamps};
 use super::readiness::Readiness;
 use super::socket::RECEIVE_BUFFER;
+use crate::engine::matching::Moves;
 use crate::engine::plan::InterfaceId;
 
 /// Octets of the longest packet with VRRP: 60 of IPv4 header and the message.
@@ -86,16 +87,27 @@ impl Sockets {
 
     /// Puts the socket of an interface, family and protocol in place of an earlier one.
     pub fn insert(&mut self, id: InterfaceId, family: Family, protocol: u8, socket: Socket) -> io::Result<()> {
-        let token = u64::from(id.0) << 16 | (family as u64) << 8 | u64::from(protocol);
-        self.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, token))?;
+        self.epoll.add(&socket, event(id, family, protocol))?;
         self.sockets.insert((id, family, protocol), socket);
         self.events.resize(self.sockets.len(), EpollEvent::empty());
         Ok(())
     }
 
-    /// Closes the sockets of an interface; the epoll set forgets them by itself.
-    pub fn remove(&mut self, id: InterfaceId) {
-        self.sockets.retain(|&(interface, ..), _| interface != id);
+    /// Closes those sockets of an interface that are to be kept no longer; the epoll set forgets them by itself.
+    pub fn retain(&mut self, id: InterfaceId, keeps: impl Fn((Family, u8)) -> bool) {
+        self.sockets.retain(|&(interface, family, protocol), _| interface != id || keeps((family, protocol)));
+    }
+
+    /// Interfaces move; sockets of those that are gone are closed.
+    pub fn carry(&mut self, moves: &Moves<InterfaceId>) -> io::Result<()> {
+        for ((before, family, protocol), socket) in std::mem::take(&mut self.sockets) {
+            let Some(id) = moves.to(before) else { continue };
+            if id != before {
+                self.epoll.modify(&socket, &mut event(id, family, protocol))?;
+            }
+            self.sockets.insert((id, family, protocol), socket);
+        }
+        Ok(())
     }
 
     /// Waits until some socket has a packet.
@@ -179,6 +191,12 @@ impl Batch {
         }
         read
     }
+}
+
+/// What the kernel tells of a socket that has something.
+fn event(id: InterfaceId, family: Family, protocol: u8) -> EpollEvent {
+    let token = u64::from(id.0) << 16 | (family as u64) << 8 | u64::from(protocol);
+    EpollEvent::new(EpollFlags::EPOLLIN, token)
 }
 
 /// What the kernel tells beside a packet.

@@ -151,6 +151,10 @@ impl Xdp {
         self.peers.insert(key, peer, 0).context("XDP map of peers")
     }
 
+    pub fn remove_peer(&mut self, key: PeerKey) -> Result<()> {
+        absent_is_fine(self.peers.remove(&bytemuck::cast::<_, [u8; _]>(key))).context("XDP map of peers")
+    }
+
     /// A row of counters, summed over all CPUs.
     pub fn counters(&self, row: u32) -> Result<CounterRow> {
         let mut sum = [0; REASON_SLOTS];

@@ -6,7 +6,7 @@ use std::time::Duration;
 use vrrp_common::time::skew;
 use vrrp_common::{Centis, Claim, Instant, Priority, Version};
 
-use super::{Instance, Patience, State, Wait};
+use super::{Due, Instance, Patience, State, Wait};
 use crate::engine::event::{Event, Seconds};
 use crate::engine::snapshot::{Cause, Rival};
 use crate::engine::{Heard, Out};
@@ -169,7 +169,7 @@ impl Instance {
             let interval = learned(self.plan.version, self.plan.advert_int, heard.interval);
             let rival = Rival { address: source, priority: theirs };
             if self.plan.answers_higher {
-                self.advertise(Claim::Serving(effective), out);
+                self.advertise(Claim::Serving(effective), Due::Now, out);
             }
             self.release(out);
             self.become_backup(now, interval, Some(rival), Cause::HigherPriorityBackup, out);
@@ -199,7 +199,7 @@ impl Instance {
             return false;
         }
         master.answered_at = Some(now);
-        self.advertise(Claim::Serving(self.effective), out);
+        self.advertise(Claim::Serving(self.effective), Due::Now, out);
         true
     }
 

@@ -61,7 +61,7 @@ impl Group {
         let mut actions = Vec::new();
         self.engine.handle(Instant::from_nanos(at), input, &mut actions);
         let words = actions.into_iter().filter_map(|action| match action {
-            Action::Advertise { id, claim } => Some(format!("{} advert {}", id.0, claim.octet())),
+            Action::Advertise { id, claim, .. } => Some(format!("{} advert {}", id.0, claim.octet())),
             Action::Install { id, tenure } => Some(format!("{} install {}", id.0, tenure.0)),
             Action::Release { id } => Some(format!("{} release", id.0)),
             Action::Announce { id, .. } => Some(format!("{} announce", id.0)),

@@ -47,6 +47,11 @@ impl Holdings {
         self.holders.iter().copied().filter(move |&(place, _)| last.replace(place) != Some(place))
     }
 
+    /// All that is held, with each of those who hold it.
+    pub fn everything(&self) -> impl Iterator<Item = (Place, Holder)> {
+        self.holders.iter().copied()
+    }
+
     /// One of those who hold what is at this place.
     pub fn holder(&self, place: Place) -> Option<Holder> {
         self.holders(place).next()

@@ -23,6 +23,8 @@ pub struct Link {
     pub group: u32,
     /// It is a port of a bridge or bond, or other interfaces stand on it: frames that are not for us may be for them.
     pub carries_others: bool,
+    /// A VLAN stands on it: what it receives without a tag may be that one's, its tag kept beside the frame.
+    pub carries_vlans: bool,
     /// The interface that this one stands on (a VLAN's or macvlan's parent).
     pub lower: Option<IfIndex>,
     /// The first address that is not virtual.
@@ -38,6 +40,7 @@ struct Entry {
     up: bool,
     raised: bool,
     macvlan: bool,
+    vlan: bool,
     group: u32,
     /// Port of a bridge or bond.
     enslaved: bool,
@@ -79,6 +82,8 @@ pub struct Links {
     by_name: BTreeMap<String, u32>,
     /// How many interfaces name one as the one they stand on, or as their other end.
     carried: BTreeMap<u32, u32>,
+    /// How many VLANs stand on one.
+    vlans: BTreeMap<u32, u32>,
     addresses: BTreeMap<u32, Addresses>,
     /// Addresses that are never a source: the virtual ones of instances that do not own them.
     virtuals: BTreeSet<IpAddr>,
@@ -94,15 +99,28 @@ impl Links {
     /// The interface of this name, if there is one.
     pub fn link(&self, name: &str) -> Option<Link> {
         let &index = self.by_name.get(name)?;
-        let Entry { name: _, mac, up, raised, macvlan, group, enslaved, lower } = *self.entries.get(&index)?;
+        let Entry { name: _, mac, up, raised, macvlan, vlan: _, group, enslaved, lower } = *self.entries.get(&index)?;
         // Two ends of a veth in one namespace name each other; neither stands on the other.
         let is_pair = lower.is_some_and(|lower| self.names(lower) == Some(index));
         let named = self.carried.get(&index).copied().unwrap_or_default();
         let carries_others = enslaved || named > u32::from(is_pair);
+        let carries_vlans = self.vlans.contains_key(&index);
         let lower = lower.filter(|_| !is_pair).map(IfIndex);
         let (primary4, link_local6) = (self.primary4(index), self.link_local6(index));
         let index = IfIndex(index);
-        Some(Link { index, mac, up, raised, macvlan, group, carries_others, lower, primary4, link_local6 })
+        Some(Link {
+            index,
+            mac,
+            up,
+            raised,
+            macvlan,
+            group,
+            carries_others,
+            carries_vlans,
+            lower,
+            primary4,
+            link_local6,
+        })
     }
 
     /// The name of the interface of this number, and the number of the one it stands on or is the other end of.
@@ -158,6 +176,7 @@ impl Links {
             up: flags.contains(LinkFlags::Up) && flags.contains(LinkFlags::LowerUp),
             raised: flags.contains(LinkFlags::Up),
             macvlan: false,
+            vlan: false,
             group: 0,
             enslaved: false,
             lower: None,
@@ -171,6 +190,7 @@ impl Links {
                 LinkAttribute::Group(group) => entry.group = *group,
                 LinkAttribute::LinkInfo(info) => {
                     entry.macvlan = info.contains(&LinkInfo::Kind(InfoKind::MacVlan));
+                    entry.vlan = info.contains(&LinkInfo::Kind(InfoKind::Vlan));
                 }
                 LinkAttribute::Link(lower) if *lower != 0 && *lower != index => entry.lower = Some(*lower),
                 // A veth's other end, or a macvlan's parent, in another namespace: its number means nothing here.
@@ -184,6 +204,9 @@ impl Links {
         self.link_gone(index);
         if let Some(lower) = self.burdens(&entry) {
             *self.carried.entry(lower).or_default() += 1;
+        }
+        if let Some(lower) = entry.lower.filter(|_| entry.vlan) {
+            *self.vlans.entry(lower).or_default() += 1;
         }
         self.by_name.insert(entry.name.clone(), index);
         self.entries.insert(index, entry);
@@ -200,14 +223,11 @@ impl Links {
         if self.by_name.get(&entry.name) == Some(&index) {
             self.by_name.remove(&entry.name);
         }
-        if let Some(lower) = self.burdens(&entry)
-            && let Some(count) = self.carried.get_mut(&lower)
-        {
-            *count = count.saturating_sub(1);
-            // Numbers are not used again: what is empty would stay for ever.
-            if *count == 0 {
-                self.carried.remove(&lower);
-            }
+        if let Some(lower) = self.burdens(&entry) {
+            one_less(&mut self.carried, lower);
+        }
+        if let Some(lower) = entry.lower.filter(|_| entry.vlan) {
+            one_less(&mut self.vlans, lower);
         }
     }
 
@@ -236,6 +256,16 @@ impl Links {
             self.addresses.remove(&message.header.index);
         }
         known.then_some(held)
+    }
+}
+
+/// Numbers of interfaces are not used again: a count of none would stay for ever.
+fn one_less(counts: &mut BTreeMap<u32, u32>, index: u32) {
+    if let Some(count) = counts.get_mut(&index) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(&index);
+        }
     }
 }
 
@@ -276,6 +306,10 @@ mod tests {
         message.attributes.push(LinkAttribute::IfName(name.into()));
         message.attributes.extend_from_slice(more);
         message
+    }
+
+    fn kind(kind: InfoKind) -> LinkAttribute {
+        LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind)])
     }
 
     fn address(index: u32, address: &str, secondary: bool) -> AddressMessage {
@@ -349,6 +383,27 @@ mod tests {
         assert!(!carries(&links, "veth5") && carries(&links, "veth6"));
     }
 
+    /// Which of the interfaces in use a VLAN stands on, whatever else stands there.
+    #[test]
+    fn a_vlan_is_no_macvlan() {
+        let mut links = Links::new(BTreeSet::new(), ["vrrp.51".to_owned()].into());
+        links.link_is(&link(2, "eth0", &[]));
+        for (index, name) in [(3, "vrrp.51"), (4, "guest")] {
+            links.link_is(&link(index, name, &[LinkAttribute::Link(2), kind(InfoKind::MacVlan)]));
+        }
+        let carries = |links: &Links, name| links.link(name).unwrap().carries_vlans;
+        assert!(!carries(&links, "eth0"));
+        let vlan = |index, name| link(index, name, &[LinkAttribute::Link(2), kind(InfoKind::Vlan)]);
+        links.link_is(&vlan(5, "eth0.10"));
+        links.link_is(&vlan(6, "eth0.20"));
+        links.link_is(&vlan(5, "eth0.10"));
+        assert!(carries(&links, "eth0") && !carries(&links, "eth0.10") && !carries(&links, "guest"));
+        links.link_gone(5);
+        assert!(carries(&links, "eth0"));
+        links.link_gone(6);
+        assert!(!carries(&links, "eth0"));
+    }
+
     #[test]
     fn what_we_made_ourselves_is_nobody_else() {
         let mut links = Links::new(BTreeSet::new(), ["vrrp.51".to_owned()].into());
@@ -367,14 +422,15 @@ mod tests {
         let mut links = Links::default();
         for index in (10..100).step_by(2) {
             links.link_is(&link(index, "veth", &[]));
-            links.link_is(&link(index + 1, "veth.5", &[LinkAttribute::Link(index)]));
+            links.link_is(&link(index + 1, "veth.5", &[LinkAttribute::Link(index), kind(InfoKind::Vlan)]));
             links.address_is(&address(index, "10.0.0.1", false));
             links.address_gone(&address(index, "10.0.0.1", false));
             links.link_gone(index + 1);
             links.link_gone(index);
         }
-        let Links { entries, by_name, carried, addresses, virtuals: _, own: _ } = links;
-        assert!(entries.is_empty() && by_name.is_empty() && carried.is_empty() && addresses.is_empty());
+        let Links { entries, by_name, carried, vlans, addresses, virtuals: _, own: _ } = links;
+        assert!(entries.is_empty() && by_name.is_empty() && addresses.is_empty());
+        assert!(carried.is_empty() && vlans.is_empty());
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod holdings;
 mod jobs;
 pub mod links;
 mod macvlan;
+mod reload;
 pub mod requests;
 pub mod vmac;
 
@@ -30,6 +31,7 @@ use super::firewall;
 use super::guard::Guard;
 use super::guard::trace::Trace;
 use super::privilege::Urgency;
+use super::reload::Move;
 use super::repairs::Repairs;
 use super::run::EndsDaemon;
 use super::sysctl::{Change, Needs};
@@ -49,8 +51,10 @@ const COMMANDS: usize = 256;
 const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// What the protocol thread wishes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Command {
+    /// Go on by another configuration, and its ids.
+    Reload(Arc<Move>),
     /// Remove what an earlier daemon left behind.
     Tidy,
     /// Have the guard hold an XDP program on its device.
@@ -87,11 +91,13 @@ pub enum Report {
     Settled {
         id: InstanceId,
     },
+    /// What comes now is by the ids of the new configuration.
+    Reloaded,
 }
 
 /// The running thread. It ends when `commands` is dropped.
 pub struct Netlink {
-    pub commands: mpsc::Sender<Command>,
+    pub commands: mpsc::UnboundedSender<Command>,
     pub thread: JoinHandle<()>,
 }
 
@@ -104,7 +110,8 @@ pub fn start(
     urgency: Urgency,
     reports: impl AsyncFn(Report) + Send + 'static,
 ) -> anyhow::Result<(Netlink, Vec<Option<Link>>)> {
-    let (commands, inbox) = mpsc::channel(1 + setup.instances.len() + setup.interfaces.len());
+    // Bounded by those who send: of each instance and program one command is under way, and one reload.
+    let (commands, inbox) = mpsc::unbounded_channel();
     let (ready, started) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("netlink".into()).spawn(move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -216,7 +223,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         Ok(())
     }
 
-    async fn run(mut self, mut events: Events, mut inbox: mpsc::Receiver<Command>) {
+    async fn run(mut self, mut events: Events, mut inbox: mpsc::UnboundedReceiver<Command>) {
         let mut commands = Vec::new();
         loop {
             tokio::select! {
@@ -244,6 +251,10 @@ impl<F: AsyncFn(Report)> Network<F> {
         let mut jobs = Vec::new();
         for command in commands {
             match command {
+                Command::Reload(to) => {
+                    self.work_all(&std::mem::take(&mut jobs)).await;
+                    self.reload(&to).await;
+                }
                 Command::Tidy => {
                     self.prepare();
                     self.make_vmacs(0..self.setup.vmacs.len()).await;
@@ -422,6 +433,11 @@ impl<F: AsyncFn(Report)> Network<F> {
         let missing = self.holdings.all().filter(|held| !is_there(held));
         let jobs: Vec<_> = missing.map(|(_, (id, number))| Job::Restore { id, number }).collect();
         self.work_all(&jobs).await;
+        self.show_all().await;
+    }
+
+    /// Reports each configured interface that is something else than before.
+    async fn show_all(&mut self) {
         let ids = || (0..).map(InterfaceId).take(self.setup.interfaces.len());
         // Those that have their name no more, before others have it.
         let is_other = |id: &InterfaceId| {

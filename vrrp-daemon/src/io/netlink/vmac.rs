@@ -44,6 +44,15 @@ impl Vmacs {
         Self { by_interface, users, ours: BTreeSet::new(), idle: BTreeSet::new() }
     }
 
+    /// These were made before.
+    pub fn with(self, ours: BTreeSet<usize>) -> Self {
+        Self { ours, ..self }
+    }
+
+    pub fn ours(&self) -> impl Iterator<Item = usize> {
+        self.ours.iter().copied()
+    }
+
     /// The place of the one that an interface is.
     pub fn of(&self, interface: InterfaceId) -> Option<usize> {
         self.by_interface.get(&interface).copied()

@@ -6,6 +6,7 @@ use std::io;
 
 use anyhow::{Result, anyhow};
 use aya::programs::links::FdLink;
+use aya::programs::xdp::XdpLink;
 use aya::programs::{XdpMode, loaded_programs};
 use rtnetlink::packet_core::{NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
@@ -76,6 +77,25 @@ impl Xdp {
             }),
         };
         attempt.map_err(|error| refused(ifindex, &*error))
+    }
+
+    /// Takes the place of another program wherever that is, without a moment in which none is there; returns the devices on
+    /// which the kernel refused it, and there none is now.
+    pub fn replace(&mut self, before: &mut Self) -> Vec<(u32, Refused)> {
+        let mut failed = Vec::new();
+        for (ifindex, Attachment { attached, link }) in std::mem::take(&mut before.attached) {
+            match self.take_place(link) {
+                Ok(link) => drop(self.attached.insert(ifindex, Attachment { attached, link })),
+                Err(error) => failed.push((ifindex, refused(ifindex, &*error))),
+            }
+        }
+        failed
+    }
+
+    fn take_place(&mut self, link: FdLink) -> Result<FdLink, Box<dyn Error + Send + Sync>> {
+        let program = program(&mut self.ebpf)?;
+        let id = program.attach_to_link(XdpLink::try_from(link)?)?;
+        Ok(FdLink::try_from(program.take_link(id)?)?)
     }
 
     /// The number of the link that holds the program on a device.

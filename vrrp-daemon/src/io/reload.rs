@@ -1,0 +1,216 @@
+//! SIGHUP and `vrrpctl reload`: a thread of its own reads, checks and prepares the new configuration, and then has the other
+//! threads go on by it. What is wrong is said, and the old one stays.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use nix::net::if_::if_nametoindex;
+use tokio::sync::{mpsc, oneshot};
+
+use super::driver::Message;
+use super::errands::{self, Errand};
+use super::privilege;
+use super::run::Places;
+use super::xdp::{Sizes, Xdp};
+use super::{files, firewall, log, ports};
+use crate::config::matching;
+use crate::config::setup::Setup;
+use crate::engine::matching::{Matching, Moves};
+use crate::engine::plan::{Id, InterfaceId, Subject};
+
+/// Whoever wants a reload and is to hear what became of it; one for a signal hears nothing.
+pub type Wanted = Option<oneshot::Sender<Result<(), String>>>;
+
+/// Reloads that may wait. All that wait are served by one: it reads what is there after the last of them was asked for.
+pub const WAITING: usize = 64;
+
+/// A configuration to go on by.
+#[derive(Debug)]
+pub struct Move {
+    pub setup: Arc<Setup>,
+    /// With the one before it.
+    pub matching: Matching,
+}
+
+/// A reload on its way to the protocol thread.
+pub struct Next {
+    pub to: Arc<Move>,
+    /// A program with more room, where the tables of the present one are too small.
+    pub program: Option<(Xdp, Sizes)>,
+    /// Hears for how long the protocol was held up; or why nothing came of it.
+    pub done: SyncSender<Result<Duration, String>>,
+}
+
+impl std::fmt::Debug for Next {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Next").finish_non_exhaustive()
+    }
+}
+
+impl Next {
+    pub fn refuse(self) {
+        // The thread may have gone, too.
+        let _ = self.done.send(Err("the daemon is stopping".into()));
+    }
+}
+
+/// What the thread needs.
+pub struct Reloads {
+    pub current: Arc<Setup>,
+    pub places: Places,
+    /// Room in the kernel's tables; `None` while there is no program.
+    pub room: Option<Sizes>,
+    pub protocol: mpsc::Sender<Message>,
+    pub errands: mpsc::UnboundedSender<Errand>,
+}
+
+impl Reloads {
+    /// Serves until nobody is left who could want one.
+    pub fn run(mut self, wanted: &Receiver<Wanted>) {
+        while let Ok(first) = wanted.recv() {
+            let waiting: Vec<_> = std::iter::once(first).chain(wanted.try_iter()).collect();
+            tracing::info!("Reloading {}", self.places.config.display());
+            let outcome = self.reload();
+            match &outcome {
+                Ok(took) => tracing::info!("Reload complete (the protocol was held up for {} us)", took.as_micros()),
+                Err(why) => tracing::warn!("Reload refused, the configuration of before stays: {why}"),
+            }
+            for reply in waiting.into_iter().flatten() {
+                // Whoever asked may have gone.
+                let _ = reply.send(outcome.as_ref().map(|_| ()).map_err(String::clone));
+            }
+        }
+    }
+
+    fn reload(&mut self) -> Result<Duration, String> {
+        let mut setup = read(&self.places)?;
+        keep_fixed(&self.current, &mut setup);
+        errands::disable_unusable(&mut setup);
+        let matching = matching(&self.current, &setup);
+        check(&self.current, &setup, &matching)?;
+        privilege::allow_files(setup.interfaces.len());
+        let program = self.larger_program(&setup, &matching)?;
+        let room = program.as_ref().map(|(_, sizes)| *sizes);
+        let to = Arc::new(Move { setup: Arc::new(setup), matching });
+        let (done, outcome) = sync_channel(1);
+        let next = Box::new(Next { to: Arc::clone(&to), program, done });
+        let gone = || "the daemon is stopping".to_owned();
+        self.protocol.blocking_send(Message::Reload(next)).map_err(|_| gone())?;
+        let took = outcome.recv().map_err(|_| gone())??;
+        let _ = self.errands.send(Errand::Reload(Arc::clone(&to)));
+        self.room = room.or(self.room);
+        // The one before is freed here, where nobody waits for it.
+        self.current = Arc::clone(&to.setup);
+        Ok(took)
+    }
+
+    /// Another program, when what stays and what is new have not all room in the present one's tables.
+    fn larger_program(&self, setup: &Setup, matching: &Matching) -> Result<Option<(Xdp, Sizes)>, String> {
+        let Some(room) = self.room else { return Ok(None) };
+        let needed = needed(&self.current, setup, matching);
+        if needed.rules <= room.rules && needed.devices <= room.devices && needed.peers <= room.peers {
+            return Ok(None);
+        }
+        let sizes = Sizes {
+            rules: needed.rules.next_power_of_two().max(room.rules),
+            devices: needed.devices.next_power_of_two().max(room.devices),
+            peers: needed.peers.next_power_of_two().max(room.peers),
+            rows: 0,
+        };
+        let sizes = Sizes { rows: sizes.rules + sizes.devices, ..sizes };
+        let loaded = Xdp::load(sizes).map_err(|error| format!("no XDP program with more room: {error:#}"))?;
+        Ok(Some((loaded, sizes)))
+    }
+}
+
+/// Whose number is free only now is not given to what is new: frames may be on their way.
+fn needed(old: &Setup, new: &Setup, matching: &Matching) -> Sizes {
+    fn count<I: Id>(old: usize, moves: &Moves<I>) -> u32 {
+        (old + moves.fresh().count()) as u32
+    }
+    Sizes {
+        rules: count(old.instances.len(), &matching.instances),
+        devices: count(old.interfaces.len(), &matching.interfaces),
+        peers: ports::peers(new),
+        rows: 0,
+    }
+}
+
+/// What the configuration comes to now; or why it is not to be applied.
+fn read(places: &Places) -> Result<Setup, String> {
+    let checked = files::check(&places.config, &places.how);
+    log::findings(&checked);
+    let path = places.config.display();
+    if !checked.is_readable() {
+        return Err(format!("{path} cannot be read"));
+    }
+    if checked.has_errors() {
+        let first = checked.first_error().unwrap_or_default();
+        return Err(format!("{first} (`vrrpd -t -f {path}` shows all)"));
+    }
+    if checked.setup.instances.is_empty() {
+        return Err(format!("{path} has no virtual router that could run"));
+    }
+    let mut setup = checked.setup.clone();
+    setup.plan.instances = Arc::new(Vec::clone(&setup.plan.instances));
+    Ok(setup)
+}
+
+/// Settings that hold from the start of the daemon to its end.
+fn keep_fixed(old: &Setup, new: &mut Setup) {
+    let (before, after) = (&old.daemon, &mut new.daemon);
+    let mut fixed = Vec::new();
+    if before.firewall.table != after.firewall.table {
+        after.firewall.table.clone_from(&before.firewall.table);
+        fixed.push("nftables");
+    }
+    if before.xdp.mode != after.xdp.mode {
+        after.xdp.mode = before.xdp.mode;
+        fixed.push("xdp_mode");
+    }
+    if before.scheduling != after.scheduling {
+        after.scheduling.clone_from(&before.scheduling);
+        fixed.push("vrrp_rt_priority, vrrp_rlimit_rttime, vrrp_priority, vrrp_cpu_affinity or vrrp_no_swap");
+    }
+    for keyword in fixed {
+        tracing::warn!("{keyword} cannot be changed by a reload; the setting of before stays until vrrpd is restarted");
+    }
+}
+
+/// What the host lacks for the new configuration. What was there before may have gone meanwhile.
+fn check(old: &Setup, new: &Setup, matching: &Matching) -> Result<(), String> {
+    let exists = |name: &str| if_nametoindex(name).is_ok();
+    let known = |name: &String| old.interfaces.contains(name);
+    for vmac in &new.vmacs {
+        let name = &new.interfaces[vmac.interface.index()];
+        if !known(name) && exists(name) {
+            return Err(format!(
+                "interface {name} exists, and would be made for a virtual MAC address; remove it (`ip link del {name}`) or \
+                 choose another name (`use_vmac NAME`)"
+            ));
+        }
+    }
+    if !new.daemon.dynamic_interfaces {
+        let made: Vec<_> = new.vmacs.iter().map(|vmac| vmac.interface).collect();
+        for (plan, instance) in new.plan.instances.iter().zip(&new.instances) {
+            let watched = plan.watches.iter().filter_map(|watch| match watch.subject {
+                Subject::Interface(id) => Some(id),
+                Subject::Tracker(_) => None,
+            });
+            let addressed = instance.addresses.iter().map(|address| address.interface);
+            let mut used = [plan.interface].into_iter().chain(addressed).chain(watched);
+            let is_missing = |id: &InterfaceId| {
+                matching.interfaces.from(*id).is_none() && !made.contains(id) && !exists(&new.interfaces[id.index()])
+            };
+            if let Some(id) = used.find(is_missing) {
+                let (interface, name) = (&new.interfaces[id.index()], &instance.name);
+                return Err(format!(
+                    "interface {interface} of vrrp_instance {name} does not exist; create it or correct the name (`ip link` \
+                     lists them)"
+                ));
+            }
+        }
+    }
+    firewall::check(new).map_err(|error| format!("{error:#}"))
+}
