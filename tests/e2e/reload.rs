@@ -72,12 +72,13 @@ fn addresses_and_routers_come_and_go_and_nobody_takes_over() {
         reload(&pair.a, &narrow.text())?;
         lab.watch.wait_nobody(VIP, PATIENCE)?;
         lab.watch.wait_nobody(THIRD, PATIENCE)?;
+        std::thread::sleep(Duration::from_secs(1));
         let left = |advert: &vrrp_tests::capture::SeenAdvert| advert.vrid == 9 && advert.claims().is_none();
         ensure!(lab.watch.record().adverts_of(A, begun).any(|advert| left(&advert)), "nobody heard VI_9 leave");
         ensure!(lab.watch.record().changed(A, SECOND, false, begun).is_none(), "an address that stays was taken away");
         ensure!(lab.watch.record().adverts_of(B, begun).count() == 0, "the other router spoke");
         let (gap, count) = cadence(lab, A, a.vrid, begun);
-        ensure!(count > 3 && gap < Duration::from_millis(290), "{count} adverts, {gap:?} between two");
+        ensure!(count > 10 && gap < Duration::from_millis(290), "{count} adverts, {gap:?} between two");
         ensure!(!pair.a.log().contains("Entering BACKUP STATE\n"), "{}", pair.a.log());
         pair.b.stop()?;
         pair.a.stop()?;
@@ -128,7 +129,9 @@ fn a_wrong_configuration_changes_nothing() {
         fs::remove_file(daemon.directory.join("keepalived.conf"))?;
         ensure!(vrrpd::vrrpctl(&daemon, &["reload"]).is_err(), "a file that is not there was applied");
         ensure!(host(lab)? == before && lab.watch.record().holders(VIP) == [A], "the host is not as it was");
-        lab.announce_error("");
+        for part in ["keepalived.conf", "virtual_router_id"] {
+            lab.announce_error(part);
+        }
         Ok(())
     });
 }
@@ -163,9 +166,12 @@ fn a_storm_of_signals_is_served() {
 #[test]
 fn a_thousand_reload_without_a_missed_advert() {
     with_lab(|lab| {
-        thousand_interfaces(lab)?;
+        cables(lab)?;
         let start = |router, priority| lab.start(router, Vrrpd, &thousand(4, priority, 2));
-        let (a, b) = (start(A, 150)?, start(B, 100)?);
+        let (mut a, mut b) = (start(A, 150)?, start(B, 100)?);
+        for daemon in [&mut a, &mut b] {
+            daemon.wait_log("Startup complete", 2 * PATIENCE)?;
+        }
         let all = |daemon: &Daemon, state: &str| -> Result<bool> {
             let status = vrrpd::status(daemon)?;
             let instances = status["instances"].as_array().context("instances")?;
@@ -177,35 +183,33 @@ fn a_thousand_reload_without_a_missed_advert() {
             std::thread::sleep(Duration::from_millis(100));
         }
         std::thread::sleep(Duration::from_secs(1));
-        let missed = |daemon: &Daemon| -> Result<u64> {
+        let counted = |daemon: &Daemon, counter: &str| -> Result<u64> {
             let status = vrrpd::status(daemon)?;
             let instances = status["instances"].as_array().context("instances")?;
-            Ok(instances.iter().filter_map(|instance| instance["stats"]["advert_missed"].as_u64()).sum())
+            Ok(instances.iter().filter_map(|instance| instance["stats"][counter].as_u64()).sum())
         };
-        let before = (missed(&a)?, missed(&b)?);
+        let missed = counted(&a, "advert_missed")?;
         for (interfaces, addresses) in [(4, 3), (5, 2), (5, 3), (4, 2)] {
             reload(&a, &thousand(interfaces, 150, addresses))?;
             reload(&b, &thousand(interfaces, 100, addresses))?;
         }
         std::thread::sleep(Duration::from_secs(1));
         ensure!(all(&a, "MASTER")? && all(&b, "BACKUP")?, "somebody took over");
-        ensure!((missed(&a)?, missed(&b)?) == before, "adverts were missed");
-        ensure!(
-            !b.log().contains("Receive advertisement timeout\n")
-                || vrrpd::counter(&vrrpd::status(&b)?, "become_master")? == 0
-        );
+        ensure!(counted(&a, "advert_missed")? == missed, "adverts were missed");
+        ensure!(counted(&b, "become_master")? == 0, "a backup took over");
+        ensure!(counted(&a, "become_master")? == 1000, "a master did not stay");
         Ok(())
     });
 }
 
-/// Macvlans on eth0 that carry 250 virtual routers each.
-fn thousand_interfaces(lab: &Lab) -> Result<()> {
-    for router in [A, B] {
-        for number in 1..=5 {
-            let name = format!("net{number}");
-            lab.routers[router].ip(&format!("link add {name} link eth0 type vlan id {number}"))?;
-            lab.routers[router].ip(&format!("link set {name} up"))?;
+/// Cables between the routers, for 250 virtual routers each.
+fn cables(lab: &Lab) -> Result<()> {
+    for number in 1..=5 {
+        let name = format!("net{number}");
+        lab.routers[A].ip(&format!("link add {name} type veth peer name {name} netns {}", lab.routers[B].path()))?;
+        for router in [A, B] {
             lab.routers[router].ip(&format!("address add 10.{number}.255.{}/16 dev {name}", router + 1))?;
+            lab.routers[router].ip(&format!("link set {name} up"))?;
         }
     }
     Ok(())

@@ -18,8 +18,8 @@ use crate::io::control::{self, Answer, Ask};
 use crate::io::status::Status;
 use render::Paint;
 
-/// Longer than the daemon takes at most, which answers within two seconds for each step.
-const TIME: Duration = Duration::from_secs(7);
+/// How much longer than the daemon's own limit it may take to hear its answer.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Octets of an answer; a thousand instances are about a megabyte.
 const ANSWER_LENGTH: u64 = 256 << 20;
@@ -50,6 +50,8 @@ enum Command {
         #[arg(value_name = "INSTANCE")]
         instance: Option<String>,
     },
+    /// Have the daemon read its configuration anew; done when it is applied, and says what is wrong when it is not
+    Reload,
     /// Show how late adverts, takeovers and wake-ups were, by powers of two
     Timing,
     /// Say what a configuration will do here, what of it is not done, and what is risky; needs no daemon
@@ -67,6 +69,7 @@ pub fn main() -> ExitCode {
             Err(error) => Err(error),
         },
         Command::Status { json, instance } => status(&arguments.run_dir, *json, instance.as_deref()),
+        Command::Reload => reload(&arguments.run_dir),
         Command::Timing => timing(&arguments.run_dir),
         Command::Judge(arguments) => judge::run(arguments),
     };
@@ -99,6 +102,14 @@ fn status(run_dir: &Path, json: bool, instance: Option<&str>) -> anyhow::Result<
         stdout.write_all(render::status(&status, instance.is_some(), paint).as_bytes())?;
     }
     Ok(stdout.flush()?)
+}
+
+fn reload(run_dir: &Path) -> anyhow::Result<()> {
+    match ask(run_dir, Ask::Reload)? {
+        Answer::Done(()) => Ok(()),
+        Answer::Error(why) => bail!("{why}"),
+        Answer::Status(_) => bail!("the daemon answered something else than was asked"),
+    }
 }
 
 fn timing(run_dir: &Path) -> anyhow::Result<()> {
@@ -142,8 +153,8 @@ fn ask(run_dir: &Path, ask: Ask) -> anyhow::Result<Answer> {
             _ => return Err(error).with_context(|| path.display().to_string()),
         },
     };
-    stream.set_read_timeout(Some(TIME))?;
-    stream.set_write_timeout(Some(TIME))?;
+    stream.set_read_timeout(Some(ask.time() + GRACE))?;
+    stream.set_write_timeout(Some(GRACE))?;
     let mut line = serde_json::to_vec(&ask)?;
     line.push(b'\n');
     let mut answer = Vec::new();

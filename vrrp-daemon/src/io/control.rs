@@ -33,6 +33,9 @@ const CONNECTIONS: usize = 8;
 /// Time for each of: the request, the daemon's answer, and its delivery.
 const TIME: Duration = Duration::from_secs(2);
 
+/// Time for a reload: thousands of virtual routers may be read from a slow disk.
+const RELOAD_TIME: Duration = Duration::from_secs(60);
+
 /// Octets of a request line.
 const REQUEST_LENGTH: u64 = 4096;
 
@@ -63,6 +66,16 @@ pub enum Ask {
     Status,
     Reload,
     Stop,
+}
+
+impl Ask {
+    /// How long the daemon may take for it.
+    pub const fn time(self) -> Duration {
+        match self {
+            Self::Status | Self::Stop => TIME,
+            Self::Reload => RELOAD_TIME,
+        }
+    }
 }
 
 /// An answer as it is written: `{"status":{..}}`, `{"done":null}` or `{"error":".."}`.
@@ -244,9 +257,9 @@ async fn converse(
             Answer::Error(format!("the request is longer than {REQUEST_LENGTH} octets"))
         }
         Ok(Ok(_)) => match serde_json::from_slice(&line) {
-            Ok(ask) => match timeout(TIME, answer(ask, process, requests)).await {
+            Ok(ask) => match timeout(Ask::time(ask), answer(ask, process, requests)).await {
                 Ok(answer) => answer,
-                Err(_) => Answer::Error(format!("the protocol thread did not answer within {} s", TIME.as_secs())),
+                Err(_) => Answer::Error(format!("no answer within {} s", ask.time().as_secs())),
             },
             Err(error) => Answer::Error(format!("not a request: {error}")),
         },

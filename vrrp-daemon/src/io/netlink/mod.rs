@@ -157,14 +157,17 @@ struct Network<F> {
     vmacs: Vmacs,
     needs: Needs,
     repairs: Repairs<Thing>,
-    /// To read everything anew when events were lost.
+    /// To read everything anew. A connection of its own: one that listens takes what is told of another's requests for
+    /// answers to its own.
     handle: Handle,
+    /// As long as it is there, the one that listens goes on.
+    _listening: Handle,
 }
 
 impl<F: AsyncFn(Report)> Network<F> {
     async fn open(setup: Arc<Setup>, guard: Guard, reports: F) -> anyhow::Result<(Self, Events)> {
         let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
-        let (mut connection, handle, events) =
+        let (mut connection, listening, events) =
             rtnetlink::new_multicast_connection(&groups).context("cannot open a netlink socket")?;
         let socket = connection.socket_mut().socket_mut();
         // Beyond the administrator's limit if we may, else up to it.
@@ -174,6 +177,8 @@ impl<F: AsyncFn(Report)> Network<F> {
             tracing::warn!(%error, "cannot enlarge the netlink socket's buffer");
         }
         tokio::spawn(connection);
+        let (asking, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
+        tokio::spawn(asking);
         let holdings = Holdings::new(&setup);
         let wishes = vec![None; setup.instances.len()];
         let links = Links::new(virtuals(&setup), own(&setup));
@@ -196,6 +201,7 @@ impl<F: AsyncFn(Report)> Network<F> {
             needs,
             repairs,
             handle,
+            _listening: listening,
             setup,
         };
         network.read_all().await?;
