@@ -259,8 +259,7 @@ mod tests {
             virtual_ipaddress { 10.0.0.1/24
                 10.0.0.2
                 10.0.0.3 }
-        }
-";
+        }";
 
     #[test]
     fn a_screen_has_what_is_done_what_is_not_and_what_is_risky() {
