@@ -112,6 +112,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("vrrp-daemon/src/io/xdp/link.rs", "unsafe {", "bpf(2) is not wrapped"),
     ("vrrp-daemon/src/io/xdp/seen.rs", "unsafe impl", "a mapping may be read from any thread"),
     ("vrrp-daemon/src/io/xdp/seen.rs", "unsafe {", "mmap(2)"),
+    ("vrrp-daemon/src/track/readable.rs", "unsafe {", "AsyncFd's registration"),
     (
         "vrrp-daemon/src/track/run/image.rs",
         "unsafe {",

@@ -35,8 +35,8 @@ This page is written from the tables that the daemon reads by:
 and checked by the same without the variable.
 ";
 
-/// Where our own keywords are told from keepalived's.
-const OURS: &[&str] = &["xdp_", "vrrpd_"];
+/// How our own keywords start, or the blocks that they are in.
+const OURS: &[&str] = &["xdp_", "vrrpd_", "track_check"];
 
 /// How a row counts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,7 +110,7 @@ fn keywords_of(rows: &[Row], page: &mut String, counts: &mut Counts) {
     let _ = writeln!(page, "\n## {title}\n\n| keyword | standing | what it means, or why not |\n|---|---|---|");
     for row in rows {
         let verdict = Verdict::of(row.standing);
-        let is_ours = OURS.iter().any(|prefix| row.name.starts_with(prefix));
+        let is_ours = OURS.iter().any(|prefix| row.name.starts_with(prefix) || row.block.starts_with(prefix));
         if !is_ours {
             *counts.entry(verdict).or_default() += 1;
         }

@@ -6,7 +6,8 @@ use vrrp_common::wire::ip::vrrp_group;
 use vrrp_daemon::auth::Authentication;
 use vrrp_daemon::config::Checked;
 use vrrp_daemon::config::setup::{Command, Destination, Notify, Pace, Peer, Setup, TrackerKind};
-use vrrp_daemon::engine::plan::{GroupId, InstancePlan, Startup, Subject, Weight};
+use vrrp_daemon::engine::plan::{GroupId, InstancePlan, Startup, Subject, TrackerPlan, Weight};
+use vrrp_daemon::track::schedule::Schedule;
 
 /// Exit code, setup, findings.
 pub fn of(checked: &Checked) -> String {
@@ -29,10 +30,7 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         writeln!(out, "pace {pace} of {interface}: {garp:?}, IPv6 {gna:?}")?;
     }
     for (tracker, plan) in trackers.iter().zip(&plan.trackers) {
-        let TrackerKind::Script(script) = &tracker.kind;
-        write!(out, "tracker {}: {} every {:?}, ", tracker.name, command(&script.command), script.interval)?;
-        let start = if plan.starts_failed { ", starts failed" } else { "" };
-        writeln!(out, "at most {:?}, rise {}, fall {}{start}", script.timeout, plan.rise, plan.fall)?;
+        writeln!(out, "tracker {}: {}", tracker.name, watched(&tracker.kind, plan))?;
     }
     for vmac in vmacs {
         let (name, parent) = (&interfaces[vmac.interface.index()], &interfaces[vmac.parent.index()]);
@@ -123,6 +121,20 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
+/// What is watched of a tracker.
+fn watched(kind: &TrackerKind, plan: &TrackerPlan) -> String {
+    let start = if plan.starts_failed { ", starts failed" } else { "" };
+    let outcomes = format!("rise {}, fall {}{start}", plan.rise, plan.fall);
+    let schedule =
+        |Schedule { interval, timeout }: Schedule| format!("every {interval:?}, at most {timeout:?}, {outcomes}");
+    match kind {
+        TrackerKind::Script(script) => format!("{} {}", command(&script.command), schedule(script.schedule)),
+        TrackerKind::File(file) => format!("number in {}, {:?}", file.path, file.init),
+        TrackerKind::Process(process) => format!("{process:?}"),
+        TrackerKind::Check(check) => format!("{:?} {}", check.question, schedule(check.schedule)),
+    }
+}
+
 /// What is not as always.
 fn options(plan: &InstancePlan) -> String {
     let mut out = String::new();
@@ -203,7 +215,7 @@ pub fn assert_consistent(setup: &Setup, case: &str) {
                 Subject::Interface(id) => assert!(id.index() < interfaces.len(), "{case}"),
                 Subject::Tracker(id) => assert!(id.index() < trackers.len(), "{case}"),
             }
-            assert!(watch.weight.value.abs() <= 253, "{case}");
+            assert!(watch.weight.value.abs() <= 254, "{case}");
         }
         let heard_at = match router.destination {
             Destination::Group(group) => Some(group),

@@ -19,6 +19,7 @@ mod scripts;
 mod starved;
 mod sync_groups;
 mod tidiness;
+mod trackers;
 mod unicast;
 mod urgency;
 mod vlan;

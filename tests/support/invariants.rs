@@ -95,7 +95,7 @@ impl Watcher {
                 must!(acting.iter().all(|index| concerned.contains(index)), "acts for instances that did not hear");
                 by_group.extend(concerned.into_iter().filter(|index| !acting.contains(index)).map(nothing_done));
             }
-            Input::Interface { .. } | Input::Check { .. } | Input::Shutdown => {
+            Input::Interface { .. } | Input::Check { .. } | Input::Value { .. } | Input::Shutdown => {
                 by_group.extend((0..self.groups.len()).filter(|index| !acting.contains(index)).map(nothing_done));
             }
             Input::Deadline => {

@@ -177,19 +177,26 @@ fn is_overdue(plan: &InstancePlan, master: &Master, at: Nanos) -> bool {
 pub fn expect(plan: &InstancePlan, was: Expected, scene: &Scene) -> Result<Expected, Breach> {
     let Scene { after, owner, now, at, input, adverts, .. } = *scene;
     Ok(match (was, input) {
-        (Expected::Out, Input::Interface { .. } | Input::Check { .. } | Input::Source { .. } | Input::Deadline) => {
+        (
+            Expected::Out,
+            Input::Interface { .. }
+            | Input::Check { .. }
+            | Input::Value { .. }
+            | Input::Source { .. }
+            | Input::Deadline,
+        ) => match after {
+            StateName::Master if owner => master_since(plan, at),
+            StateName::Backup if !owner => Expected::Backup(backup_since(plan, at)),
+            StateName::Master | StateName::Backup => return Err(format!("starts as {after:?}")),
+            _ => Expected::Out,
+        },
+        (Expected::Out, _) | (_, Input::Shutdown) => Expected::Out,
+        (was, Input::Interface { .. } | Input::Check { .. } | Input::Value { .. } | Input::Source { .. }) => {
             match after {
-                StateName::Master if owner => master_since(plan, at),
-                StateName::Backup if !owner => Expected::Backup(backup_since(plan, at)),
-                StateName::Master | StateName::Backup => return Err(format!("starts as {after:?}")),
-                _ => Expected::Out,
+                StateName::Fault => Expected::Out,
+                _ => was,
             }
         }
-        (Expected::Out, _) | (_, Input::Shutdown) => Expected::Out,
-        (was, Input::Interface { .. } | Input::Check { .. } | Input::Source { .. }) => match after {
-            StateName::Fault => Expected::Out,
-            _ => was,
-        },
         // Worlds hand in every advert; quiet mode lives in the shadow.
         (was, Input::Address { .. } | Input::Seen(_)) => was,
         (Expected::Backup(backup), Input::Deadline) => match down_at(plan, scene.priority, &backup) <= now {

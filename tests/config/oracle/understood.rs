@@ -20,9 +20,9 @@ pub fn by_us(checked: &Checked) -> BTreeSet<String> {
 fn of_setup(setup: &Setup) -> BTreeSet<String> {
     let mut out = BTreeSet::new();
     for tracker in &setup.trackers {
-        let TrackerKind::Script(script) = &tracker.kind;
+        let TrackerKind::Script(script) = &tracker.kind else { continue };
         let (name, command) = (&tracker.name, shown(&script.command));
-        out.insert(format!("script {name} {command} every {} s", script.interval.as_secs()));
+        out.insert(format!("script {name} {command} every {} s", script.schedule.interval.as_secs()));
     }
     for (plan, router) in setup.plan.instances.iter().zip(&setup.instances) {
         let name = &router.name;
@@ -61,7 +61,9 @@ fn of_setup(setup: &Setup) -> BTreeSet<String> {
             }
         }
         for watch in &plan.watches {
-            if let Subject::Tracker(id) = watch.subject {
+            if let Subject::Tracker(id) = watch.subject
+                && matches!(setup.trackers[id.index()].kind, TrackerKind::Script(_))
+            {
                 let reverse = if watch.weight.reverse { " reverse" } else { "" };
                 put(format!("tracks {} weight {}{reverse}", setup.trackers[id.index()].name, watch.weight.value));
             }

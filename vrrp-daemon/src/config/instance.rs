@@ -13,7 +13,7 @@ use crate::syntax::diagnostic::Diagnostics;
 use crate::syntax::schema::{At, Field, FromEntry, Items, Mark, Switch, block};
 use crate::syntax::tree::Entry;
 use crate::syntax::value::{InterfaceName, Seconds, Whole, choice};
-use crate::track::Use;
+use crate::track::{Use, Uses};
 
 block! {
     /// One virtual router on one interface.
@@ -96,8 +96,8 @@ block! {
         "promote_secondaries" => promote_secondaries: Mark;
         /// Stay in service while the interface is down.
         "dont_track_primary" => dont_track_primary: Mark;
-        /// Scripts whose outcome counts.
-        "track_script" => track_script: Items<Use>;
+        /// Trackers whose outcome counts.
+        "track_script" | "track_file" | "track_process" | "track_check" => tracks: Uses;
         /// Interfaces whose link state counts.
         "track_interface" => track_interface: Items<Use>;
         /// Run on becoming master.

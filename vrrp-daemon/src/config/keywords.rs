@@ -7,7 +7,7 @@ use super::instance::Instance;
 use super::root::Config;
 use super::sync_group::SyncGroup;
 use crate::syntax::schema::{Block, Foreign, Keyword, Outcome};
-use crate::track::script::Script;
+use crate::track::{check, file, process, script};
 
 /// A keyword of one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,10 @@ pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     of::<Config>("", &mut rows);
     of::<GlobalDefs>("global_defs", &mut rows);
-    of::<Script>("vrrp_script", &mut rows);
+    of::<script::Written>("vrrp_script", &mut rows);
+    of::<file::Written>("track_file", &mut rows);
+    of::<process::Written>("vrrp_track_process", &mut rows);
+    of::<check::Written>("vrrpd_check", &mut rows);
     of::<GarpGroup>("garp_group", &mut rows);
     of::<SyncGroup>("vrrp_sync_group", &mut rows);
     of::<Instance>("vrrp_instance", &mut rows);
@@ -64,6 +67,19 @@ fn of<B: Block>(block: &'static str, rows: &mut Vec<Row>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn trackers_can_be_defined_and_used() {
+        let is_done = |block: &str, name: &str| rows().iter().any(|row| (row.block, row.name) == (block, name));
+        for keyword in crate::track::KEYWORDS {
+            assert!(is_done("", keyword), "{keyword} is missing in config/root.rs");
+        }
+        for (keyword, _) in crate::track::USED_BY {
+            for block in ["vrrp_instance", "vrrp_sync_group"] {
+                assert!(is_done(block, keyword), "{keyword} is missing in {block}");
+            }
+        }
+    }
 
     #[test]
     fn a_keyword_has_one_row_in_a_block() {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use vrrp_common::{Family, Vrid};
 
-use super::setup::{Destination, Instance, Setup, TrackerKind, VirtualAddress};
+use super::setup::{Destination, Instance, Setup, VirtualAddress};
 use crate::engine::matching::{Common, Matching, Moves};
 use crate::engine::plan::{Id, InstanceId, TrackerId};
 
@@ -79,7 +79,7 @@ fn places<'a>(setup: &'a Setup, instance: &'a Instance) -> impl Iterator<Item = 
 fn trackers(old: &Setup, new: &Setup) -> Moves<TrackerId> {
     let mut taken = vec![false; old.trackers.len()];
     let from = new.trackers.iter().map(|tracker| {
-        let is_same = |place: &usize| !taken[*place] && does_the_same(&old.trackers[*place].kind, &tracker.kind);
+        let is_same = |place: &usize| !taken[*place] && old.trackers[*place].kind.does_the_same(&tracker.kind);
         let mut places = (0..old.trackers.len()).filter(is_same);
         let named = places.clone().find(|place| old.trackers[*place].name == tracker.name);
         let found = named.or_else(|| places.next())?;
@@ -88,10 +88,4 @@ fn trackers(old: &Setup, new: &Setup) -> Moves<TrackerId> {
     });
     let from = from.collect();
     Moves::new(old.trackers.len(), from)
-}
-
-fn does_the_same(old: &TrackerKind, new: &TrackerKind) -> bool {
-    match (old, new) {
-        (TrackerKind::Script(old), TrackerKind::Script(new)) => old.command == new.command,
-    }
 }

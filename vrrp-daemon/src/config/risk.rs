@@ -115,7 +115,9 @@ impl Router<'_> {
 
 fn slow_scripts(setup: &Setup) -> Option<Risk> {
     let slow = setup.trackers.iter().filter(|tracker| match &tracker.kind {
-        TrackerKind::Script(script) => script.timeout > script.interval,
+        TrackerKind::Script(script) => script.schedule.timeout > script.schedule.interval,
+        TrackerKind::Check(check) => check.schedule.timeout > check.schedule.interval,
+        TrackerKind::File(_) | TrackerKind::Process(_) => false,
     });
     let of: Vec<String> = slow.map(|tracker| tracker.name.clone()).collect();
     let what = "a run may take longer than the interval: the next ones are left out, and a failure is noticed late";

@@ -16,8 +16,8 @@ block! {
     pub struct Config, others (unsupported::ROOT) {
         /// Settings of the daemon, and defaults.
         "global_defs" => global: GlobalDefs;
-        /// A command run again and again.
-        "vrrp_script" => trackers: Definitions;
+        /// Something that virtual routers track.
+        "vrrp_script" | "track_file" | "vrrp_track_file" | "vrrp_track_process" | "vrrpd_check" => trackers: Definitions;
         /// Interfaces whose announcements share one pace.
         "garp_group" => garp_groups: Vec<At<GarpGroup>>;
         /// Virtual routers that change state together.
@@ -34,6 +34,8 @@ const ROOTS: &[&str] = &[
     "vrrp_sync_group",
     "vrrp_instance",
     "vrrp_track_process",
+    "vrrp_track_file",
+    "vrrpd_check",
     "bfd_instance",
     "garp_group",
     "static_ipaddress",

@@ -10,7 +10,7 @@ use vrrp_common::wire::ip::VRRP_GROUP4;
 
 use crate::auth::Authentication;
 use crate::engine::plan::{InterfaceId, Plan};
-pub use crate::track::check::Script;
+pub use crate::track::Kind as TrackerKind;
 pub use crate::track::command::{Command, RunAs};
 
 /// A whole configuration, resolved.
@@ -230,9 +230,4 @@ impl Notify {
 pub struct Tracker {
     pub name: String,
     pub kind: TrackerKind,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TrackerKind {
-    Script(Script),
 }

@@ -6,15 +6,15 @@ use crate::syntax::diagnostic::Diagnostics;
 use crate::syntax::schema::{At, Field, Items, Mark, Switch, block};
 use crate::syntax::source::Span;
 use crate::syntax::tree::Entry;
-use crate::track::Use;
+use crate::track::{Use, Uses};
 
 block! {
     /// Virtual routers that change state together.
     pub struct SyncGroup, others (unsupported::SYNC_GROUP) {
         /// The names of its virtual routers.
         "group" => group: Members;
-        /// Scripts whose outcome counts for every member.
-        "track_script" => track_script: Items<Use>;
+        /// Trackers whose outcome counts for every member.
+        "track_script" | "track_file" | "track_process" | "track_check" => tracks: Uses;
         /// Interfaces whose link state counts for every member.
         "track_interface" => track_interface: Items<Use>;
         /// Members may have weights on what they track.

@@ -25,7 +25,7 @@ foreign! {
         "track_group" Skipped "only static addresses and routes use it";
         "static_ipaddress" | "static_routes" | "static_rules" Refused
             "addresses, routes or rules outside virtual routers would be missing";
-        "vrrp_track_process" | "track_file" | "vrrp_track_file" | "bfd_instance" Skipped
+        "bfd_instance" Skipped
             "a virtual router that tracks it is refused";
         "interface_up_down_delays" Skipped "changes of link state count at once";
         "virtual_server" | "virtual_server_group" | "SSL" LoadBalancing "";
@@ -78,7 +78,7 @@ foreign! {
         "vrf" Refused "adverts would leave outside the VRF";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
         "virtual_routes" | "virtual_rules" Refused "routes or rules would be missing while it is master";
-        "track_process" | "track_file" | "track_bfd" | "track_src_ip" Refused "a failure of it would not be noticed";
+        "track_bfd" | "track_src_ip" Refused "a failure of it would not be noticed";
         "garp_extra_if" | "vmac_garp_intvl" Skipped "only interfaces beside the one of the adverts would announce more often";
         "notify_deleted" | "notify_master_rx_lower_pri" | "notify_priority_changes" Skipped "it is not run";
         "smtp_alert" Skipped "no mail is sent";
@@ -88,7 +88,7 @@ foreign! {
 
     /// `vrrp_sync_group`.
     SYNC_GROUP {
-        "track_file" | "track_process" | "track_bfd" Refused "a failure of it would not be noticed";
+        "track_bfd" Refused "a failure of it would not be noticed";
         "notify_priority_changes" Skipped "it is not run";
         "smtp_alert" Skipped "no mail is sent";
     }

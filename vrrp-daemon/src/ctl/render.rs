@@ -7,7 +7,8 @@ use vrrp_common::drop::{Disposition, Reason};
 use super::timing;
 use crate::engine::snapshot::{Cause, StateName};
 use crate::io::lateness::{Late, Spread};
-use crate::io::status::{Checksum, Drops, Group, Instance, Interface, Status, XdpMode, span};
+use crate::io::status::tracker::Word;
+use crate::io::status::{Checksum, Drops, Group, Instance, Interface, Status, Tracker, XdpMode, span};
 
 /// Whether there are colours.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +48,7 @@ pub fn status(status: &Status, detail: bool, paint: Paint) -> String {
 }
 
 fn write_status(out: &mut String, status: &Status, detail: bool, paint: Paint) -> fmt::Result {
-    let Status { daemon, interfaces, instances, groups, conflicts: _ } = status;
+    let Status { daemon, interfaces, instances, groups, trackers, conflicts: _ } = status;
     write!(out, "vrrpd {}, pid {}, up {}", daemon.version, daemon.pid, span(daemon.seconds))?;
     if let Some(router_id) = &daemon.router_id {
         write!(out, ", router {router_id}")?;
@@ -58,6 +59,7 @@ fn write_status(out: &mut String, status: &Status, detail: bool, paint: Paint) -
     }
     write_instances(out, instances, paint)?;
     write_groups(out, groups, paint)?;
+    write_trackers(out, trackers, paint)?;
     write_attention(out, status, paint)?;
     write_frames(out, status, paint)?;
     write_lateness(out, &daemon.late, paint)?;
@@ -111,6 +113,35 @@ fn write_groups(out: &mut String, groups: &[Group], paint: Paint) -> fmt::Result
     for (row, group) in rows.iter().zip(groups) {
         let mut cells = row.clone();
         cells[1] = paint.state(group.state, 0);
+        write_row(out, &cells, &widths, row)?;
+    }
+    Ok(())
+}
+
+/// What virtual routers depend on, and what was last found out of it.
+fn write_trackers(out: &mut String, trackers: &[Tracker], paint: Paint) -> fmt::Result {
+    if trackers.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let headings = ["TRACKER", "IS", "AGO", "LAST", "KIND"];
+    let row = |tracker: &Tracker| {
+        let is = tracker.number.map_or_else(|| tracker.verdict.label().to_owned(), |number| number.to_string());
+        let last = tracker.last.clone().unwrap_or_else(|| "nothing yet".into());
+        [tracker.name.clone(), is, tracker.seconds.map(span).unwrap_or_default(), last, tracker.kind.clone()]
+    };
+    let rows: Vec<_> = trackers.iter().map(row).collect();
+    let widths = widths(&headings, &rows);
+    write_row(out, &headings.map(|heading| paint.put("2", heading, 0)), &widths, &headings)?;
+    for (row, tracker) in rows.iter().zip(trackers) {
+        let mut cells = row.clone();
+        let colour = match tracker.verdict {
+            Word::Passed => "32",
+            Word::Failed => "1;31",
+            Word::Unknown => "33",
+            Word::Number => "",
+        };
+        cells[1] = paint.put(colour, &row[1], 0);
         write_row(out, &cells, &widths, row)?;
     }
     Ok(())

@@ -46,6 +46,8 @@ pub enum Input {
     Source { id: InstanceId, address: Option<IpAddr> },
     /// One outcome of a check.
     Check { id: TrackerId, passed: bool },
+    /// A number that was read in place of an outcome.
+    Value { id: TrackerId, value: i16 },
     /// An address of an [`Action::Install`] is set, or cannot be.
     Address { id: InstanceId, tenure: Tenure, address: u32, installed: bool },
     /// The daemon stops: leave everything.
@@ -183,6 +185,11 @@ impl Engine {
             }
             Input::Check { id, passed } => {
                 if self.surroundings.trackers[id.index()].hear(passed) {
+                    self.settle_all(now, |engine| &engine.by_tracker[id.index()], out);
+                }
+            }
+            Input::Value { id, value } => {
+                if self.surroundings.trackers[id.index()].read(value) {
                     self.settle_all(now, |engine| &engine.by_tracker[id.index()], out);
                 }
             }

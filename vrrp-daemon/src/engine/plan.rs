@@ -248,7 +248,8 @@ pub enum Subject {
 /// What a watched thing does to the priority.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weight {
-    /// 0: a failure is a fault. Above: added while it succeeds. Below: added (that is, taken away) while it fails.
+    /// 0: a failure is a fault. Above: added while it succeeds. Below: added (that is, taken away) while it fails. A number
+    /// in place of an outcome is multiplied by it; with 0 any but 0 is a failure.
     pub value: i16,
     /// keepalived `reverse`: success and failure change places.
     pub reverse: bool,

@@ -13,6 +13,8 @@ pub enum Verdict {
     Unknown,
     Passed,
     Failed,
+    /// A number that bears on the priority, times its weight.
+    Reads(i16),
 }
 
 /// One check: its verdict, and the outcomes in a row that speak against it.
@@ -55,6 +57,11 @@ impl Tracker {
         self.verdict = heard;
         self.against = 0;
         true
+    }
+
+    /// Takes a number in place of an outcome; whether it is another one than before.
+    pub fn read(&mut self, value: i16) -> bool {
+        std::mem::replace(&mut self.verdict, Verdict::Reads(value)) != Verdict::Reads(value)
     }
 }
 
@@ -137,12 +144,23 @@ fn bearing(weight: Weight, verdict: Verdict) -> Bearing {
         Verdict::Unknown => return Bearing::Add(0),
         Verdict::Passed => !weight.reverse,
         Verdict::Failed => weight.reverse,
+        Verdict::Reads(value) if weight.value == 0 => (value == 0) != weight.reverse,
+        Verdict::Reads(value) => return weighed(weight, value),
     };
     match (weight.value, passed) {
         (0, true) => Bearing::Add(0),
         (0, false) => Bearing::Fault,
         (value, true) => Bearing::Add(value.max(0)),
         (value, false) => Bearing::Add(value.min(0)),
+    }
+}
+
+/// keepalived `track_file`: what takes away all that a priority can be is a fault.
+fn weighed(weight: Weight, value: i16) -> Bearing {
+    let sign = if weight.reverse { -1 } else { 1 };
+    match sign * i32::from(weight.value) * i32::from(value) {
+        ..=-254 => Bearing::Fault,
+        points => Bearing::Add(points.min(i32::from(i16::MAX)) as i16),
     }
 }
 
@@ -184,5 +202,20 @@ mod tests {
         assert_eq!([Passed, Failed, Unknown].map(|v| add(0, false, v)), [0, 999, 888]);
         assert_eq!([Passed, Failed].map(|v| add(-50, true, v)), [-50, 0]);
         assert_eq!([Passed, Failed].map(|v| add(0, true, v)), [999, 0]);
+    }
+
+    #[test]
+    fn numbers_are_weighed() {
+        let bearing = |value, reverse, read| match bearing(Weight { value, reverse }, Verdict::Reads(read)) {
+            Bearing::Add(points) => Some(points),
+            Bearing::Fault => None,
+            Bearing::Wait => panic!("it was read"),
+        };
+        assert_eq!([5, 0, -253, -254].map(|read| bearing(1, false, read)), [Some(5), Some(0), Some(-253), None]);
+        assert_eq!([100, -126, -127].map(|read| bearing(2, false, read)), [Some(200), Some(-252), None]);
+        assert_eq!([10, 254].map(|read| bearing(1, true, read)), [Some(-10), None]);
+        assert_eq!([0, 1, -1].map(|read| bearing(0, false, read)), [Some(0), None, None]);
+        assert_eq!([0, 1].map(|read| bearing(0, true, read)), [None, Some(0)]);
+        assert_eq!(bearing(-254, false, -254), Some(32767), "more than any priority is");
     }
 }

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::status::{Observed, Process, Status};
+use crate::track::report::Board;
 
 /// The socket's name in the run directory.
 pub const NAME: &str = "control.sock";
@@ -214,7 +215,12 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Serves the socket until dropped. On a `LocalSet`.
-pub async fn serve(socket: &Socket, process: Rc<Process>, requests: mpsc::Sender<impl From<Request> + 'static>) {
+pub async fn serve(
+    socket: &Socket,
+    process: Rc<Process>,
+    board: Board,
+    requests: mpsc::Sender<impl From<Request> + 'static>,
+) {
     let listener = match socket.listener.try_clone().and_then(tokio::net::UnixListener::from_std) {
         Ok(listener) => listener,
         Err(error) => return warn!(%error, "the control socket cannot be served"),
@@ -224,9 +230,9 @@ pub async fn serve(socket: &Socket, process: Rc<Process>, requests: mpsc::Sender
         let Ok(place) = places.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (process, requests) = (process.clone(), requests.clone());
+                let (process, board, requests) = (process.clone(), board.clone(), requests.clone());
                 tokio::task::spawn_local(async move {
-                    if let Err(error) = converse(stream, &process, &requests).await {
+                    if let Err(error) = converse(stream, &process, &board, &requests).await {
                         debug!(%error, "a control connection failed");
                     }
                     drop(place);
@@ -244,6 +250,7 @@ pub async fn serve(socket: &Socket, process: Rc<Process>, requests: mpsc::Sender
 async fn converse(
     stream: tokio::net::UnixStream,
     process: &Process,
+    board: &Board,
     requests: &mpsc::Sender<impl From<Request>>,
 ) -> io::Result<()> {
     let (from, mut to) = stream.into_split();
@@ -257,7 +264,7 @@ async fn converse(
             Answer::Error(format!("the request is longer than {REQUEST_LENGTH} octets"))
         }
         Ok(Ok(_)) => match serde_json::from_slice(&line) {
-            Ok(ask) => match timeout(Ask::time(ask), answer(ask, process, requests)).await {
+            Ok(ask) => match timeout(Ask::time(ask), answer(ask, process, board, requests)).await {
                 Ok(answer) => answer,
                 Err(_) => Answer::Error(format!("no answer within {} s", ask.time().as_secs())),
             },
@@ -273,10 +280,12 @@ async fn converse(
     .await?
 }
 
-async fn answer(ask: Ask, process: &Process, requests: &mpsc::Sender<impl From<Request>>) -> Answer {
+async fn answer(ask: Ask, process: &Process, board: &Board, requests: &mpsc::Sender<impl From<Request>>) -> Answer {
     match ask {
         Ask::Status => match put(requests, |reply| Request::Status { reply }).await {
-            Some(observed) => Answer::Status(Box::new(Status::new(process, &observed, SystemTime::now()))),
+            Some(observed) => {
+                Answer::Status(Box::new(Status::new(process, &observed, &board.borrow(), SystemTime::now())))
+            }
             None => leaving(),
         },
         Ask::Reload => put(requests, |reply| Request::Reload { reply }).await.map_or_else(leaving, done),

@@ -28,6 +28,7 @@ use crate::config::setup::Setup;
 use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};
 use crate::engine::snapshot::StateName;
 use crate::engine::{Action, Engine, Input};
+use crate::track::report::Reading;
 
 /// Messages that wait for the protocol thread, at most.
 pub const INBOX: usize = 1024;
@@ -48,10 +49,10 @@ const LINGER: Duration = Duration::from_millis(500);
 pub enum Message {
     Network(Report),
     /// `edition` counts the reloads before it: whose id it is.
-    Check {
+    Found {
         edition: u32,
         id: TrackerId,
-        passed: bool,
+        reading: Reading,
     },
     Asked(Request),
     Reload(Box<Next>),
@@ -379,9 +380,14 @@ impl<T: FnMut(Told)> Driver<T> {
             }
             Message::Network(Report::Settled { id }) => self.hands.settled(id)?,
             Message::Network(Report::Reloaded) => self.reloaded(),
-            Message::Check { edition, id, passed } => {
+            Message::Found { edition, id, reading } => {
                 if let Some(id) = self.check_by_new_ids(edition, id) {
-                    self.hear(now, Input::Check { id, passed });
+                    let input = match reading {
+                        Reading::Passed => Input::Check { id, passed: true },
+                        Reading::Failed => Input::Check { id, passed: false },
+                        Reading::Value(value) => Input::Value { id, value },
+                    };
+                    self.hear(now, input);
                 }
             }
             Message::Reload(next) => self.next = Some(next),

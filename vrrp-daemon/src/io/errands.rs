@@ -1,7 +1,6 @@
-//! The slow thread: it hosts script watchers, notify scripts and the control socket, away from the protocol.
+//! The slow thread: it hosts what watches trackers, notify scripts and the control socket, away from the protocol.
 
-mod checks;
-
+use std::collections::BTreeSet;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,25 +21,28 @@ use super::notify::{self, Notifier};
 use super::reload::Move;
 use super::sparing::Withheld;
 use super::status::Process;
-use crate::config::setup::{Command, Notify, Setup, TrackerKind};
+use crate::config::setup::{Command, Notify, Setup, Tracker, TrackerKind};
 use crate::engine::plan::{Subject, TrackerId};
-use checks::Checks;
+use crate::track::report::{Board, InUse, Report};
+use crate::track::watch::Watchers;
 
 /// How long everything together may hold up the stop; then what still runs is killed.
 const TIME_TO_STOP: Duration = Duration::from_millis(1500);
 
+/// What trackers found out and the protocol thread has not taken, at most; who finds out more waits.
+const REPORTS: usize = 64;
+
 /// How often what was lost is told in the log.
 const LOSS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Takes out of a set-up what could never run: trackers of scripts that are missing or not executable, and such notify
+/// Takes out of a set-up what could never run: trackers whose script is missing or not executable, and such notify
 /// scripts, each with one line. The instances go on without them, as with keepalived.
 ///
 /// A script that disappears later is another matter: its runs fail. It reads the disk, so it is for the start and for the
 /// preparation of a reload, before the plan reaches the engine.
 pub fn disable_unusable(setup: &mut Setup) {
     for (index, tracker) in setup.trackers.iter().enumerate() {
-        let TrackerKind::Script(script) = &tracker.kind;
-        let Err(unusable) = script.command.inspect() else { continue };
+        let Some(unusable) = tracker.kind.unusable() else { continue };
         warn!("Disabling track script {} since not found/accessible: {unusable}", tracker.name);
         let subject = Subject::Tracker(TrackerId(index as u32));
         for instance in Arc::make_mut(&mut setup.plan.instances) {
@@ -83,15 +85,15 @@ pub struct Errands {
     thread: JoinHandle<()>,
 }
 
-/// Starts the thread. `reports` is called on it with each outcome of a check, and may wait for the protocol thread to take
-/// it: which reload its id is of, the id, and whether it passed. So do requests in `requests`, of which no more than [`control::REQUESTS`] are ever open. `process.notices_lost` is
+/// Starts the thread. `reports` is called on it with what trackers find out, and may wait for the protocol thread to take
+/// it; so do requests in `requests`, of which no more than [`control::REQUESTS`] are ever open. `process.notices_lost` is
 /// filled in here.
 pub fn start<M: From<Request> + Send + 'static>(
     setup: Arc<Setup>,
     socket: Socket,
     process: Process,
     requests: mpsc::Sender<M>,
-    reports: impl AsyncFn(u32, TrackerId, bool) + Send + 'static,
+    reports: impl AsyncFn(Report) + Send + 'static,
 ) -> io::Result<Errands> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let (notifier, notices) = notify::queue(setup.clone());
@@ -108,19 +110,31 @@ pub fn start<M: From<Request> + Send + 'static>(
         local.block_on(&runtime, async {
             let process = Rc::new(process);
             let notifying = tokio::task::spawn_local(notify::run(notices, stop_of(stopping.clone())));
-            let mut checks = Checks::start(&setup, reports);
-            let changes = async {
+            let (board, (found, mut finds)) = (Board::default(), mpsc::channel(REPORTS));
+            let mut watchers = Watchers::new(board.clone(), found);
+            let passing_on = tokio::task::spawn_local(async move {
+                while let Some(report) = finds.recv().await {
+                    reports(report).await;
+                }
+            });
+            let watching = async {
+                watchers.set(in_use(&setup, 0)).await;
+                drop(setup);
+                let mut edition: u32 = 0;
                 while let Some(Errand::Reload(to)) = inbox.recv().await {
-                    checks.reload(&to);
+                    edition = edition.wrapping_add(1);
+                    watchers.set(in_use(&to.setup, edition)).await;
                 }
             };
+            let serving = control::serve(&socket, process.clone(), board, requests);
             tokio::select! {
-                _ = async { tokio::join!(control::serve(&socket, process.clone(), requests), tell_losses(&process, &withheld), changes) } => {}
+                _ = async { tokio::join!(serving, tell_losses(&process, &withheld), watching) } => {}
                 () = stop_of(stopping) => {}
             }
             drop(socket);
-            let rest = async { tokio::join!(checks.stop(), notifying) };
+            let rest = async { tokio::join!(watchers.end(), notifying) };
             let _ = timeout(TIME_TO_STOP, rest).await;
+            passing_on.abort();
         });
         // What still runs is killed when its task is dropped.
         drop(local);
@@ -141,7 +155,7 @@ impl Errands {
         self.errands.clone()
     }
 
-    /// Ends check scripts, starts the notify scripts that wait, gives them a second, removes the socket. Blocks for up to
+    /// Ends what watches trackers, starts the notify scripts that wait, gives them a second, removes the socket. Blocks for up to
     /// two and a half seconds, mostly for milliseconds: to be called when the protocol has sent its last advert.
     pub fn stop(self) {
         let Self { notifier: _, errands: _, stop, stopped, thread } = self;
@@ -152,6 +166,20 @@ impl Errands {
             _ => drop(thread.join()),
         }
     }
+}
+
+/// The trackers that some instance depends on, by their ids after so many reloads.
+fn in_use(setup: &Setup, edition: u32) -> Vec<(TrackerKind, InUse)> {
+    let watches = setup.plan.instances.iter().flat_map(|instance| &instance.watches);
+    let used = watches.filter_map(|watch| match watch.subject {
+        Subject::Tracker(id) => Some(id),
+        Subject::Interface(_) => None,
+    });
+    let tracker = |id: TrackerId| {
+        let (Tracker { name, kind }, plan) = (&setup.trackers[id.index()], setup.plan.trackers[id.index()]);
+        (kind.clone(), InUse { edition, id, name: name.clone(), plan })
+    };
+    used.collect::<BTreeSet<_>>().into_iter().map(tracker).collect()
 }
 
 /// Completes when the daemon stops.

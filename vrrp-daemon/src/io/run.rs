@@ -32,6 +32,7 @@ use super::status::Process;
 use super::xdp::{Sizes, Xdp};
 use crate::config::setup::{Setup, XdpMode};
 use crate::engine::plan::Subject;
+use crate::track::report::Report;
 
 /// Why the daemon did not run, or no longer does; the exit codes are keepalived's.
 #[derive(Debug)]
@@ -143,7 +144,9 @@ fn start_errands(
         notices_lost: Arc::default(),
     };
     let reports = inbox.clone();
-    let report = async move |edition, id, passed| drop(reports.send(Message::Check { edition, id, passed }).await);
+    let report = async move |(edition, id, reading): Report| {
+        drop(reports.send(Message::Found { edition, id, reading }).await);
+    };
     Ok(errands::start(Arc::clone(setup), socket, process, inbox.clone(), report)?)
 }
 

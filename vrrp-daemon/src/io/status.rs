@@ -2,6 +2,8 @@
 //!
 //! The protocol thread hands over [`Observed`]: copies, no text. Names and times are put to it on the slow side.
 
+pub mod tracker;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -21,6 +23,8 @@ use super::utc::rfc3339;
 use crate::config::setup::Setup;
 use crate::engine::snapshot::{Cause, Snapshot, StateName};
 use crate::engine::stats::Stats;
+use crate::track::report::Seen;
+pub use tracker::Tracker;
 
 /// Frames by [`Reason::label`]; none that is zero.
 pub type Drops = BTreeMap<String, u64>;
@@ -36,6 +40,9 @@ pub struct Status {
     /// keepalived `vrrp_sync_group`, in configured order.
     #[serde(default)]
     pub groups: Vec<Group>,
+    /// What virtual routers depend on, in configured order.
+    #[serde(default)]
+    pub trackers: Vec<Tracker>,
     /// What keeps virtual MAC addresses from working, in words.
     #[serde(default)]
     pub conflicts: Vec<String>,
@@ -224,7 +231,12 @@ pub struct Process {
 
 impl Status {
     /// Puts names and times to what was observed; `clock` is the time of day at `observed.now`.
-    pub fn new(process: &Process, observed: &Observed, clock: SystemTime) -> Self {
+    pub fn new(
+        process: &Process,
+        observed: &Observed,
+        seen: &BTreeMap<(&'static str, String), Seen>,
+        clock: SystemTime,
+    ) -> Self {
         let Observed { setup, now, lateness, interfaces, instances, groups } = observed;
         let made: BTreeSet<_> = setup.vmacs.iter().map(|vmac| vmac.interface.index()).collect();
         let interfaces = setup.interfaces.iter().zip(interfaces).enumerate().filter(|(id, _)| !made.contains(id));
@@ -236,6 +248,7 @@ impl Status {
                 .map(|(index, seen)| instance(setup, index, seen, *now, clock))
                 .collect(),
             groups: (0..setup.groups.len()).zip(groups).map(|(index, &state)| group(setup, index, state)).collect(),
+            trackers: tracker::trackers(setup, seen, clock),
             conflicts: sysctl::conflicts(setup),
         }
     }
@@ -399,7 +412,7 @@ mod tests {
             log: None,
             notices_lost: Arc::new(AtomicU64::new(3)),
         };
-        let mut json = serde_json::to_value(Status::new(&process, &observed, clock)).unwrap();
+        let mut json = serde_json::to_value(Status::new(&process, &observed, &BTreeMap::new(), clock)).unwrap();
         json["daemon"]["pid"] = 1.into();
         json["daemon"]["late"] = ().into();
         json["instances"][0]["stats"] = ().into();
@@ -425,6 +438,7 @@ mod tests {
                 "checksum": null, "stats": null, "latest_us": 1500, "drops": {}
             }],
             "groups": [{"name": "G1", "state": "BACKUP", "members": ["VI_6"]}],
+            "trackers": [],
             "conflicts": []
         }"#;
         assert_eq!(json, serde_json::from_str::<serde_json::Value>(expected).unwrap());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 /// A command line, and who runs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Command {
     /// Program and arguments; the program as configured, looked up in PATH when it has no slash.
     pub argv: Vec<String>,
@@ -14,10 +14,19 @@ pub struct Command {
 }
 
 /// User and group ids of a script.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RunAs {
     pub uid: u32,
     pub gid: u32,
+}
+
+/// What a configuration makes of a command.
+pub enum Standing {
+    Usable(Command),
+    /// Not there, not executable, or not safe; reported.
+    Unusable,
+    /// Nobody to run it; reported.
+    Nobody,
 }
 
 /// Where a program without a slash is looked for when the environment has no PATH.

@@ -2,26 +2,52 @@
 
 pub mod check;
 pub mod command;
+pub mod file;
+pub mod process;
+#[cfg(feature = "io")]
+mod readable;
+#[cfg(feature = "io")]
+pub mod report;
 #[cfg(feature = "io")]
 pub mod run;
+pub mod schedule;
 pub mod script;
+pub mod used;
+#[cfg(feature = "io")]
+pub mod watch;
 
-use crate::syntax::diagnostic::{Class, Diagnostics};
-use crate::syntax::schema::{Field, FromItem, Named};
+use crate::engine::plan::{self, TrackerPlan};
+use crate::syntax::command::{CommandLine, UserName};
+use crate::syntax::diagnostic::Diagnostics;
+use crate::syntax::schema::{Field, Named};
 use crate::syntax::source::Span;
 use crate::syntax::tree::Entry;
-use crate::syntax::value::Value;
+use command::Standing;
+pub use used::{Use, Uses, Weight};
 
-/// Declares the kinds of trackers that are defined in blocks of their own: `Kind "keyword" "use" => block;`.
+/// Declares the kinds of trackers: `Kind "keyword" used by "keyword" module, weight MOST;`. The module has the block
+/// `Written` and what it comes to, named as the kind.
 macro_rules! trackers {
-    ($($(#[$doc:meta])* $kind:ident $keyword:literal $used_by:literal => $block:ty;)+) => {
+    ($($(#[$doc:meta])* $kind:ident $keyword:literal $(| $synonym:literal)? used by $used_by:literal $module:ident, weight $most:literal;)+) => {
         /// A tracker as it is written.
         #[derive(Clone, Debug)]
-        pub enum Spec {
-            $($(#[$doc])* $kind($block),)+
+        pub enum Written {
+            $($(#[$doc])* $kind(Box<$module::Written>),)+
         }
 
-        impl Spec {
+        /// A tracker, resolved. Equal ones find out the same, so one of them is watched for all.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum Kind {
+            $($(#[$doc])* $kind($module::$kind),)+
+        }
+
+        /// Keywords that define trackers.
+        pub const KEYWORDS: &[&str] = &[$($keyword, $($synonym,)?)+];
+
+        /// Keywords of virtual routers that use them, and the most that a weight may be.
+        pub const USED_BY: &[(&str, i16)] = &[$(($used_by, $most),)+];
+
+        impl Written {
             /// The keyword that defines it.
             pub const fn keyword(&self) -> &'static str {
                 match self { $(Self::$kind(_) => $keyword,)+ }
@@ -31,6 +57,50 @@ macro_rules! trackers {
             pub const fn used_by(&self) -> &'static str {
                 match self { $(Self::$kind(_) => $used_by,)+ }
             }
+
+            /// What it comes to. `None`: as if it had not been defined, reported.
+            pub fn define(self, name: &str, at: Span, with: &mut dyn Programs) -> Option<Defined> {
+                match self { $(Self::$kind(block) => block.define(name, at, with),)+ }
+            }
+        }
+
+        impl Kind {
+            /// The keyword that defines it.
+            pub const fn keyword(&self) -> &'static str {
+                match self { $(Self::$kind(_) => $keyword,)+ }
+            }
+        }
+
+        #[cfg(feature = "io")]
+        impl Kind {
+            /// Why it could never find anything out.
+            pub fn unusable(&self) -> Option<String> {
+                match self { $(Self::$kind(watched) => watch::Watch::unusable(watched),)+ }
+            }
+
+            /// Whether one task watches all of the kind.
+            fn is_shared(&self) -> bool {
+                match self { $(Self::$kind(_) => <$module::$kind as watch::Watch>::TOGETHER,)+ }
+            }
+
+            /// Logs what was found out.
+            fn say(&self) -> fn(&str, &report::Finding) {
+                match self { $(Self::$kind(_) => <$module::$kind as watch::Watch>::say,)+ }
+            }
+
+            /// Watches some of one kind until told to stop.
+            async fn watch(group: Vec<watch::Job<Kind>>, stop: watch::Stop) {
+                match group.first().map(|job| &job.watched) {
+                    $(Some(Kind::$kind(_)) => {
+                        let jobs = group.into_iter().filter_map(|job| match job.watched {
+                            Kind::$kind(watched) => Some(watch::Job { watched, reporter: job.reporter, fresh: job.fresh }),
+                            _ => None,
+                        });
+                        watch::Watch::watch(jobs.collect(), stop).await;
+                    })+
+                    None => {}
+                }
+            }
         }
 
         impl Field for Definitions {
@@ -39,10 +109,10 @@ macro_rules! trackers {
                     return;
                 }
                 match entry.keyword().text.as_str() {
-                    $($keyword => {
-                        let mut read: Vec<Named<$block>> = Vec::new();
+                    $($keyword $(| $synonym)? => {
+                        let mut read: Vec<Named<$module::Written>> = Vec::new();
                         read.take(entry, found);
-                        let define = |Named { name, at, block }| Definition { name, at, spec: Spec::$kind(block) };
+                        let define = |Named { name, at, block }| Definition { name, at, written: Written::$kind(Box::new(block)) };
                         self.0.extend(read.into_iter().map(define));
                     })+
                     _ => {}
@@ -54,7 +124,24 @@ macro_rules! trackers {
 
 trackers! {
     /// A command run again and again.
-    Script "vrrp_script" "track_script" => script::Script;
+    Script "vrrp_script" used by "track_script" script, weight 253;
+    /// A number in a file.
+    File "track_file" | "vrrp_track_file" used by "track_file" file, weight 254;
+    /// How many processes of a program there are.
+    Process "vrrp_track_process" used by "track_process" process, weight 254;
+    /// A question to a server, asked without starting a program; our own.
+    Check "vrrpd_check" used by "track_check" check, weight 253;
+}
+
+impl Kind {
+    /// What one of them found out holds for the other, whenever and however long they are tried.
+    pub fn does_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Script(a), Self::Script(b)) => a.command == b.command,
+            (Self::Check(a), Self::Check(b)) => a.question == b.question,
+            _ => self == other,
+        }
+    }
 }
 
 /// A tracker and its name.
@@ -63,66 +150,29 @@ pub struct Definition {
     pub name: String,
     /// The name's place.
     pub at: Span,
-    pub spec: Spec,
+    pub written: Written,
 }
 
 /// All trackers of a configuration, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Definitions(pub Vec<Definition>);
 
-/// What trackers may add to or take from a priority.
-pub const WEIGHT_MAX: i64 = 253;
-
-/// `weight N [reverse]`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Weight {
-    /// -253 to 253; 0 makes a failure a fault.
-    pub value: i16,
-    /// Success and failure change places.
-    pub reverse: bool,
+/// What a definition comes to.
+pub enum Defined {
+    /// Reported; whoever uses it goes without.
+    Disabled,
+    Tracker {
+        /// Of virtual routers that do not say.
+        weight: plan::Weight,
+        plan: TrackerPlan,
+        kind: Kind,
+    },
 }
 
-/// A line of `track_script` or `track_interface`: `NAME [weight N [reverse]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Use {
-    pub name: String,
-    /// In place of the tracker's own.
-    pub weight: Option<Weight>,
-}
+/// What a definition needs beside its block: somewhere to report, and whoever judges commands.
+pub trait Programs {
+    fn found(&mut self) -> &mut Diagnostics;
 
-impl FromItem for Use {
-    fn from_item(entry: &Entry, found: &mut Diagnostics) -> Option<Self> {
-        let name = entry.keyword().text.clone();
-        let Some(option) = entry.parameters().first() else { return Some(Self { name, weight: None }) };
-        let weight = if option.text == "weight" {
-            let words = &entry.parameters()[1..];
-            if words.is_empty() {
-                let message = format!("`weight` of `{name}` lacks its number");
-                found.error(Class::Value, option.span, message).done("the weight is skipped");
-            }
-            weight(words, found)
-        } else {
-            let message = format!("unknown option `{}` of `{name}`; expected weight", option.text);
-            found.error(Class::Value, option.span, message).done("the rest of the line is skipped");
-            None
-        };
-        Some(Self { name, weight })
-    }
-}
-
-/// `N [reverse]`; what is wrong is reported.
-pub fn weight(words: &[crate::syntax::lexer::Word], found: &mut Diagnostics) -> Option<Weight> {
-    let number = words.first()?;
-    type Number = crate::syntax::value::Whole<{ -WEIGHT_MAX }, WEIGHT_MAX>;
-    let Some(value) = Number::parse(&number.text) else {
-        let message = format!("the weight is `{}`; expected {}", number.text, Number::expected());
-        found.error(Class::Value, number.span, message).done("the weight is skipped");
-        return None;
-    };
-    let reverse = words.get(1).is_some_and(|word| word.text == "reverse");
-    if let Some(odd) = words.get(1).filter(|word| word.text != "reverse") {
-        let message = format!("`{}` after a weight; expected nothing or reverse", odd.text);
-        found.error(Class::Value, odd.span, message).done("it is ignored");
-    }
-    Some(Weight { value: value.get() as i16, reverse })
+    /// `of` says what the command is for.
+    fn command(&mut self, line: &CommandLine, user: Option<&UserName>, of: &str) -> Standing;
 }

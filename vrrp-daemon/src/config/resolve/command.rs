@@ -5,15 +5,7 @@ use crate::config::setup::{Command, RunAs};
 use crate::syntax::command::{CommandLine, UserName};
 use crate::syntax::diagnostic::Class;
 use crate::syntax::lexer::Word;
-
-/// What came of a command.
-pub enum Standing {
-    Usable(Command),
-    /// Not there, not executable, or not safe; reported.
-    Unusable,
-    /// Nobody to run it; reported.
-    Nobody,
-}
+use crate::track::command::Standing;
 
 /// The account that runs scripts when no other is named and it exists.
 const SCRIPT_ACCOUNT: &str = "keepalived_script";

@@ -87,7 +87,7 @@ impl Resolver<'_> {
             v3_checksum_as_v2,
             promote_secondaries,
             dont_track_primary,
-            track_script,
+            tracks,
             track_interface,
             notify_master,
             notify_backup,
@@ -160,7 +160,7 @@ impl Resolver<'_> {
             priority,
             group,
         };
-        let watches = self.watches(&watcher, track_interface, track_script)?;
+        let watches = self.watches(&watcher, track_interface, tracks)?;
         let notify = Notify {
             master: self.notification(notify_master, &format!("({name}) notify_master")),
             backup: self.notification(notify_backup, &format!("({name}) notify_backup")),

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::Resolver;
 use crate::config::setup;
 use crate::config::sync_group::{Members, SyncGroup};
-use crate::engine::plan::{GroupId, GroupPlan, InstanceId, Subject, Watch, Weight};
+use crate::engine::plan::{GroupId, GroupPlan, InstanceId, Subject, Watch};
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::{At, Items, Named};
 use crate::syntax::source::Span;
-use crate::track::Use;
+use crate::track::{Use, Uses};
 
 /// The groups of a configuration, while its virtual routers are read.
 #[derive(Default)]
@@ -57,7 +57,7 @@ impl Resolver<'_> {
     fn sync_group(&mut self, name: String, at: Span, block: SyncGroup, before: &mut Groups) -> Group {
         let SyncGroup {
             group: Members { names, at: _ },
-            track_script,
+            tracks,
             track_interface,
             tracking_weight,
             global_tracking,
@@ -91,7 +91,7 @@ impl Resolver<'_> {
         };
         Group {
             refused: self.refuses(&foreign, &name, MEMBERS_LEFT_OUT),
-            watches: self.group_watches(track_interface, track_script, &name),
+            watches: self.group_watches(track_interface, tracks, &name),
             has_weights: tracking_weight.is_on() || global_tracking.0.is_some(),
             setup: setup::Group { name, notify: notify.if_any() },
             at,
@@ -99,16 +99,15 @@ impl Resolver<'_> {
         }
     }
 
-    fn group_watches(&mut self, interfaces: Items<Use>, scripts: Items<Use>, name: &str) -> Vec<Watch> {
+    fn group_watches(&mut self, interfaces: Items<Use>, tracks: Uses, name: &str) -> Vec<Watch> {
         let mut watches: Vec<Watch> = Vec::new();
         let interfaces: Vec<_> = interfaces.items.into_iter().map(|used| ("track_interface", used)).collect();
-        let scripts = scripts.items.into_iter().map(|used| ("track_script", used));
-        for (keyword, used) in interfaces.into_iter().chain(scripts) {
+        for (keyword, used) in interfaces.into_iter().chain(tracks.items) {
             let found = match keyword {
                 "track_interface" => {
                     let Some(id) = self.interface(&used.value.name, used.at) else { continue };
                     let id = self.below(id);
-                    Some((Subject::Interface(id), used.value.weight.map(Weight::from).unwrap_or_default()))
+                    Some((Subject::Interface(id), used.value.weight.unwrap_or_default()))
                 }
                 _ => self.use_of(&used, keyword, name).map(|(id, weight)| (Subject::Tracker(id), weight)),
             };

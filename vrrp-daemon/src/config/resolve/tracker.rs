@@ -1,15 +1,14 @@
 //! Trackers: what is defined, in which order it may be used, and what is used nowhere.
 
-use std::time::Duration;
-
 use super::Resolver;
-use super::command::Standing;
-use crate::config::setup::{self, Script, TrackerKind};
+use crate::config::setup::{self, TrackerKind};
 use crate::engine::plan::{TrackerId, TrackerPlan, Weight};
-use crate::syntax::diagnostic::Class;
+use crate::syntax::command::{CommandLine, UserName};
+use crate::syntax::diagnostic::{Class, Diagnostics};
 use crate::syntax::schema::At;
 use crate::syntax::source::Span;
-use crate::track::{self, Definition, Definitions, Spec, Use, script};
+use crate::track::command::Standing;
+use crate::track::{Defined, Definition, Definitions, Programs, Use};
 
 /// A tracker that was defined.
 pub struct Tracker {
@@ -27,59 +26,33 @@ enum What {
     Used(TrackerId),
 }
 
-/// A script that says `interval 0` gets this.
-const INTERVAL: Duration = Duration::from_secs(1);
-/// As often as a script may run.
-const INTERVAL_MIN: Duration = Duration::from_millis(1);
+impl Programs for Resolver<'_> {
+    fn found(&mut self) -> &mut Diagnostics {
+        self.found
+    }
+
+    fn command(&mut self, line: &CommandLine, user: Option<&UserName>, of: &str) -> Standing {
+        self.command(line, user, of)
+    }
+}
 
 impl Resolver<'_> {
     pub(super) fn trackers(&mut self, Definitions(definitions): Definitions) {
-        for Definition { name, at, spec } in definitions {
-            if self.tracker_names.contains_key(&(spec.used_by(), name.clone())) {
-                let message = format!("{} `{name}` is defined a second time", spec.keyword());
+        for Definition { name, at, written } in definitions {
+            let (keyword, used_by) = (written.keyword(), written.used_by());
+            if self.tracker_names.contains_key(&(used_by, name.clone())) {
+                let message = format!("{keyword} `{name}` is defined a second time");
                 self.found.notice(Class::Duplicate, at, message).done("the first one counts");
                 continue;
             }
-            let (keyword, used_by) = (spec.keyword(), spec.used_by());
-            let resolved = match spec {
-                Spec::Script(script) => self.script(script, &name, at),
+            let (weight, what) = match written.define(&name, at, self) {
+                None => continue,
+                Some(Defined::Disabled) => (Weight::default(), What::Disabled),
+                Some(Defined::Tracker { weight, plan, kind }) => (weight, What::Defined(plan, kind)),
             };
-            if let Some((weight, what)) = resolved {
-                self.tracker_names.insert((used_by, name.clone()), self.trackers.len());
-                self.trackers.push(Tracker { name, at, keyword, weight: weight.into(), what });
-            }
+            self.tracker_names.insert((used_by, name.clone()), self.trackers.len());
+            self.trackers.push(Tracker { name, at, keyword, weight, what });
         }
-    }
-
-    /// `None`: as if it had not been defined.
-    fn script(&mut self, script: script::Script, name: &str, at: Span) -> Option<(track::Weight, What)> {
-        let script::Script { script, interval, timeout, weight, rise, fall, user, init_fail, foreign: _ } = script;
-        let weight = weight.unwrap_or_default();
-        let of = format!("vrrp_script {name}");
-        let Some(line) = script else {
-            self.found.error(Class::Incomplete, at, format!("{of} has no `script`")).done("it is left out");
-            return None;
-        };
-        let interval = match interval {
-            Some(At { value, at }) if value.micros() == 0 => {
-                self.found.error(Class::Value, at, format!("{of}: an interval of 0")).done("1 second is used");
-                INTERVAL
-            }
-            Some(At { value, .. }) => value.duration().max(INTERVAL_MIN),
-            None => INTERVAL,
-        };
-        let timeout = timeout.map(|timeout| timeout.value.duration()).filter(|timeout| !timeout.is_zero());
-        let times = |count: Option<script::Times>| count.map_or(1, |count| count.get() as u32);
-        let plan = TrackerPlan { rise: times(rise), fall: times(fall), starts_failed: init_fail.0.is_some() };
-        let what = match self.command(&line, user.as_ref(), &of) {
-            Standing::Nobody => return None,
-            Standing::Unusable => What::Disabled,
-            Standing::Usable(command) => {
-                let script = Script { command, interval, timeout: timeout.unwrap_or(interval) };
-                What::Defined(plan, TrackerKind::Script(script))
-            }
-        };
-        Some((weight, what))
     }
 
     /// The tracker that a virtual router uses, and its weight; `None` when there is none, reported.
@@ -99,7 +72,7 @@ impl Resolver<'_> {
             diagnostic.hint(format!("put the {} `{name}` before the vrrp_instance", tracker.keyword));
             return None;
         }
-        let weight = weight.map_or(tracker.weight, Weight::from);
+        let weight = weight.unwrap_or(tracker.weight);
         let id = match &tracker.what {
             What::Disabled => return None,
             What::Used(id) => *id,
@@ -121,11 +94,5 @@ impl Resolver<'_> {
                 self.found.notice(Class::Unused, *at, message).done("it is not run");
             }
         }
-    }
-}
-
-impl From<track::Weight> for Weight {
-    fn from(track::Weight { value, reverse }: track::Weight) -> Self {
-        Self { value, reverse }
     }
 }

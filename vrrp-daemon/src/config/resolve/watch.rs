@@ -9,7 +9,7 @@ use super::sync_group::Group;
 use crate::engine::plan::{InterfaceId, Subject, Watch, Weight};
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::{At, Items};
-use crate::track::Use;
+use crate::track::{Use, Uses};
 
 /// A virtual router, as far as it matters here.
 pub struct Watcher<'a> {
@@ -25,7 +25,7 @@ pub struct Watcher<'a> {
 
 impl Resolver<'_> {
     /// `None`: the virtual router is left out, reported.
-    pub(super) fn watches(&mut self, of: &Watcher, interfaces: Items<Use>, scripts: Items<Use>) -> Option<Vec<Watch>> {
+    pub(super) fn watches(&mut self, of: &Watcher, interfaces: Items<Use>, tracks: Uses) -> Option<Vec<Watch>> {
         let mut watches = Vec::new();
         if !of.ignores_interface {
             watches.push(Watch { subject: Subject::Interface(of.interface), weight: Weight::default() });
@@ -39,11 +39,11 @@ impl Resolver<'_> {
                 self.found.warning(Class::Duplicate, used.at, message).done("the line is skipped");
                 continue;
             }
-            let weight = used.value.weight.map(Weight::from).unwrap_or_default();
+            let weight = used.value.weight.unwrap_or_default();
             self.watch(of, &mut watches, Watch { subject: Subject::Interface(id), weight }, &used);
         }
-        for used in scripts.items {
-            if let Some((id, weight)) = self.use_of(&used, "track_script", of.name) {
+        for (keyword, used) in tracks.items {
+            if let Some((id, weight)) = self.use_of(&used, keyword, of.name) {
                 self.watch(of, &mut watches, Watch { subject: Subject::Tracker(id), weight }, &used);
             }
         }

@@ -72,6 +72,7 @@ fn sample() -> Status {
         interfaces: vec![interface("eth0"), down],
         instances: vec![master, backup, fault],
         groups: Vec::new(),
+        trackers: Vec::new(),
         conflicts: vec!["eth0 answers ARP for virtual addresses with its own MAC address (arp_ignore 0)".into()],
     }
 }
@@ -108,6 +109,36 @@ adverts   64 µs        128 µs       1.5 ms  7380
 wake-ups  32 µs        64 µs        64 µs   9000
 ";
     assert_eq!(status(&sample, false, Paint::when(false)), expected);
+}
+
+#[test]
+fn trackers() {
+    let mut sample = sample();
+    sample.conflicts.clear();
+    sample.interfaces.truncate(1);
+    sample.instances.truncate(2);
+    let tracker = |name: &str, kind: &str, verdict, last: Option<&str>| Tracker {
+        name: name.into(),
+        kind: kind.into(),
+        verdict,
+        number: (verdict == Word::Number).then_some(-10),
+        last: last.map(String::from),
+        at: last.map(|_| "2026-01-02T03:04:05.678Z".into()),
+        seconds: last.map(|_| 3),
+    };
+    sample.trackers = vec![
+        tracker("chk", "vrrp_script", Word::Passed, Some("failed (exited with status 1)")),
+        tracker("load", "track_file", Word::Number, Some("reads -10")),
+        tracker("new", "vrrp_script", Word::Unknown, None),
+    ];
+    let text = status(&sample, false, Paint::when(false));
+    let table = "
+TRACKER  IS       AGO  LAST                           KIND
+chk      passed   3 s  failed (exited with status 1)  vrrp_script
+load     -10      3 s  reads -10                      track_file
+new      unknown       nothing yet                    vrrp_script
+";
+    assert!(text.contains(table), "{text}");
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn daemon(dir: &Dir, test: impl FnOnce(PathBuf) + Send + 'static) {
             }
         };
         tokio::select! {
-            () = serve(&socket, Rc::new(process), requests) => panic!("serves until dropped"),
+            () = serve(&socket, Rc::new(process), Board::default(), requests) => panic!("serves until dropped"),
             () = answering => panic!("answers until dropped"),
             ended = client => ended.unwrap(),
         }

@@ -6,11 +6,14 @@ use std::time::{Instant, SystemTime};
 use vrrp_common::Priority;
 
 use super::*;
-use crate::config::setup::{Instance, Script, Tracker};
+use crate::config::setup::Instance;
 use crate::engine::event::Event;
 use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId, TrackerPlan, Watch, Weight};
 use crate::io::notify::Told;
 use crate::testing::{Dir, lives, shell};
+use crate::track::report::Reading;
+use crate::track::schedule::Schedule;
+use crate::track::script::Script;
 
 fn setup(script: Command, notify: Notify) -> Setup {
     let second = Duration::from_secs(1);
@@ -18,7 +21,7 @@ fn setup(script: Command, notify: Notify) -> Setup {
     setup.interfaces.push("lo".into());
     setup.plan.interfaces = 1;
     setup.plan.trackers.push(TrackerPlan { rise: 1, fall: 1, starts_failed: false });
-    let script = Script { command: script, interval: second, timeout: second };
+    let script = Script { command: script, schedule: Schedule { interval: second, timeout: second } };
     setup.trackers.push(Tracker { name: "chk".into(), kind: TrackerKind::Script(script) });
     Arc::make_mut(&mut setup.plan.instances).push(InstancePlan {
         watches: [Subject::Interface(InterfaceId(0)), Subject::Tracker(TrackerId(0))]
@@ -50,11 +53,11 @@ fn checks_report_and_stop_ends_everything() {
     let path = socket.path().to_owned();
     let (requests, _asked) = mpsc::channel::<Request>(control::REQUESTS);
     let (report, reported) = channel();
-    let errands = start(setup, socket, process(), requests, async move |_, id, passed| {
-        let _ = report.send((id, passed));
+    let errands = start(setup, socket, process(), requests, async move |(_, id, reading)| {
+        let _ = report.send((id, reading));
     })
     .unwrap();
-    assert_eq!(reported.recv_timeout(Duration::from_secs(10)), Ok((TrackerId(0), true)));
+    assert_eq!(reported.recv_timeout(Duration::from_secs(10)), Ok((TrackerId(0), Reading::Passed)));
     assert!(path.exists());
     let start = Instant::now();
     while dir.read("pid").is_empty() {
@@ -84,5 +87,5 @@ fn what_cannot_run_is_taken_out_and_its_instance_goes_on() {
     let [Watch { subject: Subject::Interface(_), .. }] = setup.plan.instances[0].watches[..] else {
         panic!("{:?}", setup.plan.instances[0].watches)
     };
-    assert!(!checks::watched(&setup).contains(&true));
+    assert!(in_use(&setup, 0).is_empty());
 }

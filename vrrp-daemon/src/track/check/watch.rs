@@ -1,131 +1,84 @@
-//! When a script runs, and what is said about it; the wording is keepalived's.
+//! Asks on schedule; of all questions only so many at a time.
 
-use std::time::Duration;
+use std::net::SocketAddr;
 
+use tokio::net::lookup_host;
 use tokio::select;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
-use super::Script;
-use crate::engine::plan::TrackerPlan;
-use crate::engine::tracking::{Tracker, Verdict};
-use crate::track::run::{Bond, GRACE, Outcome};
+use super::{Check, Question, Target, dns, http, icmp, tcp};
+use crate::track::report::{Finding, Reading};
+use crate::track::schedule::following;
+use crate::track::watch::{Job, Stop, Watch};
 
-/// How long a run has from SIGTERM to SIGKILL when the daemon stops; it must not hold up the stop.
-const GRACE_AT_STOP: Duration = Duration::from_millis(500);
+/// Questions that are open at one time: each has a socket. Others wait, and their time begins when they are asked.
+const OPEN: usize = 256;
+static PLACES: Semaphore = Semaphore::const_new(OPEN);
 
-/// Runs `script` at once and then every interval, and reports each outcome, until `stop` completes.
-///
-/// A run that is not done in its time is reported as failed at that moment, and then ended. A run that is due while its
-/// predecessor is still there is left out. `number` sets scripts of equal interval apart; `plan` decides what is logged:
-/// the change of verdict, not each outcome.
-pub async fn watch(
-    script: &Script,
-    name: &str,
-    number: u32,
-    plan: TrackerPlan,
-    mut report: impl AsyncFnMut(bool),
-    stop: impl Future<Output = ()>,
-) {
-    tokio::pin!(stop);
-    // An interval of zero would never let go of the thread.
-    let interval = script.interval.max(Duration::from_millis(1));
-    let mut log = Log { name, tracker: Tracker::new(plan), last: None };
-    let mut due = Instant::now();
-    let mut step = script.phase(number).max(Duration::from_millis(1));
-    let mut ending: Option<JoinHandle<()>> = None;
-    loop {
-        select! {
-            () = sleep_until(due) => {}
-            () = &mut stop => break,
+impl Watch for Check {
+    const TOGETHER: bool = false;
+
+    fn say(name: &str, Finding { reading, text }: &Finding) {
+        match reading {
+            Reading::Passed => info!("VRRP_Check({name}) {text}"),
+            _ => warn!("VRRP_Check({name}) {text}"),
         }
-        due = following(due, step, interval, Instant::now());
-        step = interval;
-        if ending.as_ref().is_some_and(|ending| !ending.is_finished()) {
-            info!("Track script {name} is being timed out, expect idle - skipping run");
-            continue;
-        }
-        let limit = Instant::now() + script.timeout;
-        let outcome = match script.command.start(&[], Bond::EndsWithUs) {
-            Err(error) => Outcome::FailedToStart(error.to_string()),
-            Ok(mut run) => {
-                let outcome = loop {
-                    select! {
-                        biased;
-                        outcome = run.finish() => break Some(outcome),
-                        () = sleep_until(limit) => break Some(Outcome::TimedOut),
-                        () = sleep_until(due) => {
-                            info!("Track script {name} is already running, expect idle - skipping run");
-                            due = following(due, interval, interval, Instant::now());
-                        }
-                        () = &mut stop => break None,
-                    }
-                };
-                let Some(outcome) = outcome else {
-                    run.end(GRACE_AT_STOP).await;
-                    break;
-                };
-                if outcome == Outcome::TimedOut {
-                    ending = Some(tokio::spawn(run.end(GRACE)));
+    }
+
+    async fn watch(jobs: Vec<Job<Self>>, stop: Stop) {
+        for Job { watched: Self { question, schedule }, reporter, fresh: _ } in jobs {
+            let mut due = Instant::now();
+            let mut step = schedule.phase(reporter.number());
+            loop {
+                select! {
+                    () = sleep_until(due) => {}
+                    () = stop.asked() => break,
                 }
-                outcome
-            }
-        };
-        log.outcome(&outcome);
-        report(outcome.passed()).await;
-    }
-    if let Some(ending) = ending {
-        // A panic of the task would have been told by its hook.
-        let _ = ending.await;
-    }
-}
-
-/// The next start, not before now: what a sleeping machine missed is not made up for.
-fn following(due: Instant, step: Duration, interval: Duration, now: Instant) -> Instant {
-    let next = due + step;
-    let late = now.saturating_duration_since(next);
-    let missed = late.as_nanos().div_ceil(interval.as_nanos());
-    next + interval.saturating_mul(u32::try_from(missed).unwrap_or(u32::MAX))
-}
-
-struct Log<'a> {
-    name: &'a str,
-    /// The engine has one like it: its verdict is what the instances see.
-    tracker: Tracker,
-    last: Option<Outcome>,
-}
-
-impl Log<'_> {
-    fn outcome(&mut self, outcome: &Outcome) {
-        let name = self.name;
-        let before = self.tracker.verdict();
-        let changed = self.tracker.hear(outcome.passed()) || (before == Verdict::Failed && self.last.is_none());
-        if self.last.as_ref().is_some_and(|last| last != outcome)
-            && let Some(status) = returned(outcome)
-        {
-            info!("Script `{name}` now returning {status}");
-        }
-        if changed {
-            match outcome {
-                Outcome::Exited(0) => info!("VRRP_Script({name}) succeeded"),
-                Outcome::Exited(status) => warn!("VRRP_Script({name}) failed (exited with status {status})"),
-                Outcome::Signaled(signal) => warn!("VRRP_Script({name}) failed (due to signal {signal})"),
-                Outcome::TimedOut => warn!("VRRP_Script({name}) timed_out"),
-                Outcome::FailedToStart(why) => warn!("VRRP_Script({name}) failed (could not be started: {why})"),
+                let asking = async {
+                    let _place = PLACES.acquire().await;
+                    timeout(schedule.timeout, question.ask()).await
+                };
+                let answer = select! {
+                    answer = asking => answer.unwrap_or_else(|_| Err(format!("no answer within {:?}", schedule.timeout))),
+                    () = stop.asked() => break,
+                };
+                reporter.report(finding(answer)).await;
+                due = following(due, step, schedule.interval, Instant::now());
+                step = schedule.interval;
             }
         }
-        self.last = Some(outcome.clone());
     }
 }
 
-/// The exit status as a shell shows it.
-fn returned(outcome: &Outcome) -> Option<i32> {
-    match outcome {
-        Outcome::Exited(status) => Some(*status),
-        Outcome::Signaled(signal) => Some(128 + signal),
-        Outcome::TimedOut | Outcome::FailedToStart(_) => None,
+impl Question {
+    /// What was answered, or what was wrong with the answer.
+    async fn ask(&self) -> Result<String, String> {
+        match self {
+            Self::Tcp(target) => tcp::ask(target).await,
+            Self::Http(page) => http::ask(page).await,
+            Self::Dns(query) => dns::ask(query).await,
+            Self::Icmp(host) => icmp::ask(host).await,
+        }
     }
+}
+
+fn finding(answer: Result<String, String>) -> Finding {
+    match answer {
+        Ok(answer) => Finding { reading: Reading::Passed, text: format!("succeeded ({answer})") },
+        Err(why) => Finding { reading: Reading::Failed, text: format!("failed ({why})") },
+    }
+}
+
+/// Where a host is now.
+pub async fn locate(target: &Target) -> Result<SocketAddr, String> {
+    let Target { host, port } = target;
+    if let Ok(address) = host.0.parse() {
+        return Ok(SocketAddr::new(address, *port));
+    }
+    let mut found = lookup_host((host.0.as_str(), *port)).await.map_err(|error| format!("{}: {error}", host.0))?;
+    found.next().ok_or_else(|| format!("{} has no address", host.0))
 }
 
 #[cfg(test)]

@@ -11,11 +11,11 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::{Pid, getpid};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::Bond;
 use crate::track::command::RunAs;
+use crate::track::readable::readable;
 
 /// Octets of stack for the few calls before the exec.
 const STACK: usize = 64 << 10;
@@ -163,6 +163,5 @@ pub fn pidfd(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
     }
     // SAFETY: the kernel just made this descriptor for us, close-on-exec, and nobody else knows it.
     let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
-    // SAFETY: an `OwnedFd` gives the same open descriptor as long as it lives, and is closed by nobody else.
-    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
+    readable(fd)
 }
