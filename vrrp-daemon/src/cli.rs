@@ -8,10 +8,11 @@ use clap::{ArgAction, Parser};
 
 use crate::config::Umask;
 use crate::config::setup::Service;
+use crate::io::files::{self, How};
 use crate::io::identity::{self, Identity};
 use crate::io::run::Places;
 use crate::io::signals::Asked;
-use crate::io::{files, log, namespace};
+use crate::io::{log, namespace};
 
 /// Permissions that new files do not have, unless somebody says: keepalived's.
 const UMASK: u16 = 0o177;
@@ -34,7 +35,11 @@ pub struct Cli {
 
     /// Identity that @ID lines of the configuration compare with [default: the host's name up to its first dot]
     #[arg(short = 'i', long = "config-id", value_name = "ID")]
-    pub config_id: Option<String>,
+    config_id: Option<String>,
+
+    /// Whatever the configuration includes must be there
+    #[arg(short = 'e', long = "all-config")]
+    all_config: bool,
 
     /// Directory of the control socket and of what else others find the daemon by, its pid files too [default: /run/vrrpd,
     /// and below it one for each `net_namespace` and `instance`]
@@ -173,10 +178,6 @@ struct Idle {
     #[arg(short = 'M', long = "core-dump-pattern", value_name = "PATTERN", num_args = 0..=1)]
     core_dump_pattern: Option<Option<String>>,
 
-    /// Includes say themselves what must be found
-    #[arg(short = 'e', long = "all-config")]
-    all_config: bool,
-
     /// There is nothing like it: `perf record -p PID`
     #[arg(long = "perf", value_name = "WHAT", num_args = 0..=1)]
     perf: Option<Option<String>>,
@@ -184,6 +185,14 @@ struct Idle {
     /// As -D; the variable VRRPD_LOG says more
     #[arg(long = "debug", value_name = "WHAT", num_args = 0..=1)]
     debug: Option<Option<String>>,
+}
+
+/// The definition, for documentation.
+pub fn command() -> clap::Command {
+    let mut command = <Cli as clap::CommandFactory>::command();
+    // So that it has the arguments that clap adds itself, too.
+    command.build();
+    command
 }
 
 impl Cli {
@@ -197,6 +206,11 @@ impl Cli {
                 _ => ExitCode::FAILURE,
             }
         })
+    }
+
+    /// How the configuration is to be read.
+    pub fn how(&self) -> How {
+        How { id: self.config_id.clone(), all_includes: self.all_config }
     }
 
     /// The code to exit with, when nothing but an answer was asked for; it is printed.
@@ -227,7 +241,7 @@ impl Cli {
             (None, Some(path)) => (path, None),
             (None, None) => (Path::new(files::CONFIG), None),
         };
-        let checked = files::check(path, self.config_id.as_deref());
+        let checked = files::check(path, &self.how());
         match findings {
             None => eprint!("{}", checked.report()),
             Some(file) => {
@@ -264,7 +278,7 @@ impl Cli {
             pid_files: vec![asked(&self.pid, main), asked(&self.vrrp_pid, vrrp)],
             run_dir: run_dir.unwrap_or_else(|| identity.run_dir()),
             config: self.config(),
-            config_id: self.config_id.clone(),
+            how: self.how(),
             log,
         }
     }

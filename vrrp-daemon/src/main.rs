@@ -109,7 +109,7 @@ fn daemon(cli: &Cli, mut guard: Guard, log: &Log, starter: &mut Starter) -> Resu
 /// What the configuration comes to. Of all that reading it took nothing stays.
 fn setup(cli: &Cli) -> Result<Setup, Refused> {
     let path = cli.config();
-    let checked = files::check(&path, cli.config_id.as_deref());
+    let checked = files::check(&path, &cli.how());
     log::findings(&checked);
     let refused = |code, is_logged, why: &str| {
         Err(Refused { code, why: format!("{why} {}; `vrrpd -t` says more", path.display()), is_logged })

@@ -8,6 +8,8 @@ use super::unsupported;
 use super::vmac::Prefix;
 use crate::syntax::command::{CommandLine, UserName};
 use crate::syntax::diagnostic::{Class, Diagnostics};
+use crate::syntax::expand::include::DEMANDS;
+use crate::syntax::lexer::Word;
 use crate::syntax::schema::{At, Field, FromEntry, Lenient, Mark, Switch, block};
 use crate::syntax::tree::Entry;
 use crate::syntax::value::{InterfaceName, Seconds, Value, Whole, choice};
@@ -148,6 +150,8 @@ block! {
         "vrrp_cpu_affinity" => cpu_affinity: Lenient<At<Cpus>>;
         /// Lock the daemon's memory.
         "vrrp_no_swap" => no_swap: Mark;
+        /// What plain includes below must find: all, or some of read, match, wildcard_match, brace_match.
+        "include_check" => include_check: IncludeCheck;
         /// Interface of virtual routers that do not say.
         "default_interface" => default_interface: Lenient<InterfaceName>;
         /// Interfaces may come later; one that is missing is no finding.
@@ -172,6 +176,21 @@ block! {
         "xdp_unknown_vrid" => xdp_unknown_vrid: Option<XdpUnknownVrid>;
         /// Whether valid adverts stay visible to other listeners.
         "xdp_deliver" => xdp_deliver: Option<XdpDeliver>;
+    }
+}
+
+/// `include_check`: reading files has followed it already, so its words are looked at and forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IncludeCheck;
+
+impl Field for IncludeCheck {
+    fn take(&mut self, entry: &Entry, found: &mut Diagnostics) {
+        entry.no_block(found);
+        let is_known = |word: &&Word| DEMANDS.contains(&word.text.trim_start_matches(['+', '-']));
+        for word in entry.parameters().iter().filter(|word| !is_known(word)) {
+            let message = format!("`include_check` has `{}`; expected {}", word.text, DEMANDS.join(", "));
+            found.error(Class::Value, word.span, message).done("the word is skipped");
+        }
     }
 }
 

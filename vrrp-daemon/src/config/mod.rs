@@ -14,6 +14,7 @@ pub mod keywords;
 mod matching;
 mod notify;
 mod resolve;
+pub mod risk;
 mod root;
 mod route;
 mod rule;

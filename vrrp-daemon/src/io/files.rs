@@ -24,13 +24,22 @@ const FILE_MAX: u64 = 16 << 20;
 /// Where programs are when PATH is not set.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Reads the configuration at `path`. `id` is what `@id` lines compare with, the host's name by default.
+/// What the command line says of reading a configuration.
+#[derive(Clone, Debug, Default)]
+pub struct How {
+    /// `--config-id`: what `@id` lines compare with, the host's name by default.
+    pub id: Option<String>,
+    /// `--all-config`: whatever is included must be there.
+    pub all_includes: bool,
+}
+
+/// Reads the configuration at `path`.
 ///
 /// It takes many times the memory of what comes of it. So a thread of its own reads, which the allocator gives a heap of
 /// its own; who keeps what came of it for long copies it to theirs.
-pub fn check(path: &Path, id: Option<&str>) -> Checked {
+pub fn check(path: &Path, how: &How) -> Checked {
     let read = || {
-        let reading = Reading { source: &Disk, id, instance: None };
+        let reading = Reading { source: &Disk, id: how.id.as_deref(), all_includes: how.all_includes };
         config::check(&reading, &System, &path.to_string_lossy())
     };
     std::thread::scope(|scope| scope.spawn(read).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))

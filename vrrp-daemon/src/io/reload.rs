@@ -147,7 +147,7 @@ fn needed(old: &Setup, new: &Setup, matching: &Matching) -> Sizes {
 
 /// What the configuration comes to now; or why it is not to be applied.
 fn read(places: &Places) -> Result<Setup, String> {
-    let checked = files::check(&places.config, places.config_id.as_deref());
+    let checked = files::check(&places.config, &places.how);
     log::findings(&checked);
     let path = places.config.display();
     if !checked.is_readable() {

@@ -19,6 +19,7 @@ use super::driver::{self, Driver, Message};
 use super::dump::Kind;
 use super::errands::{self, Errands};
 use super::fifo::Fifo;
+use super::files::How;
 use super::firewall;
 use super::guard::Guard;
 use super::hands::Hands;
@@ -80,8 +81,8 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 pub struct Places {
     pub run_dir: PathBuf,
     pub config: PathBuf,
-    /// What `@id` lines compare with, if not the host's name.
-    pub config_id: Option<String>,
+    /// How it is read.
+    pub how: How,
     pub pid_files: Vec<PathBuf>,
     /// `-B`
     pub no_bfd: bool,

@@ -30,7 +30,9 @@ use vrrp_common::{Family, Vrid};
 
 use self::names::Names;
 use self::paths::WrittenPaths;
-use super::global::{GarpDelay, GarpRefresh, GarpRepeat, GlobalDefs, Pause, XdpDeliver, XdpMode, XdpUnknownVrid};
+use super::global::{
+    GarpDelay, GarpRefresh, GarpRepeat, GlobalDefs, IncludeCheck, Pause, XdpDeliver, XdpMode, XdpUnknownVrid,
+};
 use super::host::Host;
 use super::instance::Instance;
 use super::root::Config;
@@ -228,6 +230,7 @@ fn global_defs<'a>(
         nice,
         cpu_affinity,
         no_swap,
+        include_check: IncludeCheck,
         default_interface,
         dynamic_interfaces,
         nftables,
@@ -414,7 +417,7 @@ impl Resolver<'_> {
         }
         let message = "this default comes after a virtual router that would use it";
         let diagnostic = self.found.notice(Class::Reference, at, message);
-        diagnostic.done("it holds for virtual routers below it only, as in keepalived");
+        diagnostic.done("it holds for virtual routers below it only");
         diagnostic.hint("put global_defs first");
         None
     }
