@@ -108,6 +108,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "sched_setscheduler(2), setpriority(2), mlockall(2) and mallopt(3) are not wrapped",
     ),
     ("vrrp-daemon/src/io/readiness.rs", "unsafe {", "AsyncFd's registration"),
+    ("vrrp-daemon/src/io/service.rs", "unsafe {", "fork(2), before there are threads"),
     ("vrrp-daemon/src/io/socket.rs", "unsafe {", "sendmmsg(2) and socket addresses are not wrapped"),
     ("vrrp-daemon/src/io/xdp/link.rs", "unsafe {", "bpf(2) is not wrapped"),
     ("vrrp-daemon/src/io/xdp/seen.rs", "unsafe impl", "a mapping may be read from any thread"),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use vrrp_daemon::config::risk;
 use vrrp_daemon::syntax::source::Memory;
 
 use super::{cases, read, source, summary};
@@ -110,6 +111,7 @@ fn no_text_makes_reading_fail() {
         let checked = read(&source, "mutant");
         let what = format!("round {round}: {:?}", String::from_utf8_lossy(&text));
         summary::assert_consistent(&checked.setup, &what);
+        risk::of(&checked.setup);
         // A mutant may ask for much by repetition; what it gets is bounded.
         assert!(began.elapsed() < Duration::from_secs(2), "slow: {what}");
         assert!(checked.found.iter().count() <= 500, "{what}");

@@ -26,7 +26,15 @@ impl Host for Fixed {
         }
     }
 
-    fn has_interface(&self, name: &str) -> bool {
+    fn supplementary_groups(&self, _user: &str, run_as: RunAs) -> Vec<u32> {
+        vec![run_as.gid, 100]
+    }
+
+    fn has_namespace(&self, name: &str) -> bool {
+        name == "blue"
+    }
+
+    fn has_interface(&self, name: &str, _net_namespace: Option<&str>) -> bool {
         matches!(name, "lo" | "eth0" | "eth1" | "eth2" | "eth3")
     }
 

@@ -2,10 +2,13 @@
 //!
 //! `VRRP_BLESS=1` writes the expectations anew; read the difference before committing it.
 
+mod compat;
 mod fuzz;
 mod host;
+mod matching;
 mod oracle;
 mod paths;
+mod risks;
 mod summary;
 
 use std::collections::BTreeSet;
@@ -46,7 +49,7 @@ fn source() -> Memory {
 }
 
 fn read(source: &Memory, path: &str) -> Checked {
-    check(&Reading { source, id: None, instance: None }, &host::Fixed, path)
+    check(&Reading { source, id: None, all_includes: false }, &host::Fixed, path)
 }
 
 #[test]
@@ -71,7 +74,7 @@ fn every_case_comes_to_what_is_expected() {
 
 #[test]
 fn there_are_cases() {
-    assert!(cases().len() >= 40);
+    assert!(cases().len() >= 200);
 }
 
 #[test]

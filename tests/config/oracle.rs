@@ -1,122 +1,175 @@
-//! The same cases given to `keepalived -t`: equal exit codes, or a difference that is listed with its reason.
+//! The same cases given to keepalived: `keepalived -t` exits with the same code, and a started keepalived understood the
+//! same; or the difference is listed in `differences.txt` with its reason. A listed difference that is none any more fails, too.
 
-use std::collections::BTreeMap;
+mod understood;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use super::{cases, directory, host, read, source};
 
 /// The release that the table was made with; others find other things.
 const RELEASE: &str = "v2.2.7 ";
 
-/// Cases whose exit code is ours and not keepalived's: the case, keepalived's code (`None`: it never ends, or dies by
-/// a signal), and why.
-const DIFFERENCES: &[(&str, Option<i32>, &str)] = &[
-    ("addresses-too-many", Some(0), "it has no bound of its own"),
-    ("addresses-twice", Some(0), "2.2.7 does not notice; later releases do"),
-    ("auth-hmac", Some(5), "the keyword is newer than 2.2.7"),
-    ("check", Some(5), "our own keywords"),
-    ("check-wrong", Some(5), "our own keywords"),
-    ("checksum", Some(5), "the keyword is newer than 2.2.7"),
-    ("dual-version", Some(5), "our own keyword"),
-    ("definition-loop", None, "2.2.7 does not end"),
-    ("extensions", Some(5), "our own keywords"),
-    ("include-loop", Some(0), "2.2.7 includes until files run out, and leaves it at a message"),
-    ("include-missing", Some(6), "2.2.7 takes it for the whole configuration; here the rest is read"),
-    ("interface-default", Some(5), "2.2.7 has lost default_interface by then"),
-    ("interface-none", Some(5), "2.2.7 does not find its own default"),
-    ("load-balancing", Some(5), "it checks what we skip"),
-    ("owner-ignore-adverts", Some(5), "the keyword is newer than 2.2.7"),
-    ("owner-ignore-adverts-own", Some(5), "the keyword is newer than 2.2.7"),
-    ("startup-after-boot", Some(5), "the keyword is newer than 2.2.7"),
-    ("quote-open", Some(5), "2.2.7 drops the command; here it is taken to end with the line, so scripts are run"),
-    ("script-fraction", Some(5), "2.2.7 reads whole seconds; 2.3.2 and we read fractions"),
-    ("track-file-wrong", None, "2.2.7 dies of a track_file that is defined twice"),
-    ("typical", None, "2.2.7 ends itself with SIGTERM when it checks a script of another user"),
-    ("unicast-no-interface", Some(5), "2.2.7 wants an interface, against its own manual"),
-    (
-        "virtual-routes-ends",
-        Some(5),
-        "it does not notice when a route without an interface is removed; here it is set again",
-    ),
-    ("virtual-routes-host-bits", Some(0), "it notices when the kernel refuses the route"),
-    ("virtual-routes-inet6", Some(5), "2.2.7 knows the families before a gateway alone"),
-    ("virtual-routes-names", Some(5), "the keywords are newer than 2.2.7"),
-    ("virtual-routes-nat", Some(0), "no kernel that it runs on has such routes"),
-    (
-        "virtual-routes-nexthops",
-        Some(5),
-        "it does not notice when a route of several ways is removed; here it is set again",
-    ),
-    (
-        "virtual-routes-protocol",
-        Some(5),
-        "it tells its routes and rules by the protocol; here they are told by all of them",
-    ),
-    ("vmac-names", Some(5), "2.2.7 does not know `name`, `group` and `netlink_notify_msg`"),
-];
+/// Cases that are tried at a time. Most of the time is waiting for keepalived.
+const AT_ONCE: usize = 6;
+
+/// What keepalived made of a case.
+struct Theirs {
+    /// Of `-t`; `None` when it never ends, or dies by a signal.
+    exit: Option<i32>,
+    /// Nothing when it does not start.
+    model: BTreeSet<String>,
+}
+
+/// A line of `differences.txt`: `CASE exit CODE|dies: REASON` or `CASE model: REASON`.
+#[derive(Debug, PartialEq, Eq)]
+enum Difference {
+    Exit(Option<i32>),
+    Model,
+}
 
 #[test]
-fn keepalived_exits_with_the_same_code() {
+fn keepalived_understands_the_same() {
     let version = Command::new("keepalived").arg("-v").output();
     match version.map(|output| String::from_utf8_lossy(&output.stderr).into_owned()) {
         Ok(version) if version.contains(RELEASE) => {}
         Ok(version) => return vrrp_tests::skip(format!("another keepalived: {:?}", version.lines().next())),
         Err(error) => return vrrp_tests::skip(format!("keepalived: {error}")),
     }
-    let Some(theirs) = exit_codes() else { return };
+    if let Err(why) = run("true", &[], Path::new("/")) {
+        return vrrp_tests::skip(format!("no network namespace: {why}"));
+    }
+    programs();
+    let listed = differences();
     let source = source();
     let mut wrong = Vec::new();
-    for case in cases() {
-        let ours = i32::from(read(&source, &format!("{case}.conf")).exit_code());
-        let theirs = theirs.get(&case).copied().flatten();
-        let listed = DIFFERENCES.iter().find(|(name, ..)| *name == case).map(|(_, code, _)| *code);
-        if theirs != listed.unwrap_or(Some(ours)) {
-            wrong.push(format!("{case}: keepalived {theirs:?}, we {ours}, listed {listed:?}"));
-        } else if listed == Some(Some(ours)) {
-            wrong.push(format!("{case}: listed as a difference, and is none"));
+    for (case, theirs) in ask(&cases()) {
+        let ours = read(&source, &format!("{case}.conf"));
+        let here: Vec<&Difference> = listed.iter().filter(|(of, _)| *of == case).map(|(_, what)| what).collect();
+        let exit = i32::from(ours.exit_code());
+        let expected = here.iter().find_map(|what| match what {
+            Difference::Exit(code) => Some(*code),
+            Difference::Model => None,
+        });
+        if theirs.exit != expected.unwrap_or(Some(exit)) {
+            wrong
+                .push(format!("{case}: keepalived exits with {:?}, we with {exit}, listed: {expected:?}", theirs.exit));
+        } else if expected == Some(Some(exit)) {
+            wrong.push(format!("{case}: its exit code is listed as a difference, and is none"));
+        }
+        let model = understood::by_us(&ours);
+        match (model == theirs.model, here.contains(&&Difference::Model)) {
+            (true, true) => wrong.push(format!("{case}: its model is listed as a difference, and is none")),
+            (false, false) => {
+                let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<Vec<_>>();
+                let (mine, its) = (only(&model, &theirs.model), only(&theirs.model, &model));
+                wrong.push(format!("{case}: we alone {mine:#?}\n{case}: keepalived alone {its:#?}"));
+            }
+            _ => {}
         }
     }
+    let cases = cases();
+    let unknown = listed.iter().filter(|(case, _)| !cases.contains(case));
+    wrong.extend(unknown.map(|(case, _)| format!("{case}: listed in differences.txt, and is no case")));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// keepalived's exit code for every case, in a network namespace with eth0 to eth3.
-fn exit_codes() -> Option<BTreeMap<String, Option<i32>>> {
-    fs::create_dir_all(host::OPEN).unwrap();
+fn differences() -> Vec<(String, Difference)> {
+    let text = fs::read_to_string(directory().join("differences.txt")).unwrap();
+    let line = |line: &str| {
+        let (what, reason) = line.split_once(": ").unwrap_or_else(|| panic!("differences.txt: no reason: {line}"));
+        assert!(!reason.is_empty(), "differences.txt: {line}");
+        let difference = match *what.split(' ').collect::<Vec<_>>().as_slice() {
+            [case, "exit", "dies"] => (case, Difference::Exit(None)),
+            [case, "exit", code] => (case, Difference::Exit(Some(code.parse().unwrap()))),
+            [case, "model"] => (case, Difference::Model),
+            _ => panic!("differences.txt: {line}"),
+        };
+        (difference.0.to_owned(), difference.1)
+    };
+    text.lines().filter(|line| !line.starts_with('#')).map(line).collect()
+}
+
+/// Programs that the cases name, in a directory that anybody can write to; one that they look up in PATH may not be installed.
+fn programs() {
+    let bin = format!("{}/bin", host::OPEN);
+    fs::create_dir_all(&bin).unwrap();
     fs::set_permissions(host::OPEN, Permissions::from_mode(0o777)).unwrap();
-    let anyone = format!("{}/anyone", host::OPEN);
-    fs::write(&anyone, "#!/bin/sh\n").unwrap();
-    fs::set_permissions(&anyone, Permissions::from_mode(0o755)).unwrap();
-    // A command that the cases look up in PATH may not be installed.
-    let path = format!("{}/bin", host::OPEN);
-    fs::create_dir_all(&path).unwrap();
-    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
-    fs::copy(&anyone, format!("{path}/killall")).unwrap();
-    let script = r#"
-        for pair in 0:1 2:3; do
-            ip link add eth${pair%:*} type veth peer name eth${pair#*:} || exit 77
-        done
-        for i in 0 1 2 3; do ip link set eth$i up && ip address add 10.0.$i.1/24 dev eth$i || exit 77; done
-        for file in *.conf; do
-            timeout -s KILL 5 keepalived -t -i alpha -f "$PWD/$file" >/dev/null 2>&1
-            echo "${file%.conf} $?"
-        done
-    "#;
-    let path = format!("{}:{path}", std::env::var("PATH").unwrap_or_default());
+    fs::set_permissions(&bin, Permissions::from_mode(0o755)).unwrap();
+    for program in [format!("{}/anyone", host::OPEN), format!("{bin}/killall")] {
+        fs::write(&program, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+/// In a network namespace with eth0 to eth3: `-t`, and then the daemon until it has written what it knows. The namespace of
+/// processes ends with the shell, and whatever keepalived started with it.
+const SCRIPT: &str = r#"
+for pair in 0:1 2:3; do
+    ip link add eth${pair%:*} type veth peer name eth${pair#*:} || exit 77
+done
+for i in 0 1 2 3; do ip link set eth$i up && ip address add 10.0.$i.1/24 dev eth$i || exit 77; done
+timeout -s KILL 5 keepalived -t -i alpha -f "$PWD/$1.conf"
+echo $? >"$2/exit"
+TMPDIR=$2 keepalived -n -l -P -i alpha -p "$2/pid" -r "$2/vrrp" -f "$PWD/$1.conf" >"$2/log" 2>&1 &
+daemon=$!
+for i in $(seq 100); do
+    sleep 0.05
+    grep -q 'Startup complete' "$2/log" && break
+    kill -0 $daemon || exit 0
+done
+kill -USR1 $daemon
+for i in $(seq 60); do
+    grep -qs 'Interfaces >' "$2/keepalived.data" && exit 0
+    sleep 0.05
+done
+"#;
+
+fn run(script: &str, arguments: &[&str], directory: &Path) -> Result<(), String> {
+    let path = format!("{}:{}/bin", std::env::var("PATH").unwrap_or_default(), host::OPEN);
     let mut unshare = Command::new("unshare");
-    unshare.args(["--net", "sh", "-c", script]).current_dir(directory()).env("PATH", path);
-    let output = match unshare.output() {
-        Ok(output) if output.status.success() => output,
-        other => {
-            vrrp_tests::skip(format!("no network namespace: {other:?}"));
-            return None;
+    unshare
+        .args(["--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script, "sh"])
+        .args(arguments);
+    unshare.current_dir(directory).env("PATH", path).stdin(Stdio::null());
+    match unshare.output() {
+        Ok(output) if output.status.code() != Some(77) && (output.status.success() || !arguments.is_empty()) => Ok(()),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+/// What keepalived makes of each case.
+fn ask(cases: &[String]) -> BTreeMap<String, Theirs> {
+    let (todo, done) = (Mutex::new(cases.iter()), Mutex::new(BTreeMap::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some(case) = todo.lock().unwrap().next() else { return };
+                    let theirs = ask_of(case);
+                    done.lock().unwrap().insert(case.clone(), theirs);
+                }
+            });
         }
-    };
-    let code = |line: &str| {
-        let (case, code) = line.split_once(' ')?;
+    });
+    done.into_inner().unwrap()
+}
+
+fn ask_of(case: &str) -> Theirs {
+    let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("oracle-{}-{case}", std::process::id()));
+    fs::create_dir_all(&place).unwrap();
+    run(SCRIPT, &[case, place.to_str().unwrap()], &directory()).unwrap();
+    let exit = fs::read_to_string(place.join("exit")).unwrap_or_default();
+    let data = fs::read(place.join("keepalived.data")).unwrap_or_default();
+    fs::remove_dir_all(&place).unwrap();
+    Theirs {
         // A shell's 128 and more is a signal.
-        Some((case.to_owned(), code.parse().ok().filter(|&code| code < 128)))
-    };
-    Some(String::from_utf8_lossy(&output.stdout).lines().filter_map(code).collect())
+        exit: exit.trim().parse().ok().filter(|&code| code < 128),
+        model: understood::by_keepalived(&String::from_utf8_lossy(&data)),
+    }
 }

@@ -7,7 +7,7 @@ use vrrp_common::wire::ip::vrrp_group;
 use vrrp_daemon::auth::Authentication;
 use vrrp_daemon::config::Checked;
 use vrrp_daemon::config::setup::{
-    Command, Destination, Notify, Pace, Paths, Peer, Setup, Statics, TrackerKind, VirtualAddress,
+    Command, Destination, Fifo, Notify, Pace, Paths, Peer, RunAs, Setup, Statics, TrackerKind, VirtualAddress,
 };
 use vrrp_daemon::engine::plan::{GroupId, InstancePlan, Startup, Subject, TrackerPlan, Weight};
 use vrrp_daemon::track::schedule::Schedule;
@@ -21,9 +21,40 @@ pub fn of(checked: &Checked) -> String {
 }
 
 fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
-    let Setup { plan, daemon, interfaces, routed, instances, groups, trackers, paces, pace_of, vmacs, statics } = setup;
+    let Setup {
+        plan,
+        daemon,
+        service,
+        interfaces,
+        routed,
+        instances,
+        groups,
+        trackers,
+        paces,
+        pace_of,
+        vmacs,
+        statics,
+        telling,
+    } = setup;
     if *daemon != Default::default() {
         writeln!(out, "{daemon:?}")?;
+    }
+    if *service != Default::default() {
+        writeln!(out, "{service:?}")?;
+    }
+    for Fifo { path, owner: RunAs { uid, gid }, script } in &telling.fifos {
+        write!(out, "fifo {path} of {uid}:{gid}")?;
+        writeln!(
+            out,
+            "{}",
+            script.as_ref().map_or_else(String::new, |script| format!(", read by {}", command(script)))
+        )?;
+    }
+    if telling.dumps != Default::default() {
+        writeln!(out, "{:?}", telling.dumps)?;
+    }
+    if telling.states_on_reload {
+        writeln!(out, "states are written on reload")?;
     }
     if plan.startup != Startup::default() {
         writeln!(out, "{:?}", plan.startup)?;
@@ -151,6 +182,7 @@ fn watched(kind: &TrackerKind, plan: &TrackerPlan) -> String {
         TrackerKind::File(file) => format!("number in {}, {:?}", file.path, file.init),
         TrackerKind::Process(process) => format!("{process:?}"),
         TrackerKind::Check(check) => format!("{:?} {}", check.question, schedule(check.schedule)),
+        TrackerKind::Bfd(session) => format!("{session:?}"),
     }
 }
 
@@ -185,6 +217,8 @@ fn hooks(notify: &Notify, out: &mut String) -> std::fmt::Result {
         ("backup", &notify.backup),
         ("fault", &notify.fault),
         ("stop", &notify.stop),
+        ("deleted", &notify.deleted),
+        ("lower priority", &notify.rx_lower),
         ("any", &notify.any),
     ];
     for (name, hook) in hooks {
@@ -192,11 +226,15 @@ fn hooks(notify: &Notify, out: &mut String) -> std::fmt::Result {
             writeln!(out, "  notify {name}: {}", command(hook))?;
         }
     }
+    if notify.priority_changes {
+        writeln!(out, "  notify of changes of priority")?;
+    }
     Ok(())
 }
 
 fn command(command: &Command) -> String {
-    format!("{:?} as {}:{}", command.argv, command.run_as.uid, command.run_as.gid)
+    let groups = if command.groups.is_empty() { String::new() } else { format!(" groups {:?}", command.groups) };
+    format!("{:?} as {}:{}{groups}", command.argv, command.run_as.uid, command.run_as.gid)
 }
 
 fn mac(octets: [u8; 6]) -> String {
@@ -205,8 +243,21 @@ fn mac(octets: [u8; 6]) -> String {
 
 /// Every index points into its table, and what must be unique is.
 pub fn assert_consistent(setup: &Setup, case: &str) {
-    let Setup { plan, interfaces, routed, instances, groups, trackers, paces, pace_of, vmacs, statics, daemon: _ } =
-        setup;
+    let Setup {
+        plan,
+        interfaces,
+        routed,
+        instances,
+        groups,
+        trackers,
+        paces,
+        pace_of,
+        vmacs,
+        statics,
+        daemon: _,
+        service: _,
+        telling: _,
+    } = setup;
     assert_eq!(plan.interfaces as usize, interfaces.len(), "{case}");
     assert_eq!(plan.trackers.len(), trackers.len(), "{case}");
     assert_eq!(plan.instances.len(), instances.len(), "{case}");

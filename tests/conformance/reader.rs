@@ -58,7 +58,7 @@ pub fn read(name: &str, text: &str) -> Result<Case, Fault> {
 /// The setup that a configuration comes to. What is found wrong with it must be expected, `error TEXT` or `warning TEXT`.
 fn configured(name: &str, text: &str, expected: &[(usize, &str)]) -> Result<Setup, Fault> {
     let source = Memory::of(name, text);
-    let checked = check(&Reading { source: &source, id: None, instance: None }, &Anywhere, name);
+    let checked = check(&Reading { source: &source, id: None, all_includes: false }, &Anywhere, name);
     let found = checked.found.iter().filter(|finding| finding.severity != Severity::Notice);
     let mut found: Vec<_> = found
         .map(|finding| {
@@ -246,7 +246,15 @@ impl Host for Anywhere {
         Some(0)
     }
 
-    fn has_interface(&self, _name: &str) -> bool {
+    fn supplementary_groups(&self, _user: &str, _run_as: RunAs) -> Vec<u32> {
+        Vec::new()
+    }
+
+    fn has_namespace(&self, _name: &str) -> bool {
+        true
+    }
+
+    fn has_interface(&self, _name: &str, _net_namespace: Option<&str>) -> bool {
         true
     }
 

@@ -180,7 +180,7 @@ pub fn priority(octet: u8) -> Priority {
 /// One thing goes wrong, or right again.
 fn disturb(world: &mut World, rng: &mut Rng, longest: Nanos) {
     let router = rng.below(world.routers.len() as u64) as usize;
-    match rng.below(13) {
+    match rng.below(15) {
         0 => world.net.loss_percent = rng.pick(&[0, 5, 30, 70, 100]),
         1 => world.net.duplicate_percent = rng.pick(&[0, 20, 100]),
         2 => world.net.reorders = !world.net.reorders,
@@ -191,7 +191,9 @@ fn disturb(world: &mut World, rng: &mut Rng, longest: Nanos) {
         8 if world.routers[router].is_running() => world.stop(router),
         9 => world.set_link(router, !world.routers[router].link_up),
         10 => world.routers[router].passing = !world.routers[router].passing,
-        11 => world.net.deaf_to = rng.pick(&[None, Some(0), Some(1)]),
+        11 => world.reload(router, None),
+        12 => world.reload(router, Some(priority(rng.pick(&[1, 99, 100, 150, 254])))),
+        13 => world.net.deaf_to = rng.pick(&[None, Some(0), Some(1)]),
         _ if world.routers[router].is_running() => {}
         _ => world.boot(router),
     }

@@ -144,3 +144,50 @@ pub fn is_complaint(line: &str) -> bool {
     let line = line.to_lowercase();
     FAULTS.iter().any(|fault| line.contains(fault))
 }
+
+/// FRR's bfdd with a zebra of its own; both end with it.
+pub struct Bfdd {
+    directory: std::path::PathBuf,
+    processes: [Child; 2],
+}
+
+impl Bfdd {
+    /// Starts it with a configuration in a directory of its own.
+    pub fn start(namespace: &Namespace, directory: &Path, configuration: &str) -> Result<Self> {
+        std::fs::create_dir(directory)?;
+        let zebra = zebra(namespace, directory)?;
+        let (file, control) = (directory.join("bfdd.conf"), directory.join("bfdd.sock"));
+        std::fs::write(&file, configuration)?;
+        let more = ["-f", &file.display().to_string(), "--bfdctl", &control.display().to_string()];
+        let bfdd = daemon::spawn(namespace, &words(directory, "bfdd", &more), &directory.join("bfdd.log"))?;
+        Ok(Self { directory: directory.to_owned(), processes: [bfdd, zebra] })
+    }
+
+    /// Has it do what vtysh is told, and returns what is printed.
+    pub fn vtysh(&self, commands: &[&str]) -> Result<String> {
+        let mut vtysh = std::process::Command::new("vtysh");
+        vtysh.args(["--vty_socket".as_ref(), self.directory.as_os_str(), "-d".as_ref(), "bfdd".as_ref()]);
+        for command in commands {
+            vtysh.args(["-c", command]);
+        }
+        let output = vtysh.output().context("cannot run vtysh")?;
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// What it makes of its session with a neighbour: `up`, `down`, or nothing.
+    pub fn status(&self, neighbor: IpAddr) -> Result<String> {
+        let peers: serde_json::Value = serde_json::from_str(&self.vtysh(&["show bfd peers json"])?)?;
+        let of = |peer: &&serde_json::Value| peer["peer"] == neighbor.to_string();
+        let peer = peers.as_array().and_then(|peers| peers.iter().find(of));
+        Ok(peer.and_then(|peer| peer["status"].as_str()).unwrap_or_default().to_owned())
+    }
+}
+
+impl Drop for Bfdd {
+    fn drop(&mut self) {
+        for process in &mut self.processes {
+            let _ = process.kill().and_then(|()| process.wait());
+            crate::sweep::process_ended(process.id() as i32);
+        }
+    }
+}

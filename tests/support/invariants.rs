@@ -62,6 +62,14 @@ impl Watcher {
         self.groups.iter().enumerate().filter(|(_, group)| group.wishes).map(|(index, group)| (index, &group.plan))
     }
 
+    /// It goes on by another plan of the same instances.
+    pub fn reloaded(&mut self, plan: &Plan, engine: &Engine) {
+        for (group, (plan, id)) in self.groups.iter_mut().zip(plan.instances.iter().zip((0..).map(InstanceId))) {
+            group.plan = plan.clone();
+            group.due = group.expected.due(plan, engine.snapshot(id).effective.get());
+        }
+    }
+
     /// A starved router could not send.
     pub fn was_paused(&mut self) {
         self.groups.iter_mut().for_each(|group| group.sent_at = None);

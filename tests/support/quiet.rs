@@ -1,7 +1,10 @@
 //! A second engine in the shadow of a first, fed as in quiet mode: adverts that say nothing new are not handed in, only
 //! when they were last seen. It must do what the first does, at the same instants.
 
+use std::net::IpAddr;
+
 use vrrp_common::Instant;
+use vrrp_daemon::engine::matching::Matching;
 use vrrp_daemon::engine::plan::{InstanceId, Plan};
 use vrrp_daemon::engine::{Action, Engine, Heard, Input};
 
@@ -52,6 +55,29 @@ impl Quiet {
                 if !on {
                     self.see(id);
                 }
+                false
+            }
+            _ => true,
+        });
+        actions
+    }
+
+    /// Goes on by another plan of the same instances; returns the actions, without those about absorbing.
+    pub fn reload(
+        &mut self,
+        now: Instant,
+        plan: &Plan,
+        matching: &Matching,
+        sources: &[Option<IpAddr>],
+    ) -> Vec<Action> {
+        let mut actions = Vec::new();
+        (0..self.expected.len() as u32).for_each(|id| self.see(InstanceId(id)));
+        self.engine.remove(now, matching, &mut actions);
+        self.engine.reload(now, plan, matching, sources, &mut actions);
+        actions.retain(|action| match *action {
+            Action::Absorb { id, on } => {
+                assert!(!on, "there is no advert to absorb");
+                self.expected[id.index()] = None;
                 false
             }
             _ => true,

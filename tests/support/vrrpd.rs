@@ -19,7 +19,8 @@ pub fn built(name: &str) -> Result<PathBuf> {
 pub fn words(directory: &Path) -> Result<Vec<String>> {
     let file = |name: &str| directory.join(name).display().to_string();
     let program = built("vrrpd")?.display().to_string();
-    Ok(vec![program, "-n".into(), "-l".into(), "-f".into(), file("keepalived.conf"), "--run-dir".into(), file("run")])
+    let words = ["-n", "-l", "-G", "-f", &file("keepalived.conf"), "--run-dir", &file("run")];
+    Ok([program].into_iter().chain(words.map(str::to_owned)).collect())
 }
 
 /// Refusals are counted, and logged as warnings; so is a check that fails.

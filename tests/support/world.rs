@@ -5,8 +5,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
-use vrrp_common::{Centis, Instant, Version};
+use vrrp_common::{Centis, Instant, Priority, Version};
+use vrrp_daemon::engine::event::Event;
+use vrrp_daemon::engine::matching::{Common, Matching, Moves};
 use vrrp_daemon::engine::plan::{InstanceId, InterfaceId, Plan, TrackerId};
 use vrrp_daemon::engine::snapshot::{Snapshot, StateName};
 use vrrp_daemon::engine::{Action, Engine, Heard, Input};
@@ -174,6 +177,36 @@ impl World {
         if checked {
             self.later(0, Pending::Check { router, boot });
         }
+        self.turn(router);
+    }
+
+    /// The daemon reads its configuration anew: the same, but for its priority if one is given. What did not change keeps
+    /// everything, so without one nothing is done.
+    pub fn reload(&mut self, router: usize, priority: Option<Priority>) {
+        self.trace(router, &format!("reloads, with {priority:?}"));
+        let Router { plan, address, machine, .. } = &mut self.routers[router];
+        for instance in Arc::make_mut(&mut plan.instances) {
+            instance.priority = priority.unwrap_or(instance.priority);
+        }
+        let Some(machine) = machine else { return };
+        let count = plan.instances.len();
+        let matching = Matching {
+            common: vec![Common { hears_alike: true, addresses: None }; count],
+            instances: Moves::new(count, (0..count as u32).map(|id| Some(InstanceId(id))).collect()),
+            interfaces: Moves::new(1, vec![Some(INTERFACE)]),
+            trackers: Moves::new(plan.trackers.len(), plan.trackers.iter().map(|_| Some(CHECK)).collect()),
+        };
+        let sources = vec![Some(*address); count];
+        let mut actions = Vec::new();
+        machine.engine.remove(self.now, &matching, &mut actions);
+        machine.engine.reload(self.now, plan, &matching, &sources, &mut actions);
+        actions.retain(|action| !matches!(action, Action::Absorb { .. }));
+        let quiet = machine.quiet.reload(self.now, plan, &matching, &sources);
+        assert_eq!(quiet, actions, "at {} router {router}: quiet mode reloads otherwise", seconds(self.now));
+        assert!(priority.is_some() || actions.is_empty(), "a reload that changes nothing did {actions:?}");
+        let tells = |action: &Action| matches!(action, Action::Tell { event: Event::PriorityChanged { .. }, .. });
+        assert!(actions.iter().all(tells), "a reload of the priority did {actions:?}");
+        machine.watcher.reloaded(plan, &machine.engine);
         self.turn(router);
     }
 

@@ -1,5 +1,6 @@
 //! The program `vrrpctl`: its arguments, and the conversation with the daemon. How answers look is in [`render`].
 
+mod check;
 mod judge;
 mod render;
 mod timing;
@@ -28,7 +29,7 @@ const ANSWER_LENGTH: u64 = 256 << 20;
 #[command(
     name = "vrrpctl",
     version,
-    after_help = "Exit status: 0 done, 1 no daemon answers or it refused, 2 wrong use."
+    after_help = "Exit status: 0 done, 1 no daemon answers or it refused, 2 wrong use; of check that of vrrpd -t."
 )]
 struct Arguments {
     /// The daemon's run directory, with its control socket
@@ -53,6 +54,8 @@ enum Command {
     Reload,
     /// Show how late adverts, takeovers and wake-ups were, by powers of two
     Timing,
+    /// Say what a configuration will do here, what of it is not done, and what is risky; needs no daemon
+    Check(check::Arguments),
     /// Say of each frame in a capture what a configuration makes of it, and why; needs no daemon
     Judge(judge::Arguments),
 }
@@ -61,6 +64,10 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.command {
+        Command::Check(arguments) => match check::run(arguments) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Status { json, instance } => status(&arguments.run_dir, *json, instance.as_deref()),
         Command::Reload => reload(&arguments.run_dir),
         Command::Timing => timing(&arguments.run_dir),

@@ -73,7 +73,7 @@ pub fn ourselves() -> RunAs {
 /// A shell command, run as who runs the tests; `$0` is the directory, `"$@"` what is appended.
 pub fn shell(directory: &Dir, text: &str) -> Command {
     let argv = ["/bin/sh", "-c", text, &directory.path().display().to_string()].map(String::from).into();
-    Command { argv, run_as: ourselves() }
+    Command { argv, run_as: ourselves(), groups: Vec::new() }
 }
 
 /// Whether a process is there and not a zombie.

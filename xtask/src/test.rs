@@ -70,6 +70,7 @@ pub fn test(tree: &Tree, args: &Args) -> Result<()> {
         let is_whole = is_whole(&report.matrix);
         report.step("interoperation without a hole", || if is_whole { Ok(()) } else { bail!("see the table below") });
     }
+    report.notes.extend(compatibility(&std::fs::read_to_string(tree.root.join("docs/compat.md")).unwrap_or_default()));
     report.skips = read_skips(&std::fs::read_to_string(&skips).unwrap_or_default());
     if args.words.is_empty() {
         other_kernels(tree, &mut report, full, require);
@@ -162,6 +163,13 @@ fn is_whole(matrix: &str) -> bool {
     !matrix.is_empty() && !matrix.contains("HOLE")
 }
 
+/// How many of keepalived's keywords are supported, accepted and refused, as docs/compat.md has it; a test sees that it is not
+/// stale.
+fn compatibility(page: &str) -> Option<String> {
+    let line = page.lines().find(|line| line.contains("keywords and flags of keepalived's: "))?;
+    Some(line.trim_end_matches('.').to_owned())
+}
+
 /// One "test name: reason" for each test that could not run, however often it said so.
 fn read_skips(text: &str) -> Vec<String> {
     let mut skips: Vec<String> =
@@ -191,6 +199,14 @@ mod tests {
         assert!(is_whole("v3  held  no unicast\n"));
         assert!(!is_whole("v3  held  HOLE\n"));
         assert!(!is_whole(""));
+    }
+
+    #[test]
+    fn the_counts_of_the_page_are_printed() {
+        let page = "# Title\n\n3 keywords and flags of keepalived's: 2 supported, 1 accepted, 0 refused.\n";
+        let counts = "3 keywords and flags of keepalived's: 2 supported, 1 accepted, 0 refused";
+        assert_eq!(compatibility(page).as_deref(), Some(counts));
+        assert_eq!(compatibility("# Title\n"), None);
     }
 
     #[test]

@@ -24,9 +24,10 @@ impl Checked {
         self.found.exit_code()
     }
 
-    /// Whether there was a configuration at all. Without one the daemon cannot start, and a reload keeps the old one.
+    /// Whether there was a configuration at all, with every file that it demands. Without one the daemon cannot start, and a
+    /// reload keeps the old one.
     pub fn is_readable(&self) -> bool {
-        self.found.iter().all(|diagnostic| diagnostic.class != Class::File)
+        [Class::File, Class::Include].iter().all(|&class| self.found.count_of(class, Severity::Error) == 0)
     }
 
     /// Whether something of it is not done. A reload may insist on none.

@@ -2,10 +2,14 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::notify::{FifoPath, FilePath};
+use super::service::{BracketTime, ProcessName, Umask};
 use super::unsupported;
 use super::vmac::Prefix;
-use crate::syntax::command::UserName;
+use crate::syntax::command::{CommandLine, UserName};
 use crate::syntax::diagnostic::{Class, Diagnostics};
+use crate::syntax::expand::include::DEMANDS;
+use crate::syntax::lexer::Word;
 use crate::syntax::schema::{At, Field, FromEntry, Lenient, Mark, Switch, block};
 use crate::syntax::tree::Entry;
 use crate::syntax::value::{InterfaceName, Seconds, Value, Whole, choice};
@@ -50,10 +54,50 @@ block! {
         "router_id" => router_id: Lenient<String>;
         /// Protocol version of virtual routers that do not say.
         "vrrp_version" => vrrp_version: Option<At<Whole<2, 3>>>;
+        /// Run before anything else is done, and waited for.
+        "startup_script" => startup_script: Lenient<CommandLine>;
+        /// Seconds until it is ended; default 10.
+        "startup_script_timeout" => startup_script_timeout: Option<BracketTime>;
+        /// Run when everything else is done, and waited for.
+        "shutdown_script" => shutdown_script: Lenient<CommandLine>;
+        /// Seconds until it is ended; default 10.
+        "shutdown_script_timeout" => shutdown_script_timeout: Option<BracketTime>;
+        /// What others may not do with files that the daemon and its scripts make; default 0177.
+        "umask" => umask: Option<Umask>;
+        /// The process is called keepalived_vrrp.
+        "process_names" => process_names: Mark;
+        /// What the process is called.
+        "process_name" => process_name: Lenient<ProcessName>;
+        /// The same: it is the process that speaks VRRP.
+        "vrrp_process_name" => vrrp_process_name: Lenient<ProcessName>;
         /// Who runs scripts that do not say: user, and group if another than the user's.
         "script_user" => script_user: Lenient<UserName>;
         /// Refuse scripts that run as root and that others than root could change.
         "enable_script_security" => enable_script_security: Switch;
+        /// Scripts also get the other groups of who runs them.
+        "set_supplementary_groups" => set_supplementary_groups: Mark;
+        /// FIFO that each change of a virtual router or a group is written to: its path, and who owns it.
+        "notify_fifo" => notify_fifo: Option<FifoPath>;
+        /// Run from the start on, with that path appended, to read it.
+        "notify_fifo_script" => notify_fifo_script: Option<CommandLine>;
+        /// A second such FIFO; in keepalived the one that is for VRRP alone.
+        "vrrp_notify_fifo" => vrrp_notify_fifo: Option<FifoPath>;
+        /// Its reader.
+        "vrrp_notify_fifo_script" => vrrp_notify_fifo_script: Option<CommandLine>;
+        /// Changes of effective priority are written, too, of virtual routers that do not say.
+        "vrrp_notify_priority_changes" => notify_priority_changes: Switch;
+        /// After a reload all states are written.
+        "fifo_write_vrrp_states_on_reload" => states_on_reload: Switch;
+        /// File of the state that SIGUSR1 asks for, in place of keepalived.data in $TMPDIR or /tmp.
+        "state_dump_file" => state_dump_file: Option<FilePath>;
+        /// The same of the statistics that SIGUSR2 asks for.
+        "stats_dump_file" => stats_dump_file: Option<FilePath>;
+        /// The same of keepalived.json.
+        "json_dump_file" => json_dump_file: Option<FilePath>;
+        /// Form of that file.
+        "json_version" => json_version: Option<Whole<1, 2>>;
+        /// The names of these files say which instance and network namespace they are of.
+        "data_use_instance" => data_use_instance: Switch;
         /// Announcement rounds of virtual routers that follow and do not say: time to the second.
         "vrrp_garp_master_delay" => garp_master_delay: Option<At<GarpDelay>>;
         /// The same: announcements in a round.
@@ -106,6 +150,8 @@ block! {
         "vrrp_cpu_affinity" => cpu_affinity: Lenient<At<Cpus>>;
         /// Lock the daemon's memory.
         "vrrp_no_swap" => no_swap: Mark;
+        /// What plain includes below must find: all, or some of read, match, wildcard_match, brace_match.
+        "include_check" => include_check: IncludeCheck;
         /// Interface of virtual routers that do not say.
         "default_interface" => default_interface: Lenient<InterfaceName>;
         /// Interfaces may come later; one that is missing is no finding.
@@ -130,6 +176,21 @@ block! {
         "xdp_unknown_vrid" => xdp_unknown_vrid: Option<XdpUnknownVrid>;
         /// Whether valid adverts stay visible to other listeners.
         "xdp_deliver" => xdp_deliver: Option<XdpDeliver>;
+    }
+}
+
+/// `include_check`: reading files has followed it already, so its words are looked at and forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IncludeCheck;
+
+impl Field for IncludeCheck {
+    fn take(&mut self, entry: &Entry, found: &mut Diagnostics) {
+        entry.no_block(found);
+        let is_known = |word: &&Word| DEMANDS.contains(&word.text.trim_start_matches(['+', '-']));
+        for word in entry.parameters().iter().filter(|word| !is_known(word)) {
+            let message = format!("`include_check` has `{}`; expected {}", word.text, DEMANDS.join(", "));
+            found.error(Class::Value, word.span, message).done("the word is skipped");
+        }
     }
 }
 

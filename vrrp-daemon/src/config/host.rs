@@ -10,8 +10,14 @@ pub trait Host {
     /// Id of a group, by name or number.
     fn group(&self, name: &str) -> Option<u32>;
 
-    /// Whether an interface of this name exists now.
-    fn has_interface(&self, name: &str) -> bool;
+    /// All groups of a user, by name or number, with the one that is run as.
+    fn supplementary_groups(&self, user: &str, run_as: RunAs) -> Vec<u32>;
+
+    /// Whether there is a network namespace of this name.
+    fn has_namespace(&self, name: &str) -> bool;
+
+    /// Whether an interface of this name exists now, in a network namespace if not in the present one.
+    fn has_interface(&self, name: &str, net_namespace: Option<&str>) -> bool;
 
     /// Whether there is a CPU of this number.
     fn has_cpu(&self, number: u16) -> bool;

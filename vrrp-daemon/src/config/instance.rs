@@ -109,7 +109,7 @@ block! {
         /// Stay in service while the interface is down.
         "dont_track_primary" => dont_track_primary: Mark;
         /// Trackers whose outcome counts.
-        "track_script" | "track_file" | "track_process" | "track_check" => tracks: Uses;
+        "track_script" | "track_file" | "track_process" | "track_check" | "track_bfd" => tracks: Uses;
         /// Interfaces whose link state counts.
         "track_interface" => track_interface: Items<Use>;
         /// Run on becoming master.
@@ -120,8 +120,14 @@ block! {
         "notify_fault" => notify_fault: Option<CommandLine>;
         /// Run when the daemon stops.
         "notify_stop" => notify_stop: Option<CommandLine>;
+        /// Run when a reload takes it away, in place of what is run on entering fault.
+        "notify_deleted" => notify_deleted: Option<CommandLine>;
+        /// Run when a master hears a weaker one.
+        "notify_master_rx_lower_pri" => notify_master_rx_lower_pri: Option<CommandLine>;
         /// Run on every change, with four words appended.
         "notify" => notify: Option<CommandLine>;
+        /// Changes of effective priority are written to the FIFOs, too.
+        "notify_priority_changes" => notify_priority_changes: Switch;
     }
 }
 

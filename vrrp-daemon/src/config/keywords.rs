@@ -8,7 +8,7 @@ use super::root::Config;
 use super::statics::TrackGroup;
 use super::sync_group::SyncGroup;
 use crate::syntax::schema::{Block, Foreign, Keyword, Outcome};
-use crate::track::{check, file, process, script};
+use crate::track::{bfd, check, file, process, script};
 
 /// A keyword of one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,7 @@ pub fn rows() -> Vec<Row> {
     of::<file::Written>("track_file", &mut rows);
     of::<process::Written>("vrrp_track_process", &mut rows);
     of::<check::Written>("vrrpd_check", &mut rows);
+    of::<bfd::Written>("bfd_instance", &mut rows);
     of::<GarpGroup>("garp_group", &mut rows);
     of::<TrackGroup>("track_group", &mut rows);
     of::<SyncGroup>("vrrp_sync_group", &mut rows);

@@ -12,10 +12,13 @@ pub mod host;
 mod instance;
 pub mod keywords;
 mod matching;
+mod notify;
 mod resolve;
+pub mod risk;
 mod root;
 mod route;
 mod rule;
+mod service;
 pub mod setup;
 mod statics;
 mod sync_group;
@@ -27,3 +30,4 @@ mod written;
 
 pub use check::{Checked, check};
 pub use matching::matching;
+pub use service::Umask;

@@ -4,13 +4,14 @@ use super::address::Address;
 use super::garp_group::GarpGroup;
 use super::global::GlobalDefs;
 use super::instance::Instance;
+use super::service::Name;
 use super::setup::{Route, Rule};
 use super::statics::TrackGroup;
 use super::sync_group::SyncGroup;
 use super::unsupported;
 use super::written::Written;
 use crate::syntax::diagnostic::Diagnostics;
-use crate::syntax::schema::{At, Block, Items, Named, block};
+use crate::syntax::schema::{At, Block, Items, Lenient, Mark, Named, block};
 use crate::syntax::text::Text;
 use crate::syntax::tree::{self, Grammar};
 use crate::track::Definitions;
@@ -18,10 +19,16 @@ use crate::track::Definitions;
 block! {
     /// A configuration.
     pub struct Config, others (unsupported::ROOT) {
+        /// Network namespace that the daemon runs in.
+        "net_namespace" => net_namespace: Lenient<At<String>>;
+        /// Name of this daemon among several on the host.
+        "instance" => instance: Lenient<Name>;
+        /// Keep pid files in /run/keepalived.
+        "use_pid_dir" => use_pid_dir: Mark;
         /// Settings of the daemon, and defaults.
         "global_defs" => global: GlobalDefs;
         /// Something that virtual routers track.
-        "vrrp_script" | "track_file" | "vrrp_track_file" | "vrrp_track_process" | "vrrpd_check" => trackers: Definitions;
+        "vrrp_script" | "track_file" | "vrrp_track_file" | "vrrp_track_process" | "vrrpd_check" | "bfd_instance" => trackers: Definitions;
         /// Interfaces whose announcements share one pace.
         "garp_group" => garp_groups: Vec<At<GarpGroup>>;
         /// Virtual routers that cannot serve without static addresses, routes and rules that name it.

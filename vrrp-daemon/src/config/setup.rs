@@ -22,6 +22,7 @@ pub use paths::{Action, Encap, Hop, Metrics, Paths, Placement, Prefix, Route, Ru
 pub struct Setup {
     pub plan: Plan,
     pub daemon: Daemon,
+    pub service: Service,
     /// By [`InterfaceId`]: the interfaces' names.
     pub interfaces: Vec<String>,
     /// Places of virtual routers without an interface of their own: [`HOST`], or VRFs. Their adverts come in by whichever
@@ -40,6 +41,38 @@ pub struct Setup {
     /// Interfaces that the daemon makes for virtual MAC addresses; all of them are in use.
     pub vmacs: Vec<Vmac>,
     pub statics: Statics,
+    pub telling: Telling,
+}
+
+/// Who is told of changes beside the scripts of virtual routers and groups; from `global_defs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Telling {
+    pub fifos: Vec<Fifo>,
+    /// `fifo_write_vrrp_states_on_reload`.
+    pub states_on_reload: bool,
+    pub dumps: Dumps,
+}
+
+/// The files that keepalived's signals ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dumps {
+    /// `state_dump_file`, `stats_dump_file`, `json_dump_file`; otherwise one in $TMPDIR or /tmp.
+    pub data: Option<String>,
+    pub stats: Option<String>,
+    pub json: Option<String>,
+    /// `json_version 2`.
+    pub second_json: bool,
+    /// `data_use_instance`.
+    pub name_instance: bool,
+}
+
+/// `notify_fifo` or `vrrp_notify_fifo`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fifo {
+    pub path: String,
+    pub owner: RunAs,
+    /// Its reader; the path is appended.
+    pub script: Option<Command>,
 }
 
 /// What the daemon has on the host for as long as it runs, whoever is master.
@@ -69,6 +102,32 @@ pub struct Pace {
     pub garp: Duration,
     /// Of unsolicited neighbour advertisements.
     pub gna: Duration,
+}
+
+/// How the daemon lives on its host, from the root and `global_defs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    pub net_namespace: Option<String>,
+    /// Tells several daemons of a host apart.
+    pub instance: Option<String>,
+    pub use_pid_dir: bool,
+    /// Permissions that new files do not have.
+    pub umask: Option<u16>,
+    pub process_name: Option<String>,
+    /// Log every address that is set or removed: `-a`, which no keyword says.
+    pub address_monitoring: bool,
+    /// `startup_script`
+    pub startup: Option<Bracket>,
+    /// `shutdown_script`
+    pub shutdown: Option<Bracket>,
+}
+
+/// A command that is run once and waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bracket {
+    pub command: Command,
+    /// Then it is ended.
+    pub timeout: Duration,
 }
 
 /// Settings of the process, from `global_defs`.
@@ -155,6 +214,8 @@ pub struct Instance {
     pub authentication: Authentication,
     /// `no_accept`, of one that does not own its addresses: packets to them are not for this host.
     pub no_accept: bool,
+    /// `strict_mode`, or `vrrp_strict`.
+    pub strict: bool,
     /// When an address is removed, others of its subnet on the interface stay.
     pub promote_secondaries: bool,
     /// `v3_checksum_as_v2`: how v3 adverts over IPv4 are summed. Not said: as those of the peer.
@@ -271,8 +332,14 @@ pub struct Notify {
     pub backup: Option<Command>,
     pub fault: Option<Command>,
     pub stop: Option<Command>,
+    /// `notify_deleted`: a reload took it away.
+    pub deleted: Option<Command>,
+    /// `notify_master_rx_lower_pri`: a master heard a weaker one.
+    pub rx_lower: Option<Command>,
     /// `notify`: on every change, with four arguments appended.
     pub any: Option<Command>,
+    /// `notify_priority_changes`: of the effective priority the FIFOs are told, too.
+    pub priority_changes: bool,
 }
 
 impl Notify {

@@ -14,7 +14,7 @@ block! {
         /// The names of its virtual routers.
         "group" => group: Members;
         /// Trackers whose outcome counts for every member.
-        "track_script" | "track_file" | "track_process" | "track_check" => tracks: Uses;
+        "track_script" | "track_file" | "track_process" | "track_check" | "track_bfd" => tracks: Uses;
         /// Interfaces whose link state counts for every member.
         "track_interface" => track_interface: Items<Use>;
         /// Members may have weights on what they track.
@@ -31,6 +31,8 @@ block! {
         "notify_stop" => notify_stop: Option<CommandLine>;
         /// Run on every change, with four words appended.
         "notify" => notify: Option<CommandLine>;
+        /// Changes of effective priority of its virtual routers are written to the FIFOs, too.
+        "notify_priority_changes" => notify_priority_changes: Switch;
     }
 }
 

@@ -17,13 +17,9 @@ macro_rules! foreign {
 foreign! {
     /// Outside all blocks.
     ROOT {
-        "net_namespace" Refused "adverts would leave from another network namespace";
         "net_namespace_ipvs" | "namespace_with_ipsets" LoadBalancing "";
-        "instance" | "use_pid_dir" Skipped "file names are chosen by --run-dir";
         "linkbeat_use_polling" | "linkbeat_interfaces" Skipped "link state comes from the kernel alone";
         "child_wait_time" Skipped "there are no child processes";
-        "bfd_instance" Skipped
-            "a virtual router that tracks it is refused";
         "interface_up_down_delays" Skipped "changes of link state count at once";
         "virtual_server" | "virtual_server_group" | "SSL" LoadBalancing "";
     }
@@ -31,10 +27,10 @@ foreign! {
     /// `global_defs`.
     GLOBAL {
         "notification_email" | "notification_email_from" | "smtp_server" | "smtp_helo_name" | "smtp_connect_timeout"
-            | "smtp_alert" | "smtp_alert_vrrp" | "no_email_faults" Skipped "no mail is sent";
+            | "smtp_alert" | "smtp_alert_vrrp" | "no_email_faults" Skipped "no mail is sent; a notify script can";
         "smtp_alert_checker" | "no_checker_emails" | "checker_log_all_failures" LoadBalancing "";
         "enable_traps" | "enable_snmp_keepalived" | "enable_snmp_vrrp" | "enable_snmp_rfc" | "enable_snmp_rfcv2"
-            | "enable_snmp_rfcv3" | "snmp_socket" Skipped "there is no SNMP agent";
+            | "enable_snmp_rfcv3" | "snmp_socket" Skipped "there is no SNMP agent; `vrrpctl status --json` says what it would";
         "enable_snmp_checker" | "snmp_vs_stats_update_interval" | "snmp_rs_stats_update_interval" LoadBalancing "";
         "enable_dbus" | "dbus_service_name" | "dbus_no_interface_name" Skipped "there is no D-Bus service";
         "vrrp_garp_extra_if" | "vrrp_vmac_garp_intvl" Skipped
@@ -48,24 +44,20 @@ foreign! {
             | "checker_rt_priority" | "checker_no_swap" | "checker_cpu_affinity" | "checker_rlimit_rttime"
             | "checker_rlimit_rtime" | "checker_process_name" | "lvs_process_name" LoadBalancing "";
         "bfd_priority" | "bfd_rt_priority" | "bfd_no_swap" | "bfd_cpu_affinity" | "bfd_rlimit_rttime"
-            | "bfd_rlimit_rtime" | "bfd_process_name" Skipped "there is no BFD process";
+            | "bfd_rlimit_rtime" | "bfd_process_name" Skipped "BFD has what the protocol's threads have";
         "max_auto_priority" | "min_auto_priority_delay" Skipped
             "real-time priority does not wait for lateness: short intervals have it from the start";
-        "notify_fifo" | "notify_fifo_script" | "vrrp_notify_fifo" | "vrrp_notify_fifo_script"
-            | "vrrp_notify_priority_changes" | "fifo_write_vrrp_states_on_reload" Skipped "no FIFO is written";
-        "startup_script" | "startup_script_timeout" | "shutdown_script" | "shutdown_script_timeout" Skipped
-            "the service manager runs what belongs before and after";
-        "process_names" | "process_name" | "vrrp_process_name" Skipped "there is one process, vrrpd";
-        "umask" | "config_save_dir" | "tmp_config_directory" | "data_use_instance" | "state_dump_file"
-            | "stats_dump_file" | "json_dump_file" | "json_version" | "use_symlink_paths" Skipped "files are written below --run-dir alone";
-        "reload_check_config" | "reload_time_file" | "reload_repeat" | "reload_file" Skipped
-            "a reload is always checked before it is applied";
-        "include_check" Skipped "each include says itself what must be found";
+        "config_save_dir" | "tmp_config_directory" Skipped "files are written below --run-dir alone";
+        "reload_check_config" Skipped "a reload is always checked before it is applied";
+        "reload_time_file" | "reload_repeat" | "reload_file" Skipped
+            "a reload is asked for by SIGHUP or vrrpctl, and by no file";
         "vrrp_netlink_cmd_rcv_bufs" | "vrrp_netlink_cmd_rcv_bufs_force" | "vrrp_netlink_monitor_rcv_bufs"
             | "vrrp_netlink_monitor_rcv_bufs_force" | "process_monitor_rcv_bufs" | "process_monitor_rcv_bufs_force"
             | "vrrp_rx_bufs_policy" | "vrrp_rx_bufs_multiplier" Skipped "buffers are sized by the daemon";
         "log_unknown_vrids" Skipped "adverts of unknown VRIDs are counted";
-        "random_seed" | "disable_local_igmp" | "set_supplementary_groups" Skipped "there is nothing like it";
+        "random_seed" Skipped "${_RANDOM} is the same in every reading, so that a reload finds what it found before";
+        "use_symlink_paths" Skipped "scripts are run by the path that is written, and both paths are judged";
+        "disable_local_igmp" Skipped "there is nothing like it";
     }
 
     /// `vrrp_instance`.
@@ -73,19 +65,15 @@ foreign! {
         "old_unicast_checksum" Skipped "keepalived 1.3.6 and older summed unicast adverts wrong, and nothing else does";
         "use_ipvlan" Refused "the addresses would be on the interface itself";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
-        "track_bfd" Refused "a failure of it would not be noticed";
         "garp_extra_if" | "vmac_garp_intvl" Skipped "only interfaces beside the one of the adverts would announce more often";
-        "notify_deleted" | "notify_master_rx_lower_pri" | "notify_priority_changes" Skipped "it is not run";
-        "smtp_alert" Skipped "no mail is sent";
+        "smtp_alert" Skipped "no mail is sent; a notify script can";
         "debug" | "kernel_rx_buf_size" | "native_ipv6" | "linkbeat_use_polling" Skipped "there is nothing like it";
         "lvs_sync_daemon_interface" LoadBalancing "";
     }
 
     /// `vrrp_sync_group`.
     SYNC_GROUP {
-        "track_bfd" Refused "a failure of it would not be noticed";
-        "notify_priority_changes" Skipped "it is not run";
-        "smtp_alert" Skipped "no mail is sent";
+        "smtp_alert" Skipped "no mail is sent; a notify script can";
     }
 
     /// `vrrp_script`, `authentication` and `auth_hmac`, of which every keyword is read.

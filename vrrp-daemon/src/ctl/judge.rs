@@ -10,6 +10,7 @@ use vrrp_common::classify::Ingress;
 
 use crate::config::setup::Setup;
 use crate::engine::plan::{InstanceId, InstancePlan};
+use crate::io::files::How;
 use crate::io::filter::{self, RuleTable};
 use crate::io::xdp::TEST_IFINDEX;
 use crate::io::{files, judge};
@@ -32,7 +33,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Arguments { capture, config, interface, kernel } = arguments;
-    let checked = files::check(config, None);
+    let checked = files::check(config, &How::default());
     if checked.has_errors() || !checked.is_readable() {
         eprint!("{}", checked.report());
     }

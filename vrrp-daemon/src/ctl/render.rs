@@ -254,6 +254,12 @@ fn write_attention(out: &mut String, status: &Status, paint: Paint) -> fmt::Resu
     if status.daemon.log_lines_lost > 0 {
         lines.push(format!("{} log lines were lost", status.daemon.log_lines_lost));
     }
+    if status.daemon.events_lost > 0 {
+        lines.push(format!("{} events were neither logged nor told", status.daemon.events_lost));
+    }
+    if status.daemon.fifo_lines_lost > 0 {
+        lines.push(format!("{} lines were not written to a FIFO", status.daemon.fifo_lines_lost));
+    }
     if status.daemon.notices_lost > 0 {
         lines.push(format!("notify scripts were not run for {} changes of state", status.daemon.notices_lost));
     }

@@ -69,6 +69,8 @@ events! {
         "Master received advert from {source} with higher priority {theirs}, ours {ours}";
     MasterHeardEqual { source: IpAddr, theirs: Priority } Info
         "Master received advert from {source} with same priority {theirs} but higher IP address than ours";
+    /// A router with our address and our priority: neither can yield to the other.
+    HeardTwin Warn "WARNING - equal priority advert received from remote host with our IP address.";
     HeardItself { source: IpAddr } Warn
         "WARNING - advert received from remote host with our IP address {source}.";
     PriorityChanged { from: Priority, to: Priority } Info "Changing effective priority from {from} to {to}";
@@ -94,6 +96,17 @@ events! {
 }
 
 impl Event {
+    /// The state that it is the entry of.
+    pub const fn entered(&self) -> Option<StateName> {
+        match self {
+            Self::Started | Self::BecameBackup => Some(StateName::Backup),
+            Self::BecameMaster => Some(StateName::Master),
+            Self::BecameFault => Some(StateName::Fault),
+            Self::Stopped => Some(StateName::Stop),
+            _ => None,
+        }
+    }
+
     /// Whether adverts can cause it as often as they come, and no state changes by it: a forger could fill the log with such.
     pub const fn is_cheap(&self) -> bool {
         matches!(self, Self::HeardLower { .. } | Self::MasterHeardLower { .. } | Self::HeardPriorityZero)

@@ -424,6 +424,10 @@ impl Instance {
             State::Backup(backup) => backup.master,
             State::Master(_) => self.source.map(|address| Rival { address, priority: self.effective }),
         };
+        let interval = match &self.state {
+            State::Backup(backup) => backup.interval,
+            _ => self.plan.advert_int,
+        };
         let Self { plan, effective, since, cause, stats, .. } = self;
         Snapshot {
             state: self.state(),
@@ -432,6 +436,7 @@ impl Instance {
             base: plan.priority,
             effective: *effective,
             master,
+            interval,
             stats: *stats,
         }
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
-use vrrp_common::{Instant, Priority};
+use vrrp_common::{Centis, Instant, Priority};
 
 use super::stats::Stats;
 
@@ -80,5 +80,7 @@ pub struct Snapshot {
     pub effective: Priority,
     /// Ourselves while master; the last one heard while backup.
     pub master: Option<Rival>,
+    /// The interval of the master's adverts; our own while master, or while none was heard.
+    pub interval: Centis,
     pub stats: Stats,
 }

@@ -9,6 +9,7 @@ mod hearing;
 mod lifecycle;
 mod options;
 mod patience;
+mod reload;
 mod standing;
 mod timers;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -174,10 +174,7 @@ impl Drop for Socket {
 /// Opens the run directory, made if missing, unless it is a link or others could put things into it.
 fn open_directory(path: &Path) -> Result<File, ControlError> {
     let failed = |error| ControlError::Io { path: path.into(), error };
-    match fs::DirBuilder::new().mode(0o755).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
-        _ => {}
-    }
+    make_directory(path).map_err(failed)?;
     let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
     let directory =
         OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| match error.raw_os_error() {
@@ -190,6 +187,19 @@ fn open_directory(path: &Path) -> Result<File, ControlError> {
         return Err(ControlError::Unsafe { path: path.into(), what: "can be written by others" });
     }
     Ok(directory)
+}
+
+/// Makes a directory that others may look into, if it is missing, and those above it; whatever the umask is.
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    path.parent().map_or(Ok(()), make_directory)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o755)),
+    }
 }
 
 fn look(path: &Path) -> io::Result<Option<Metadata>> {

@@ -16,12 +16,13 @@ use super::clock::{self, Deadline};
 use super::control::Request;
 use super::crowd::{Crowd, PAUSE};
 use super::hands::Hands;
+use super::netlink::links::Link;
 use super::netlink::{Found, Report};
-use super::notify::Told;
 use super::observe::{Held, observe};
 use super::ports::{Ports, Unchanged};
 use super::readiness::Readiness;
 use super::reload::{Move, Next, Wanted};
+use super::telling::Told;
 use super::xdp::{RING_RECORDS, Ring, Xdp};
 use crate::config::setup::Setup;
 use crate::engine::plan::{InstanceId, InterfaceId, TrackerId};
@@ -151,14 +152,9 @@ impl<T: FnMut(Told)> Driver<T> {
     }
 
     /// Takes in what there is at the start.
-    pub fn begin(&mut self, Found { links, without_source }: Found) -> anyhow::Result<()> {
-        for id in without_source {
-            self.take(Message::Network(Report::Source { id, is_there: false }))?;
-        }
-        for (link, id) in links.into_iter().zip((0..).map(InterfaceId)) {
-            self.take(Message::Network(Report::Link { id, link }))?;
-        }
-        Ok(())
+    pub fn begin(&mut self, Found { links, without_source }: Found) {
+        without_source.into_iter().for_each(|id| self.source_is(id, false));
+        links.into_iter().zip((0..).map(InterfaceId)).for_each(|(link, id)| self.link_is(id, link));
     }
 
     /// Takes up the XDP program, or why there is none.
@@ -371,16 +367,14 @@ impl<T: FnMut(Told)> Driver<T> {
         };
         match message {
             Message::Network(Report::Link { id, link }) => {
-                let mut inputs = Vec::new();
-                let before = self.ports.program_link(id);
-                self.ports.link_is(id, link, &mut inputs);
-                self.tell_guard(before, id);
-                self.heard.extend(inputs.into_iter().map(|input| Heard { at: now, input, advert: None }));
+                let was_up = self.is_up(id);
+                self.link_is(id, link);
+                let up = self.is_up(id);
+                if was_up != up {
+                    self.hands.tell(Told::Link { id, up });
+                }
             }
-            Message::Network(Report::Source { id, is_there }) => {
-                let input = self.ports.source_is(id, is_there);
-                self.hear(now, input);
-            }
+            Message::Network(Report::Source { id, is_there }) => self.source_is(id, is_there),
             Message::Network(Report::Address { id, tenure, address, installed }) => {
                 self.hear(now, Input::Address { id, tenure, address, installed });
             }
@@ -401,6 +395,23 @@ impl<T: FnMut(Told)> Driver<T> {
             Message::Stop => self.stop(),
         }
         Ok(())
+    }
+
+    fn is_up(&self, id: InterfaceId) -> bool {
+        self.ports.link(id).is_some_and(|link| link.up)
+    }
+
+    fn link_is(&mut self, id: InterfaceId, link: Option<Link>) {
+        let mut inputs = Vec::new();
+        let before = self.ports.program_link(id);
+        self.ports.link_is(id, link, &mut inputs);
+        self.tell_guard(before, id);
+        inputs.into_iter().for_each(|input| self.hear(clock::now(), input));
+    }
+
+    fn source_is(&mut self, id: InstanceId, is_there: bool) {
+        let input = self.ports.source_is(id, is_there);
+        self.hear(clock::now(), input);
     }
 
     fn hear(&mut self, at: Instant, input: Input) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,16 +12,18 @@ use std::time::Duration;
 use nix::sys::signal::SigSet;
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{interval, timeout};
 use tracing::warn;
 
 use super::control::{self, Request, Socket};
-use super::notify::{self, Notifier};
+use super::dump;
+use super::notify::{self, Notice};
 use super::reload::Move;
 use super::sparing::Withheld;
 use super::status::Process;
-use crate::config::setup::{Command, Notify, Setup, Tracker, TrackerKind};
+use super::telling::Losses;
+use crate::config::setup::{Command, Fifo, Notify, Setup, Tracker, TrackerKind};
 use crate::engine::plan::{Subject, TrackerId};
 use crate::track::report::{Board, InUse, Report};
 use crate::track::watch::Watchers;
@@ -52,12 +54,15 @@ pub fn disable_unusable(setup: &mut Setup) {
     let instances =
         setup.instances.iter_mut().filter_map(|instance| Some((&instance.name, instance.notify.as_deref_mut()?)));
     let groups = setup.groups.iter_mut().filter_map(|group| Some((&group.name, group.notify.as_deref_mut()?)));
-    for (name, Notify { master, backup, fault, stop, any }) in instances.chain(groups) {
+    for (name, notify) in instances.chain(groups) {
+        let Notify { master, backup, fault, stop, deleted, rx_lower, any, priority_changes: _ } = notify;
         for (script, keyword) in [
             (master, "notify_master"),
             (backup, "notify_backup"),
             (fault, "notify_fault"),
             (stop, "notify_stop"),
+            (deleted, "notify_deleted"),
+            (rx_lower, "notify_master_rx_lower_pri"),
             (any, "notify"),
         ] {
             if let Some(Err(unusable)) = script.as_ref().map(Command::inspect) {
@@ -78,7 +83,7 @@ pub enum Errand {
 /// The slow thread's handle.
 #[derive(Debug)]
 pub struct Errands {
-    notifier: Notifier,
+    dumps: mpsc::Sender<dump::Kind>,
     errands: mpsc::UnboundedSender<Errand>,
     stop: watch::Sender<bool>,
     stopped: std::sync::mpsc::Receiver<()>,
@@ -86,20 +91,21 @@ pub struct Errands {
 }
 
 /// Starts the thread. `reports` is called on it with what trackers find out, and may wait for the protocol thread to take
-/// it; so do requests in `requests`, of which no more than [`control::REQUESTS`] are ever open. `process.notices_lost` is
-/// filled in here.
+/// it; so do requests in `requests`, of which no more than [`control::REQUESTS`] are ever open. The scripts of `notices` are
+/// run, and those that read FIFOs.
 pub fn start<M: From<Request> + Send + 'static>(
     setup: Arc<Setup>,
     socket: Socket,
     process: Process,
+    withheld: Arc<Withheld>,
+    notices: mpsc::Receiver<Notice>,
     requests: mpsc::Sender<M>,
     reports: impl AsyncFn(Report) + Send + 'static,
 ) -> io::Result<Errands> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let (notifier, notices) = notify::queue(setup.clone());
-    let withheld = Arc::clone(notifier.withheld());
-    let process = Process { notices_lost: notifier.lost(), ..process };
     let (stop, stopping) = watch::channel(false);
+    let fifos = setup.telling.fifos.clone();
+    let (dumps, dumped) = mpsc::channel(dump::QUEUE);
     // Bounded by who sends: a reload waits for the one before it.
     let (errands, mut inbox) = mpsc::unbounded_channel();
     let (done, stopped) = std::sync::mpsc::sync_channel(1);
@@ -109,6 +115,7 @@ pub fn start<M: From<Request> + Send + 'static>(
         let local = LocalSet::new();
         local.block_on(&runtime, async {
             let process = Rc::new(process);
+            let dumping = dump::serve(dumped, requests.clone());
             let notifying = tokio::task::spawn_local(notify::run(notices, stop_of(stopping.clone())));
             let (board, (found, mut finds)) = (Board::default(), mpsc::channel(REPORTS));
             let mut watchers = Watchers::new(board.clone(), found);
@@ -126,13 +133,14 @@ pub fn start<M: From<Request> + Send + 'static>(
                     watchers.set(in_use(&to.setup, edition)).await;
                 }
             };
+            let readers = fifo_readers(fifos, &stopping);
             let serving = control::serve(&socket, process.clone(), board, requests);
             tokio::select! {
-                _ = async { tokio::join!(serving, tell_losses(&process, &withheld), watching) } => {}
+                _ = async { tokio::join!(serving, dumping, tell_losses(&process, &withheld), watching) } => {}
                 () = stop_of(stopping) => {}
             }
             drop(socket);
-            let rest = async { tokio::join!(watchers.end(), notifying) };
+            let rest = async { tokio::join!(watchers.end(), readers.join_all(), notifying) };
             let _ = timeout(TIME_TO_STOP, rest).await;
             passing_on.abort();
         });
@@ -141,13 +149,15 @@ pub fn start<M: From<Request> + Send + 'static>(
         runtime.shutdown_timeout(Duration::ZERO);
         let _ = done.send(());
     })?;
-    Ok(Errands { notifier, errands, stop, stopped, thread })
+    Ok(Errands { dumps, errands, stop, stopped, thread })
 }
 
 impl Errands {
-    /// What the protocol thread tells events to.
-    pub fn notify(&self) -> Notifier {
-        self.notifier.clone()
+    /// Has a file written. Who asks faster than they are written gets fewer of them.
+    pub fn dump(&self, kind: dump::Kind) {
+        if self.dumps.try_send(kind).is_err() {
+            warn!("a file of the daemon's state was asked for before the ones before were written; ask again");
+        }
     }
 
     /// Where it is told of reloads.
@@ -158,7 +168,7 @@ impl Errands {
     /// Ends what watches trackers, starts the notify scripts that wait, gives them a second, removes the socket. Blocks for up to
     /// two and a half seconds, mostly for milliseconds: to be called when the protocol has sent its last advert.
     pub fn stop(self) {
-        let Self { notifier: _, errands: _, stop, stopped, thread } = self;
+        let Self { dumps: _, errands: _, stop, stopped, thread } = self;
         let _ = stop.send(true);
         // Loading a program can hang in the kernel (a dead NFS server); the daemon's end may not.
         match stopped.recv_timeout(TIME_TO_STOP + Duration::from_secs(1)) {
@@ -166,6 +176,18 @@ impl Errands {
             _ => drop(thread.join()),
         }
     }
+}
+
+/// Runs the scripts that read the FIFOs.
+fn fifo_readers(fifos: Vec<Fifo>, stopping: &watch::Receiver<bool>) -> JoinSet<()> {
+    let mut readers = JoinSet::new();
+    for Fifo { path, owner: _, script } in fifos {
+        let stop = stop_of(stopping.clone());
+        if let Some(script) = script {
+            readers.spawn_local(async move { notify::read_fifo(&script, &path, stop).await });
+        }
+    }
+    readers
 }
 
 /// The trackers that some instance depends on, by their ids after so many reloads.
@@ -191,17 +213,25 @@ async fn stop_of(mut stopping: watch::Receiver<bool>) {
 /// Says now and then what came to nothing.
 async fn tell_losses(process: &Process, withheld: &Withheld) {
     let mut ticks = interval(LOSS_INTERVAL);
-    let mut told = 0;
+    let mut told = [0; 3];
+    let Losses { events, notices, fifo_lines } = &process.losses;
     loop {
         ticks.tick().await;
         if let Some(log) = &process.log {
             log.tell();
         }
         withheld.tell();
-        let lost = process.notices_lost.load(Ordering::Relaxed);
-        if lost > told {
-            warn!("notify scripts were not run for {} changes of state: too many were waiting", lost - told);
-            told = lost;
+        let texts = [
+            (events, "events were neither logged nor told: too many were waiting"),
+            (notices, "changes of state had no notify scripts run: too many were waiting"),
+            (fifo_lines, "lines were not written to a FIFO: nobody read it"),
+        ];
+        for ((lost, text), told) in texts.into_iter().zip(&mut told) {
+            let lost: u64 = AtomicU64::load(lost, Ordering::Relaxed);
+            if lost > *told {
+                warn!("{} {text}", lost - *told);
+                *told = lost;
+            }
         }
     }
 }

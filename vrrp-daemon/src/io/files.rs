@@ -1,12 +1,14 @@
 //! The disk and the host as the configuration sees them: [`Source`] and [`Host`] of this machine.
 
+use std::ffi::CString;
 use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Group, Uid, User};
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 
+use super::namespace;
 use crate::config::host::{Host, KeyFile, Program};
 use crate::config::setup::RunAs;
 use crate::config::{self, Checked};
@@ -22,13 +24,22 @@ const FILE_MAX: u64 = 16 << 20;
 /// Where programs are when PATH is not set.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Reads the configuration at `path`. `id` is what `@id` lines compare with, the host's name by default.
+/// What the command line says of reading a configuration.
+#[derive(Clone, Debug, Default)]
+pub struct How {
+    /// `--config-id`: what `@id` lines compare with, the host's name by default.
+    pub id: Option<String>,
+    /// `--all-config`: whatever is included must be there.
+    pub all_includes: bool,
+}
+
+/// Reads the configuration at `path`.
 ///
 /// It takes many times the memory of what comes of it. So a thread of its own reads, which the allocator gives a heap of
 /// its own; who keeps what came of it for long copies it to theirs.
-pub fn check(path: &Path, id: Option<&str>) -> Checked {
+pub fn check(path: &Path, how: &How) -> Checked {
     let read = || {
-        let reading = Reading { source: &Disk, id, instance: None };
+        let reading = Reading { source: &Disk, id: how.id.as_deref(), all_includes: how.all_includes };
         config::check(&reading, &System, &path.to_string_lossy())
     };
     std::thread::scope(|scope| scope.spawn(read).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -97,8 +108,24 @@ impl Host for System {
         Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw())
     }
 
-    fn has_interface(&self, name: &str) -> bool {
-        nix::net::if_::if_nametoindex(name).is_ok()
+    fn supplementary_groups(&self, user: &str, run_as: RunAs) -> Vec<u32> {
+        // By number there may be no name, and then no groups.
+        let found = match user.parse::<u32>() {
+            Ok(uid) => User::from_uid(Uid::from_raw(uid)),
+            Err(_) => User::from_name(user),
+        };
+        let name = found.ok().flatten().and_then(|user| CString::new(user.name).ok());
+        let groups = name.and_then(|name| getgrouplist(&name, Gid::from_raw(run_as.gid)).ok());
+        groups.unwrap_or_default().into_iter().map(Gid::as_raw).collect()
+    }
+
+    fn has_namespace(&self, name: &str) -> bool {
+        namespace::exists(name)
+    }
+
+    /// The calling thread stays in the namespace: it is there for this reading alone.
+    fn has_interface(&self, name: &str, net_namespace: Option<&str>) -> bool {
+        net_namespace.is_none_or(|there| namespace::visit(there).is_ok()) && nix::net::if_::if_nametoindex(name).is_ok()
     }
 
     fn has_cpu(&self, number: u16) -> bool {
@@ -205,7 +232,7 @@ mod tests {
         assert_eq!(System.user("0"), Some(ROOT));
         assert_eq!(System.user("no such user"), None);
         assert_eq!(System.group("root"), Some(0));
-        assert!(System.has_interface("lo") && !System.has_interface("no such one"));
+        assert!(System.has_interface("lo", None) && !System.has_interface("no such one", None));
         assert!(!Disk.hostname().contains('.'));
     }
 }

@@ -20,9 +20,10 @@ use nix::fcntl::FcntlArg;
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, Pid, dup2_stdin, dup2_stdout, fork, setpgid};
+use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, setpgid};
 use vrrp_common::IfIndex;
 
+use super::namespace;
 use super::xdp::link;
 use trace::Trace;
 
@@ -39,8 +40,8 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Starts the guard. To be called before any thread is started.
-    pub fn start() -> anyhow::Result<Self> {
+    /// Starts the guard. To be called before any thread is started. `is_mute`: nobody reads its stderr.
+    pub fn start(is_mute: bool) -> anyhow::Result<Self> {
         let threads = fs::read_dir("/proc/self/task").context("cannot see this process in /proc")?.count();
         ensure!(threads == 1, "the guard process must be started before {} threads are", threads - 1);
         // While nobody shares the table of descriptors, too: else enlarging it costs a pause of the kernel's, some 10 ms.
@@ -51,7 +52,7 @@ impl Guard {
             ForkResult::Parent { child } => Ok(Self { process: child, pipe: Some(end), untold: String::new() }),
             ForkResult::Child => {
                 drop(end);
-                std::process::exit(live(pipe));
+                std::process::exit(live(pipe, is_mute));
             }
         }
     }
@@ -63,6 +64,13 @@ impl Guard {
         if last > LAST {
             self.pipe = self.pipe.take().map(|pipe| released_first(pipe, last));
         }
+    }
+
+    /// Has it go to the network namespace that everything told from now on is in.
+    pub fn goes_to(&mut self, net_namespace: &str) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.untold, "n {net_namespace}");
+        self.flush();
     }
 
     /// Tells that an address is about to be set.
@@ -133,8 +141,8 @@ impl Drop for Guard {
 }
 
 /// The guard's own life: until the pipe ends. Returns its exit status.
-fn live(pipe: PipeReader) -> i32 {
-    match run(pipe) {
+fn live(pipe: PipeReader, is_mute: bool) -> i32 {
+    match run(pipe, is_mute) {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("vrrpd: the guard could not tidy up: {error:#}");
@@ -143,7 +151,7 @@ fn live(pipe: PipeReader) -> i32 {
     }
 }
 
-fn run(pipe: PipeReader) -> anyhow::Result<()> {
+fn run(pipe: PipeReader, is_mute: bool) -> anyhow::Result<()> {
     for ignored in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
         // SAFETY: ignoring a signal installs no handler.
         unsafe { signal(ignored, SigHandler::SigIgn) }.context("cannot ignore signals")?;
@@ -155,6 +163,9 @@ fn run(pipe: PipeReader) -> anyhow::Result<()> {
     // Whoever reads what the daemon writes to a pipe does not wait for the guard as well.
     let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null").context("/dev/null")?;
     dup2_stdin(&null).and_then(|()| dup2_stdout(&null)).context("/dev/null")?;
+    if is_mute {
+        dup2_stderr(&null).context("/dev/null")?;
+    }
     drop(null);
     let mut programs = BTreeMap::new();
     // Without CAP_SYS_ADMIN they cannot be held, and leave first.
@@ -168,6 +179,13 @@ fn run(pipe: PipeReader) -> anyhow::Result<()> {
     trace::remove(&held)
 }
 
+/// Without it what is left of the daemon could not be removed, and would not be noticed until then.
+fn visit(net_namespace: &str) {
+    if let Err(error) = namespace::visit(net_namespace) {
+        eprintln!("vrrpd: the guard could not follow the daemon: {error:#}");
+    }
+}
+
 /// What is left when the input ends. A line cut short by the daemon's death counts for nothing.
 /// `program` hears of each program to be held, or no longer.
 fn read(input: impl BufRead, mut program: impl FnMut(u32, bool)) -> BTreeSet<Trace> {
@@ -175,6 +193,7 @@ fn read(input: impl BufRead, mut program: impl FnMut(u32, bool)) -> BTreeSet<Tra
     for line in input.lines().map_while(Result::ok) {
         let Some((sign, rest)) = line.split_once(' ') else { continue };
         match (sign, Trace::parse(rest)) {
+            ("n", _) => visit(rest),
             ("x" | "y", _) => rest.parse().into_iter().for_each(|id| program(id, sign == "x")),
             ("+", Some(trace)) => drop(held.insert(trace)),
             ("-", Some(trace)) => drop(held.remove(&trace)),

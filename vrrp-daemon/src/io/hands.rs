@@ -17,11 +17,12 @@ use super::announce::Announcements;
 use super::clock;
 use super::lateness::Lateness;
 use super::netlink::Command;
-use super::notify::Told;
+
 use super::ports::Ports;
 use super::reload::Move;
 use super::routed::Routed;
 use super::socket::{self, Content, Refused, device, send_many};
+use super::telling::Told;
 use super::tx::{Advert, Packets, Parts};
 use crate::config::setup::Setup;
 use crate::engine::matching::Matching;
@@ -126,6 +127,9 @@ impl<T: FnMut(Told)> Hands<T> {
                 Action::Announce { id, addresses, rounds } => {
                     let count = self.setup.plan.instances[id.index()].addresses;
                     self.announcements.add(id, addresses, count, rounds);
+                    if tracing::enabled!(tracing::Level::DEBUG) {
+                        (self.tell)(Told::Announces(id, addresses));
+                    }
                 }
                 // The driver has seen to it: it knows the advert.
                 Action::Absorb { .. } => {}
@@ -210,6 +214,11 @@ impl<T: FnMut(Told)> Hands<T> {
                 self.lateness.sent(id, due, now);
             }
         }
+    }
+
+    /// Tells of what the engine did not say.
+    pub fn tell(&mut self, told: Told) {
+        (self.tell)(told);
     }
 
     /// Has the guard hold a program on its device for as long as there may be addresses to remove.

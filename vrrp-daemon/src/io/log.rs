@@ -1,30 +1,35 @@
-//! Logging that never waits: lines go to stderr through a bounded queue, and what does not fit is counted.
+//! Logging that never waits: lines go to a thread that writes them through a bounded queue, and what does not fit is
+//! counted.
 
-use std::fmt;
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::MetadataExt;
+mod line;
+mod outlets;
+
+use std::cell::Cell;
+use std::io::Write;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use nix::sys::signal::{SigSet, SigmaskHow};
-use tracing::{Event, Level, Subscriber, error, info, warn};
+use tracing::{Level, debug, error, info, warn};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::format::{DefaultFields, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use vrrp_common::Priority;
+use vrrp_common::{Instant, Priority};
 
-use super::utc;
+use super::clock;
 use crate::config::Checked;
-use crate::engine::event;
+use crate::config::setup::Setup;
+use crate::engine::plan::InstanceId;
+use crate::engine::{Announced, event};
 use crate::syntax::diagnostic::Severity;
+use line::Lines;
+use outlets::Outlets;
+pub use outlets::Wanted;
 
-/// Lines that may wait for a slow stderr. At a hundred octets each this is under a megabyte.
+/// Lines that may wait for a slow console or file. At a hundred octets each this is under a megabyte.
 const QUEUE: usize = 8192;
 
 /// The environment variable with filter directives, such as `debug` or `vrrp_daemon::io=trace`; it overrides `-D`.
@@ -35,16 +40,28 @@ pub const LEVEL_VARIABLE: &str = "VRRPD_LOG";
 pub struct Log {
     _writer: WorkerGuard,
     loss: Loss,
+    suffix: Arc<OnceLock<String>>,
+    has_console: bool,
 }
 
 impl Log {
     pub fn loss(&self) -> Loss {
         self.loss.clone()
     }
+
+    /// What follows keepalived's names in the system's log from now on.
+    pub fn is_of(&self, suffix: String) {
+        let _ = self.suffix.set(suffix);
+    }
+
+    /// Whether somebody at the console sees the lines.
+    pub fn has_console(&self) -> bool {
+        self.has_console
+    }
 }
 
 /// Sets up logging for the process. `detail` counts `-D`: none tells INFO, one DEBUG, two TRACE. Once in a process.
-pub fn start(detail: u8) -> anyhow::Result<Log> {
+pub fn start(detail: u8, wanted: &Wanted) -> anyhow::Result<Log> {
     let level = match detail {
         0 => Level::INFO,
         1 => Level::DEBUG,
@@ -54,11 +71,14 @@ pub fn start(detail: u8) -> anyhow::Result<Log> {
     // The writer's thread takes no signals: one for the process would find it the only thread that does not wait for
     // them, and end the daemon in the middle of its stop.
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let suffix = Arc::default();
+    let outlets = Outlets::open(wanted, Arc::clone(&suffix))?;
+    let has_console = outlets.has_console();
     // Written when nothing more waits: of thousands of lines at once, many with one call.
-    let (writer, log) = queue(BufWriter::new(std::io::stderr()), QUEUE);
+    let (writer, log) = queue(outlets, QUEUE);
     before.thread_set_mask()?;
-    let lines = Lines { journal: stderr_is_journal() };
-    let lines = tracing_subscriber::fmt::layer().with_ansi(false).event_format(lines).with_writer(writer);
+    let log = Log { suffix, has_console, ..log };
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).event_format(Lines).with_writer(writer);
     tracing_subscriber::registry()
         .with(filter)
         .with(lines)
@@ -66,6 +86,9 @@ pub fn start(detail: u8) -> anyhow::Result<Log> {
         .map_err(|error| anyhow::anyhow!("logging cannot be set up: {error}"))?;
     if let Some(complaint) = complaint {
         warn!("{LEVEL_VARIABLE} is ignored: {complaint}");
+    }
+    if has_console && !wanted.console {
+        info!("there is no system log; the log goes to stderr");
     }
     Ok(log)
 }
@@ -88,7 +111,7 @@ fn queue(to: impl Write + Send + 'static, bound: usize) -> (NonBlocking, Log) {
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(bound).thread_name("vrrpd-log").finish(to);
     let _ = before.and_then(|before| before.thread_set_mask());
     let loss = Loss { lost: writer.error_counter(), told: Default::default() };
-    (writer, Log { _writer: guard, loss })
+    (writer, Log { _writer: guard, loss, suffix: Arc::default(), has_console: false })
 }
 
 /// How many lines were lost because nobody took them in time.
@@ -129,6 +152,23 @@ pub fn findings(checked: &Checked) {
     }
 }
 
+thread_local! {
+    /// When what is being logged happened, where that was not now.
+    static HAPPENED: Cell<Option<SystemTime>> = const { Cell::new(None) };
+}
+
+/// Writes lines about something that happened at an instant of not long ago: they bear its time.
+pub fn at(instant: Instant, write: impl FnOnce()) {
+    HAPPENED.set(Some(SystemTime::UNIX_EPOCH + clock::wall(instant)));
+    write();
+    HAPPENED.set(None);
+}
+
+/// When what is being logged happened.
+fn happened_at() -> SystemTime {
+    HAPPENED.get().unwrap_or_else(SystemTime::now)
+}
+
 /// What happened to an instance, in keepalived's words: `(VI_1) Entering MASTER STATE`.
 pub fn event(name: &str, event: &event::Event, effective: Priority) {
     let priority = effective.get();
@@ -144,42 +184,19 @@ pub fn group(name: &str, event: &event::GroupEvent) {
     info!("VRRP_Group({name}) {event}");
 }
 
-/// Whether systemd reads our stderr, which then needs no time of ours. JOURNAL_STREAM alone does not tell: it is inherited
-/// by whoever redirects us.
-fn stderr_is_journal() -> bool {
-    let stream = std::env::var("JOURNAL_STREAM").unwrap_or_default();
-    std::fs::metadata("/proc/self/fd/2").is_ok_and(|stderr| stream == format!("{}:{}", stderr.dev(), stderr.ino()))
+/// What becomes of a link, in keepalived's words.
+pub fn link(interface: &str, up: bool) {
+    info!("Netlink reports {interface} {}", if up { "up" } else { "down" });
 }
 
-/// `2026-02-03T04:05:06.789Z WARN message field=value`, or `<4>message field=value` for the journal.
-struct Lines {
-    journal: bool,
-}
-
-impl<S> FormatEvent<S, DefaultFields> for Lines
-where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, DefaultFields>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let level = *event.metadata().level();
-        if self.journal {
-            // sd-daemon(3): the numbers of syslog(3).
-            writer.write_str(match level {
-                Level::ERROR => "<3>",
-                Level::WARN => "<4>",
-                Level::INFO => "<6>",
-                _ => "<7>",
-            })?;
-        } else {
-            write!(writer, "{} {level:<5} ", utc::rfc3339(SystemTime::now()))?;
-        }
-        context.format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
+/// Which addresses are announced, in keepalived's words, which has them, too, with `-D` alone.
+pub fn announces(setup: &Setup, id: InstanceId, which: Announced) {
+    let instance = &setup.instances[id.index()];
+    let all = instance.addresses.iter().zip(0..);
+    for (address, _) in all.filter(|(_, number)| which == Announced::All || which == Announced::One(*number)) {
+        let interface = &setup.interfaces[address.interface.index()];
+        let what = if address.address.is_ipv4() { "gratuitous ARPs" } else { "Unsolicited Neighbour Adverts" };
+        debug!("({}) Sending/queueing {what} on {interface} for {}", instance.name, address.address);
     }
 }
 
@@ -210,13 +227,64 @@ mod tests {
         let copy = page.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
-            .event_format(Lines { journal })
+            .event_format(Lines)
             .with_writer(move || copy.clone())
             .with_max_level(Level::TRACE)
             .finish();
         tracing::subscriber::with_default(subscriber, write);
         let text = page.0.lock().unwrap().clone();
-        String::from_utf8(text).unwrap()
+        let mut shown = Vec::new();
+        for line in text.split_inclusive(|&octet| octet == b'\n') {
+            let line = line::Line::parse(line).unwrap();
+            if journal { line.for_journal(&mut shown) } else { line.for_people(&mut shown) }.unwrap();
+        }
+        String::from_utf8(shown).unwrap()
+    }
+
+    /// What operators of keepalived search their logs for, verbatim.
+    #[test]
+    fn lines_are_keepaliveds() {
+        use crate::engine::event::Event::*;
+        use crate::engine::event::GroupEvent::Syncs;
+        use crate::engine::snapshot::StateName;
+        let [theirs, ours] = [90, 110].map(|octet| Priority::new(octet).unwrap());
+        let source = "10.0.0.2".parse().unwrap();
+        for (event, line) in [
+            (BecameMaster, "Entering MASTER STATE"),
+            (Started, "Entering BACKUP STATE (init)"),
+            (BecameBackup, "Entering BACKUP STATE"),
+            (BecameFault, "Entering FAULT STATE"),
+            (MasterTimedOut, "Receive advertisement timeout"),
+            (InstallsAddresses, "setting VIPs."),
+            (ReleasesAddresses, "removing VIPs."),
+            (SentPriorityZero, "sent 0 priority"),
+            (HeardPriorityZero, "Backup received priority 0 advertisement"),
+            (
+                MasterHeardLower { source, theirs, ours },
+                "Received advert from 10.0.0.2 with lower priority 90, ours 110, forcing new election",
+            ),
+            (
+                MasterHeardHigher { source, theirs: ours, ours: theirs },
+                "Master received advert from 10.0.0.2 with higher priority 110, ours 90",
+            ),
+            (
+                MasterHeardEqual { source, theirs },
+                "Master received advert from 10.0.0.2 with same priority 90 but higher IP address than ours",
+            ),
+            (HeardLower { source, theirs }, "received lower priority (90) advert from 10.0.0.2 - discarding"),
+            (PriorityChanged { from: theirs, to: ours }, "Changing effective priority from 90 to 110"),
+            (HeardTwin, "WARNING - equal priority advert received from remote host with our IP address."),
+        ] {
+            let text = lines(true, || super::event("VI_1", &event, ours));
+            assert_eq!(text.trim_start_matches(['<', '>', '4', '6']), format!("(VI_1) {line} priority=110\n"));
+        }
+        let text = lines(true, || {
+            group("G1", &Syncs(StateName::Master));
+            link("eth0", false);
+            link("eth0", true);
+        });
+        let expected = "<6>VRRP_Group(G1) Syncing instances to MASTER state\n<6>Netlink reports eth0 down\n<6>Netlink reports eth0 up\n";
+        assert_eq!(text, expected);
     }
 
     #[test]
@@ -238,6 +306,19 @@ mod tests {
         let (time, rest) = text.split_once(' ').unwrap();
         assert_eq!(rest, "WARN  something errno=5\n");
         assert!(time.len() == 24 && time.ends_with('Z'), "{time}");
+    }
+
+    #[test]
+    fn lines_bear_the_time_of_what_they_tell() {
+        let a_minute_ago = Instant::from_nanos(clock::now().as_nanos() - 60_000_000_000);
+        let expected = crate::io::utc::rfc3339(SystemTime::UNIX_EPOCH + clock::wall(a_minute_ago));
+        let text = lines(false, || {
+            at(a_minute_ago, || warn!("then"));
+            warn!("now");
+        });
+        let times: Vec<_> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!(times[0][..20], expected[..20], "{text}");
+        assert!(times[1] > times[0], "{text}");
     }
 
     #[test]

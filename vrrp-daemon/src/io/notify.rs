@@ -1,27 +1,24 @@
-//! Notify scripts: the script of the new state, then the generic one with keepalived's four arguments.
+//! Notify scripts: the one of the moment, then the generic one with keepalived's four arguments; and the scripts that read
+//! the FIFOs.
 //!
-//! The protocol thread leaves a notice in a bounded queue; scripts are started in that order and not waited for.
+//! Scripts are started in the order of the notices and not waited for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tracing::warn;
+use tracing::{info, warn};
 use vrrp_common::Priority;
 
-use super::sparing::{Sparing, Withheld};
-use super::{clock, log};
 use crate::config::setup::{Command, Notify, Setup};
-use crate::engine::event::{Event, GroupEvent};
 use crate::engine::plan::{GroupId, InstanceId};
 use crate::engine::snapshot::StateName;
-use crate::track::run::{Bond, Outcome};
+use crate::track::run::{Bond, GRACE, Outcome};
 
 /// Notices that may wait: each of several thousand instances can change its state once while no script can be started.
-const QUEUE: usize = 8192;
+pub const QUEUE: usize = 8192;
 
 /// Scripts that may run at once. Further ones wait for one to end, and their notices for them.
 const RUNNING: usize = 256;
@@ -29,23 +26,53 @@ const RUNNING: usize = 256;
 /// How long running scripts have when the daemon stops; keepalived's second.
 const TIME_AT_STOP: Duration = Duration::from_secs(1);
 
-/// Something to tell of.
-#[derive(Clone, Debug)]
-pub enum Told {
-    /// With the effective priority.
-    Instance(InstanceId, Event, Priority),
-    Group(GroupId, GroupEvent),
-    /// What is told from now on is by the ids of this configuration.
-    Reloaded(Arc<Setup>),
+/// What others than the log are told of; keepalived's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    Master,
+    Backup,
+    Fault,
+    Stop,
+    Deleted,
+    /// A master heard a weaker one.
+    RxLower,
+    /// Its effective priority changed.
+    MasterPriority,
+    BackupPriority,
 }
 
-/// An instance or a group changed its state.
+impl Moment {
+    pub const fn entering(state: StateName) -> Option<Self> {
+        match state {
+            StateName::Init => None,
+            StateName::Master => Some(Self::Master),
+            StateName::Backup => Some(Self::Backup),
+            StateName::Fault => Some(Self::Fault),
+            StateName::Stop => Some(Self::Stop),
+        }
+    }
+
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Master => "MASTER",
+            Self::Backup => "BACKUP",
+            Self::Fault => "FAULT",
+            Self::Stop => "STOP",
+            Self::Deleted => "DELETED",
+            Self::RxLower => "MASTER_RX_LOWER_PRI",
+            Self::MasterPriority => "MASTER_PRIORITY",
+            Self::BackupPriority => "BACKUP_PRIORITY",
+        }
+    }
+}
+
+/// Something happened to an instance or a group.
 #[derive(Clone, Debug)]
 pub struct Notice {
     /// The configuration that `who` is an index of; it may be another after a reload.
     pub setup: Arc<Setup>,
     pub who: Who,
-    pub state: StateName,
+    pub moment: Moment,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +83,7 @@ pub enum Who {
 }
 
 impl Notice {
-    /// keepalived's first, second and fourth argument, and the scripts.
+    /// keepalived's first, second and fourth argument, and who wants to know.
     fn subject(&self) -> (&'static str, &str, u8, Option<&Notify>) {
         match self.who {
             Who::Instance(id, priority) => {
@@ -69,80 +96,45 @@ impl Notice {
             }
         }
     }
-}
 
-/// The state that an event is the entry of, if scripts are to hear of it.
-pub const fn entered(event: &Event) -> Option<StateName> {
-    match event {
-        Event::Started | Event::BecameBackup => Some(StateName::Backup),
-        Event::BecameMaster => Some(StateName::Master),
-        Event::BecameFault | Event::Deleted => Some(StateName::Fault),
-        Event::Stopped => Some(StateName::Stop),
-        _ => None,
-    }
-}
-
-/// The protocol thread's end of the queue.
-#[derive(Clone, Debug)]
-pub struct Notifier {
-    setup: Arc<Setup>,
-    queue: Sender<Notice>,
-    lost: Arc<AtomicU64>,
-    sparing: Sparing,
-}
-
-/// The queue, and the end that [`run`] serves.
-pub fn queue(setup: Arc<Setup>) -> (Notifier, Receiver<Notice>) {
-    bounded(setup, QUEUE)
-}
-
-fn bounded(setup: Arc<Setup>, bound: usize) -> (Notifier, Receiver<Notice>) {
-    let (queue, notices) = mpsc::channel(bound);
-    let sparing = Sparing::new(setup.instances.len(), Arc::default());
-    (Notifier { setup, queue, lost: Arc::default(), sparing }, notices)
-}
-
-impl Notifier {
-    /// The same queue for another configuration, as after a reload: `instance` is from now on an index of that.
-    pub fn with(&self, setup: Arc<Setup>) -> Self {
-        let sparing = Sparing::new(setup.instances.len(), Arc::clone(self.withheld()));
-        Self { setup, sparing, ..self.clone() }
+    /// keepalived's line for FIFOs.
+    pub fn line(&self) -> String {
+        let (kind, name, priority, _) = self.subject();
+        format!("{kind} \"{name}\" {} {priority}\n", self.moment.label())
     }
 
-    /// Logs an event, and has the scripts run of the state that it is the entry of. Never waits: what does not fit into
-    /// the queue is counted and gone, and so are lines that come too often.
-    pub fn tell(&mut self, told: Told) {
-        let (who, state) = match told {
-            Told::Instance(id, event, _) if event.is_cheap() && !self.sparing.allows(id, clock::now()) => return,
-            Told::Instance(id, event, effective) => {
-                log::event(&self.setup.instances[id.index()].name, &event, effective);
-                (Who::Instance(id, effective), entered(&event))
+    /// Changes of priority only where they are asked for.
+    pub fn is_for_fifos(&self) -> bool {
+        let Self { setup, who, moment } = self;
+        let asks = |notify: Option<&Notify>| notify.is_some_and(|notify| notify.priority_changes);
+        match (moment, who) {
+            (Moment::MasterPriority | Moment::BackupPriority, Who::Instance(id, _)) => {
+                let group = setup.plan.instances.get(id.index()).and_then(|plan| plan.group);
+                let group = group.and_then(|id| setup.groups[id.index()].notify.as_deref());
+                asks(self.subject().3) || asks(group)
             }
-            Told::Group(id, event @ GroupEvent::Syncs(_)) => {
-                return log::group(&self.setup.groups[id.index()].name, &event);
-            }
-            Told::Group(id, GroupEvent::Entered(state)) => (Who::Group(id), Some(state)),
-            Told::Reloaded(setup) => return *self = self.with(setup),
-        };
-        let Some(state) = state else { return };
-        let notice = Notice { setup: self.setup.clone(), who, state };
-        // Most have no script: nothing to queue.
-        if notice.subject().3.is_none() {
-            return;
-        }
-        if self.queue.try_send(notice).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            _ => true,
         }
     }
 
-    /// Lines that came too often.
-    pub const fn withheld(&self) -> &Arc<Withheld> {
-        self.sparing.withheld()
-    }
-
-    /// The counter of notices that came to nothing.
-    pub fn lost(&self) -> Arc<AtomicU64> {
-        self.lost.clone()
+    /// What to run, in order; to the generic one four arguments are appended.
+    pub fn scripts(&self) -> impl Iterator<Item = (&Command, Vec<String>)> {
+        let (kind, name, priority, notify) = self.subject();
+        let (specific, generic) = notify.map_or((None, None), |notify| {
+            let Notify { master, backup, fault, stop, deleted, rx_lower, any, priority_changes: _ } = notify;
+            match self.moment {
+                Moment::Master => (master.as_ref(), any.as_ref()),
+                Moment::Backup => (backup.as_ref(), any.as_ref()),
+                Moment::Fault => (fault.as_ref(), any.as_ref()),
+                Moment::Stop => (stop.as_ref(), any.as_ref()),
+                Moment::Deleted => (deleted.as_ref(), any.as_ref()),
+                Moment::RxLower => (rx_lower.as_ref(), None),
+                Moment::MasterPriority | Moment::BackupPriority => (None, None),
+            }
+        });
+        let told = move || [kind, name, self.moment.label(), &priority.to_string()].map(String::from).into();
+        let specific = specific.map(|command| (command, Vec::new()));
+        specific.into_iter().chain(generic.map(|command| (command, told())))
     }
 }
 
@@ -163,7 +155,7 @@ pub async fn run(mut notices: Receiver<Notice>, stop: impl Future<Output = ()>) 
             notice = notices.recv() => notice,
         };
         let Some(notice) = notice else { break };
-        for (command, more) in scripts(&notice) {
+        for (command, more) in notice.scripts() {
             while running.len() >= RUNNING {
                 running.join_next().await;
             }
@@ -174,25 +166,9 @@ pub async fn run(mut notices: Receiver<Notice>, stop: impl Future<Output = ()>) 
     let _ = timeout(TIME_AT_STOP, async { while running.join_next().await.is_some() {} }).await;
 }
 
-/// What to run, in order, and what to append.
-fn scripts(notice: &Notice) -> Vec<(&Command, Vec<String>)> {
-    let (kind, name, priority, notify) = notice.subject();
-    let Some(Notify { master, backup, fault, stop, any }) = notify else { return Vec::new() };
-    let specific = match notice.state {
-        StateName::Master => master,
-        StateName::Backup => backup,
-        StateName::Fault => fault,
-        StateName::Stop => stop,
-        StateName::Init => &None,
-    };
-    let told = [kind, name, notice.state.label(), &priority.to_string()].map(String::from);
-    let specific = specific.iter().map(|command| (command, Vec::new()));
-    specific.chain(any.iter().map(|command| (command, told.to_vec()))).collect()
-}
-
 fn start(running: &mut JoinSet<()>, command: &Command, more: &[String], notice: &Notice) {
     let script = command.argv.first().cloned().unwrap_or_default();
-    let (name, state) = (notice.subject().1.to_owned(), notice.state.label());
+    let (name, state) = (notice.subject().1.to_owned(), notice.moment.label());
     let more: Vec<&str> = more.iter().map(String::as_str).collect();
     match command.start(&more, Bond::OutlivesUs) {
         Ok(mut run) => drop(running.spawn(async move {
@@ -205,9 +181,28 @@ fn start(running: &mut JoinSet<()>, command: &Command, more: &[String], notice: 
     }
 }
 
+/// Runs the script that reads a FIFO, whose path is appended, until `stop` completes and the FIFO's end, which it then sees,
+/// is a second ago. One that ends before is not started again, as with keepalived.
+pub async fn read_fifo(script: &Command, path: &str, stop: impl Future<Output = ()>) {
+    let name = script.argv.first().cloned().unwrap_or_default();
+    let mut run = match script.start(&[path], Bond::EndsWithUs) {
+        Ok(run) => run,
+        Err(error) => return warn!(script = name, %error, "the script that reads {path} could not be started"),
+    };
+    tokio::select! {
+        outcome = run.finish() => return info!(script = name, ?outcome, "the script that reads {path} has ended"),
+        () = stop => {}
+    }
+    if timeout(TIME_AT_STOP, run.finish()).await.is_err() {
+        run.end(GRACE).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
+
+    use tokio::sync::mpsc;
 
     use super::*;
     use crate::config::setup::{Group, Instance};
@@ -219,90 +214,109 @@ mod tests {
         Arc::new(Setup { instances: vec![instance], groups: vec![group], ..Setup::default() })
     }
 
-    fn told(event: Event) -> Told {
-        Told::Instance(InstanceId(0), event, Priority::new(110).unwrap())
+    fn of_instance(notify: &Notify, moment: Moment) -> Notice {
+        let who = Who::Instance(InstanceId(0), Priority::new(110).unwrap());
+        Notice { setup: setup(notify.clone()), who, moment }
+    }
+
+    fn of_group(notify: &Notify, moment: Moment) -> Notice {
+        Notice { setup: setup(notify.clone()), who: Who::Group(GroupId(0)), moment }
     }
 
     /// Tells of one thing, and stops.
-    async fn run_one(notify: Notify, told: Told) {
-        let (mut notifier, notices) = queue(setup(notify));
-        notifier.tell(told);
+    async fn run_one(notice: Notice) {
+        let (queue, notices) = mpsc::channel(1);
+        queue.try_send(notice).unwrap();
         run(notices, std::future::ready(())).await;
     }
 
     /// A script that writes its arguments, each with a NUL behind it.
-    fn writer(dir: &Dir, name: &str) -> Command {
+    fn writer(dir: &Dir, name: &str) -> Option<Command> {
         let mut command = shell(dir, &format!(r#"printf '%s\0' "$@" > $0/{name}.new; mv $0/{name}.new $0/{name}"#));
         command.argv.push("configured argument".into());
-        command
+        Some(command)
     }
 
     #[tokio::test]
     async fn arguments_are_keepaliveds_to_the_byte() {
         let dir = Dir::new();
-        let [master, backup, fault, stop, any] =
-            ["master", "backup", "fault", "stop", "any"].map(|name| Some(writer(&dir, name)));
-        let notify = Notify { master, backup, fault, stop, any };
-        for (event, label) in [
-            (Event::BecameMaster, "MASTER"),
-            (Event::Started, "BACKUP"),
-            (Event::BecameFault, "FAULT"),
-            (Event::Stopped, "STOP"),
-        ] {
-            run_one(notify.clone(), told(event)).await;
+        let notify = Notify {
+            master: writer(&dir, "master"),
+            backup: writer(&dir, "backup"),
+            fault: writer(&dir, "fault"),
+            stop: writer(&dir, "stop"),
+            deleted: writer(&dir, "deleted"),
+            rx_lower: writer(&dir, "master_rx_lower_pri"),
+            any: writer(&dir, "any"),
+            priority_changes: true,
+        };
+        for moment in [Moment::Master, Moment::Backup, Moment::Fault, Moment::Stop, Moment::Deleted] {
+            run_one(of_instance(&notify, moment)).await;
+            let label = moment.label();
             assert_eq!(dir.read(&label.to_lowercase()), "configured argument\0");
             assert_eq!(dir.read("any"), format!("configured argument\0INSTANCE\0VI_1\0{label}\x00110\0"));
         }
-        run_one(notify, Told::Group(GroupId(0), GroupEvent::Entered(StateName::Fault))).await;
+        run_one(of_group(&notify, Moment::Fault)).await;
         assert_eq!(dir.read("any"), "configured argument\0GROUP\0G1\0FAULT\x000\0");
+        // The generic one is for changes of state alone.
+        std::fs::remove_file(dir.join("any")).unwrap();
+        for moment in [Moment::RxLower, Moment::MasterPriority, Moment::BackupPriority] {
+            run_one(of_instance(&notify, moment)).await;
+        }
+        assert_eq!(dir.read("master_rx_lower_pri"), "configured argument\0");
+        assert_eq!(dir.read("any"), "");
     }
 
     #[test]
     fn the_specific_script_comes_first() {
         let dir = Dir::new();
         let notify = Notify { master: Some(shell(&dir, "1")), any: Some(shell(&dir, "2")), ..Notify::default() };
-        let order = |state| {
-            let who = Who::Instance(InstanceId(0), Priority::DEFAULT);
-            let notice = Notice { setup: setup(notify.clone()), who, state };
-            scripts(&notice).into_iter().map(|(c, more)| (c.argv[2].clone(), more.len())).collect()
+        let order = |moment| {
+            let notice = of_instance(&notify, moment);
+            notice.scripts().map(|(c, more)| (c.argv[2].clone(), more.len())).collect()
         };
-        let both: Vec<_> = order(StateName::Master);
+        let both: Vec<_> = order(Moment::Master);
         assert_eq!(both, [("1".into(), 0), ("2".into(), 4)]);
-        let one: Vec<_> = order(StateName::Fault);
+        let one: Vec<_> = order(Moment::Fault);
         assert_eq!(one, [("2".into(), 4)]);
     }
 
     #[test]
-    fn overflow_is_counted_and_never_waited_for() {
-        let dir = Dir::new();
-        let notify = Notify { any: Some(shell(&dir, "")), ..Notify::default() };
-        let (mut notifier, notices) = bounded(setup(notify), 2);
-        for _ in 0..5 {
-            notifier.tell(told(Event::BecameMaster));
-            notifier.tell(told(Event::MasterTimedOut));
-            notifier.tell(Told::Group(GroupId(0), GroupEvent::Syncs(StateName::Master)));
-        }
-        assert_eq!(notifier.lost().load(Ordering::Relaxed), 3);
-        drop(notices);
+    fn lines_for_fifos() {
+        let quiet = Notify::default();
+        assert_eq!(of_instance(&quiet, Moment::RxLower).line(), "INSTANCE \"VI_1\" MASTER_RX_LOWER_PRI 110\n");
+        assert_eq!(of_group(&quiet, Moment::Master).line(), "GROUP \"G1\" MASTER 0\n");
+        let asks = Notify { priority_changes: true, ..Notify::default() };
+        assert!(of_instance(&asks, Moment::BackupPriority).is_for_fifos());
+        assert!(!of_instance(&quiet, Moment::MasterPriority).is_for_fifos());
+        assert!(of_instance(&quiet, Moment::Backup).is_for_fifos());
     }
 
     #[tokio::test]
     async fn a_second_at_stop_and_no_more() {
         let dir = Dir::new();
         let text = "trap '' TERM; echo $$ > $0/pid.new; mv $0/pid.new $0/pid; while :; do sleep 1; done";
+        let notify = Notify { any: Some(shell(&dir, text)), ..Notify::default() };
         let start = Instant::now();
-        run_one(Notify { any: Some(shell(&dir, text)), ..Notify::default() }, told(Event::Stopped)).await;
+        run_one(of_instance(&notify, Moment::Stop)).await;
         assert!((1000..3000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
         let pid = dir.read("pid");
         assert!(!pid.is_empty());
         wait_until_gone(&pid).await;
     }
 
-    #[test]
-    fn states_of_events() {
-        assert_eq!(entered(&Event::Started), Some(StateName::Backup));
-        assert_eq!(entered(&Event::BecameMaster), Some(StateName::Master));
-        assert_eq!(entered(&Event::Stopped), Some(StateName::Stop));
-        assert_eq!(entered(&Event::InterfaceDown), None);
+    #[tokio::test]
+    async fn the_reader_of_a_fifo_ends_with_it_or_is_ended() {
+        let dir = Dir::new();
+        let polite = shell(&dir, r#"echo "$@" > $0/told"#);
+        read_fifo(&polite, "/run/fifo", std::future::pending()).await;
+        assert_eq!(dir.read("told"), "/run/fifo\n");
+        let stubborn = shell(&dir, "echo $$ > $0/pid.new; mv $0/pid.new $0/pid; exec sleep 100");
+        read_fifo(&stubborn, "/run/fifo", dir_has(&dir, "pid")).await;
+        wait_until_gone(&dir.read("pid")).await;
+    }
+
+    async fn dir_has(dir: &Dir, name: &str) {
+        dir.wait_for(name, |text| !text.is_empty()).await;
     }
 }

@@ -4,15 +4,17 @@
 //! The network's thread has all of it as well, one step below: the addresses of a takeover are waited for like its adverts.
 //! Scripts, control socket and log have none of it, and may not get in the way.
 
+use std::ffi::CString;
 use std::io;
 use std::time::Duration;
 
 use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 
 use super::capabilities;
-use crate::config::setup::{Scheduling, Setup};
+use crate::config::setup::{Scheduling, Setup, TrackerKind};
 
 /// Adverts at least this often make real-time priority and locked memory the default, from the start: when lateness shows,
 /// as keepalived's `max_auto_priority` waits for, a down interval of such adverts is over.
@@ -57,6 +59,26 @@ pub fn return_memory() {
     }
 }
 
+/// Gives the process the name that it is to be known by; it has its program's otherwise.
+pub fn name(name: Option<&str>) {
+    // Without a zero in it, as the configuration has seen to.
+    if let Some(name) = name.and_then(|name| CString::new(name).ok())
+        && let Err(error) = prctl::set_name(&name)
+    {
+        tracing::warn!("the process keeps its name: {error}");
+    }
+}
+
+/// Allows a core of any size.
+pub fn dump_core() {
+    let allowed = getrlimit(Resource::RLIMIT_CORE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_CORE, hard, hard))
+        .and_then(|()| prctl::set_dumpable(true));
+    if let Err(error) = allowed {
+        tracing::warn!("no core will be dumped: {error}");
+    }
+}
+
 /// Allows as many open files as so many interfaces may need, and returns that number. What the kernel refuses is logged;
 /// the first interfaces work all the same.
 pub fn allow_files(interfaces: usize) -> u64 {
@@ -86,7 +108,11 @@ pub struct Urgency {
 impl Urgency {
     pub fn of(setup: &Setup) -> Self {
         let Scheduling { rt_priority, rt_time, nice, cpus, no_swap } = &setup.daemon.scheduling;
-        let brisk = setup.plan.instances.iter().any(|instance| instance.advert_int.duration() <= BRISK);
+        let brisk = setup.plan.instances.iter().any(|instance| instance.advert_int.duration() <= BRISK)
+            || setup.trackers.iter().any(|tracker| match &tracker.kind {
+                TrackerKind::Bfd(peer) => peer.timing.min_rx.min(peer.timing.min_tx) <= BRISK,
+                _ => false,
+            });
         Self {
             priority: rt_priority.or(brisk.then_some(PRIORITY)),
             rt_time: rt_time.unwrap_or(RUNAWAY),

@@ -13,11 +13,12 @@ use super::errands::{self, Errand};
 use super::privilege;
 use super::run::Places;
 use super::xdp::{Sizes, Xdp};
-use super::{files, firewall, log, ports};
+use super::{bfd, files, firewall, log, ports};
 use crate::config::matching;
 use crate::config::setup::{HOST, Setup, Statics};
 use crate::engine::matching::{Matching, Moves};
 use crate::engine::plan::{Id, InterfaceId, Subject};
+use crate::track::bfd::Bfd;
 
 /// Whoever wants a reload and is to hear what became of it; one for a signal hears nothing.
 pub type Wanted = Option<oneshot::Sender<Result<(), String>>>;
@@ -63,6 +64,7 @@ pub struct Reloads {
     pub room: Option<Sizes>,
     pub protocol: mpsc::Sender<Message>,
     pub errands: mpsc::UnboundedSender<Errand>,
+    pub sessions: mpsc::UnboundedSender<Vec<Bfd>>,
 }
 
 impl Reloads {
@@ -86,6 +88,9 @@ impl Reloads {
     fn reload(&mut self) -> Result<Duration, String> {
         let mut setup = read(&self.places)?;
         keep_fixed(&self.current, &mut setup);
+        if self.places.no_bfd {
+            bfd::leave_out(&mut setup);
+        }
         errands::disable_unusable(&mut setup);
         let matching = matching(&self.current, &setup);
         check(&self.current, &setup, &matching)?;
@@ -99,6 +104,9 @@ impl Reloads {
         self.protocol.blocking_send(Message::Reload(next)).map_err(|_| gone())?;
         let took = outcome.recv().map_err(|_| gone())??;
         let _ = self.errands.send(Errand::Reload(Arc::clone(&to)));
+        if !self.places.no_bfd {
+            let _ = self.sessions.send(bfd::peers(&to.setup));
+        }
         self.room = room.or(self.room);
         // The one before is freed here, where nobody waits for it.
         self.current = Arc::clone(&to.setup);
@@ -139,7 +147,7 @@ fn needed(old: &Setup, new: &Setup, matching: &Matching) -> Sizes {
 
 /// What the configuration comes to now; or why it is not to be applied.
 fn read(places: &Places) -> Result<Setup, String> {
-    let checked = files::check(&places.config, places.config_id.as_deref());
+    let checked = files::check(&places.config, &places.how);
     log::findings(&checked);
     let path = places.config.display();
     if !checked.is_readable() {
@@ -173,6 +181,11 @@ fn keep_fixed(old: &Setup, new: &mut Setup) {
         after.scheduling.clone_from(&before.scheduling);
         fixed.push("vrrp_rt_priority, vrrp_rlimit_rttime, vrrp_priority, vrrp_cpu_affinity or vrrp_no_swap");
     }
+    let (before, after) = (&old.service, &mut new.service);
+    if (&before.net_namespace, &before.instance) != (&after.net_namespace, &after.instance) {
+        fixed.push("net_namespace or instance");
+    }
+    after.clone_from(before);
     for keyword in fixed {
         tracing::warn!("{keyword} cannot be changed by a reload; the setting of before stays until vrrpd is restarted");
     }

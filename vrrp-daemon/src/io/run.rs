@@ -2,34 +2,41 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 use anyhow::Context;
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::mpsc;
 
-use super::control::Socket;
+use super::bfd;
+use super::bracket;
+use super::control::{self, Socket};
 use super::driver::{self, Driver, Message};
+use super::dump::Kind;
 use super::errands::{self, Errands};
+use super::fifo::Fifo;
+use super::files::How;
 use super::firewall;
 use super::guard::Guard;
 use super::hands::Hands;
 use super::log::Loss;
 use super::netlink::links::Link;
 use super::netlink::{self, Command, Found, Netlink, vmac};
-use super::notify::Told;
+use super::notify;
 use super::pidfile::PidFile;
 use super::ports::{self, Ports};
 use super::privilege::{self, Urgency};
 use super::reload::{self, Reloads, Wanted};
+use super::service::Starter;
+use super::signals::{Asked, Signals};
 use super::status::Process;
+use super::telling::{self, Losses, Telling, Told};
 use super::xdp::{Sizes, Xdp};
-use crate::config::setup::{HOST, Setup, Statics, XdpMode};
+use crate::config::setup::{self, HOST, Setup, Statics, XdpMode};
 use crate::engine::plan::{InterfaceId, Subject};
 use crate::track::report::Report;
 
@@ -45,12 +52,12 @@ pub enum Failure {
 }
 
 impl Failure {
-    pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+    pub fn exit_code(&self) -> u8 {
+        match self {
             Self::Fatal(_) => 1,
             Self::Configuration(_) => 2,
             Self::Permission(_) => 4,
-        })
+        }
     }
 }
 
@@ -74,29 +81,37 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 pub struct Places {
     pub run_dir: PathBuf,
     pub config: PathBuf,
-    /// What `@id` lines compare with, if not the host's name.
-    pub config_id: Option<String>,
-    pub pid_file: Option<PathBuf>,
+    /// How it is read.
+    pub how: How,
+    pub pid_files: Vec<PathBuf>,
+    /// `-B`
+    pub no_bfd: bool,
     /// What the log lost, for the status.
     pub log: Option<Loss>,
 }
 
-/// Runs until a signal says otherwise.
-pub fn run(mut setup: Setup, mut guard: Guard, places: &Places) -> Result<(), Failure> {
+/// Runs until one of the signals says otherwise; says to the starter that it is up.
+pub fn run(
+    mut setup: Setup,
+    mut guard: Guard,
+    places: &Places,
+    mut signals: Signals,
+    starter: &mut Starter,
+) -> Result<(), Failure> {
     if setup.instances.is_empty() {
         let text = "the configuration has no virtual router that could run; `vrrpd -t` says why";
         return Err(Failure::Configuration(text.into()));
     }
     privilege::check().map_err(Failure::Permission)?;
-    // Before any thread starts, so that all inherit it: signals are for `wait_for_signals` alone.
-    let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
-    signals.thread_block()?;
-
     // From here to the first command nothing on the host changes but the run directory: another daemon may be serving.
     let socket = Socket::bind(&places.run_dir)?;
-    let _pid_file = places.pid_file.as_deref().map(PidFile::create).transpose()?;
+    let _pid_files = pid_files(places)?;
+    if let Some(bracket) = &setup.service.startup {
+        bracket::run(bracket, "startup_script");
+    }
     errands::disable_unusable(&mut setup);
     guard.outnumber(privilege::allow_files(setup.interfaces.len()));
+    let shutdown = setup.service.shutdown.clone();
     let setup = Arc::new(setup);
     let (inbox, messages) = mpsc::channel(driver::INBOX);
     let reports = inbox.clone();
@@ -109,44 +124,92 @@ pub fn run(mut setup: Setup, mut guard: Guard, places: &Places) -> Result<(), Fa
     firewall::check(&setup).map_err(|error| Failure::Configuration(format!("{error:#}")))?;
 
     network.commands.send(Command::Tidy)?;
-    let errands = start_errands(&setup, places, socket, &inbox)?;
-    let mut notify = errands.notify();
-    let tell = move |told| notify.tell(told);
+    let (telling, errands) = start_slow(&setup, places, socket, &inbox)?;
+    let sessions = bfd::start(if places.no_bfd { Vec::new() } else { bfd::peers(&setup) }, urgency)?;
+    let mut teller = telling.teller();
+    let tell = move |told| teller.tell(told);
     let (reloads, wanted) = std::sync::mpsc::sync_channel(reload::WAITING);
     let mine = (messages, reloads.clone());
     let (protocol, room) = start_protocol(&setup, urgency, found, &network, mine, tell)?;
-    let preparation =
-        Reloads { current: setup, places: places.clone(), room, protocol: inbox.clone(), errands: errands.errands() };
+    let preparation = Reloads {
+        current: setup,
+        places: places.clone(),
+        room,
+        protocol: inbox.clone(),
+        errands: errands.errands(),
+        sessions: sessions.changes(),
+    };
     // It waits for the others, and nobody for it: it ends with the process.
     std::thread::Builder::new().name("reload".into()).spawn(move || preparation.run(&wanted))?;
     tracing::info!("Startup complete");
-    let outcome = wait_for_signals(&signals, &inbox, &reloads).and_then(|()| join(protocol));
+    starter.is_up();
+    wait_for_signals(&mut signals, &inbox, &errands, &reloads);
+    Starter::is_stopping();
+    let outcome = join(protocol);
+    telling.stop();
+    sessions.stop();
     errands.stop();
     let Netlink { commands, thread } = network;
     drop(commands);
     thread.join().map_err(|_| anyhow::anyhow!("the netlink thread died"))?;
+    if let Some(bracket) = &shutdown {
+        bracket::run(bracket, "shutdown_script");
+    }
     tracing::info!("Stopped");
     Ok(outcome?)
 }
 
-fn start_errands(
+/// Two may be the same.
+fn pid_files(places: &Places) -> anyhow::Result<Vec<PidFile>> {
+    let paths: BTreeSet<_> = places.pid_files.iter().collect();
+    let make = |path: &&PathBuf| -> anyhow::Result<PidFile> {
+        if let Some(directory) = path.parent() {
+            control::make_directory(directory).with_context(|| directory.display().to_string())?;
+        }
+        Ok(PidFile::create(path)?)
+    };
+    paths.iter().map(make).collect()
+}
+
+/// Starts the threads that tell of what happens and run what may take its time.
+fn start_slow(
     setup: &Arc<Setup>,
     places: &Places,
     socket: Socket,
     inbox: &mpsc::Sender<Message>,
-) -> Result<Errands, Failure> {
+) -> Result<(Telling, Errands), Failure> {
+    let losses = Losses::default();
+    let (notices, waiting) = mpsc::channel(notify::QUEUE);
+    let telling = telling::start(Arc::clone(setup), open_fifos(setup), notices, &losses)?;
     let process = Process {
         version: env!("CARGO_PKG_VERSION"),
         started_at: SystemTime::now(),
         config: places.config.clone(),
         log: places.log.clone(),
-        notices_lost: Arc::default(),
+        losses,
     };
     let reports = inbox.clone();
     let report = async move |(edition, id, reading): Report| {
         drop(reports.send(Message::Found { edition, id, reading }).await);
     };
-    Ok(errands::start(Arc::clone(setup), socket, process, inbox.clone(), report)?)
+    let withheld = telling.withheld();
+    let errands = errands::start(Arc::clone(setup), socket, process, withheld, waiting, inbox.clone(), report)?;
+    Ok((telling, errands))
+}
+
+/// Without one that cannot be had the daemon goes on, as keepalived does.
+fn open_fifos(setup: &Setup) -> Vec<Fifo> {
+    let open = |fifo: &setup::Fifo| match Fifo::open(fifo) {
+        Ok(fifo) => Some(fifo),
+        Err(error) => {
+            tracing::warn!(
+                "nothing is written to the FIFO {}: {error}; remove what is there, or name another",
+                fifo.path
+            );
+            None
+        }
+    };
+    setup.telling.fifos.iter().filter_map(open).collect()
 }
 
 /// Every interface in use must exist, unless it may come later; keepalived, too, refuses to start without.
@@ -230,7 +293,7 @@ fn start_protocol(
             let ports = Ports::new(Arc::clone(&setup))?;
             let mut driver = Driver::new(Arc::clone(&setup), ports, hands, messages, reloads)?;
             // The sockets hear, and backups wait, while the program is still being loaded.
-            driver.begin(found)?;
+            driver.begin(found);
             driver.load(loaded.recv().context("the main thread died")?)?;
             if let Some(why) = driver.without_xdp() {
                 demand(&setup, why)?;
@@ -284,18 +347,23 @@ fn demand(setup: &Setup, why: &str) -> Result<(), Failure> {
 }
 
 fn wait_for_signals(
-    signals: &SigSet,
+    signals: &mut Signals,
     inbox: &mpsc::Sender<Message>,
+    errands: &Errands,
     reloads: &SyncSender<Wanted>,
-) -> anyhow::Result<()> {
+) {
     loop {
-        match signals.wait()? {
+        match signals.wait() {
             // Where so many wait, this one is served with them.
-            Signal::SIGHUP => drop(reloads.try_send(None)),
-            _ => {
+            Asked::Reload => drop(reloads.try_send(None)),
+            Asked::Data => errands.dump(Kind::Data),
+            Asked::Stats => errands.dump(Kind::Stats),
+            Asked::StatsClear => errands.dump(Kind::StatsClear),
+            Asked::Json => errands.dump(Kind::Json),
+            Asked::Stop => {
                 // Gone, if it is the protocol thread that ended.
                 let _ = inbox.blocking_send(Message::Stop);
-                return Ok(());
+                return;
             }
         }
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ use vrrp_common::{Family, IfIndex, Instant, Version};
 use super::lateness::{Late, Measured};
 use super::log::Loss;
 use super::sysctl;
+use super::telling::Losses;
 use super::utc::rfc3339;
 use crate::config::setup::{HOST, Setup};
 use crate::engine::snapshot::{Cause, Snapshot, StateName};
@@ -63,8 +64,14 @@ pub struct Daemon {
     pub router_id: Option<String>,
     /// Log lines lost since the start because nobody took them in time.
     pub log_lines_lost: u64,
+    /// Events since the start that nobody was told of because too many were waiting.
+    #[serde(default)]
+    pub events_lost: u64,
     /// Changes of state since the start whose notify scripts were not run because too many were waiting.
     pub notices_lost: u64,
+    /// Lines since the start that were not written to a FIFO because it was full.
+    #[serde(default)]
+    pub fifo_lines_lost: u64,
     /// How late the protocol's thread, its adverts and its takeovers were.
     pub late: Late,
 }
@@ -229,7 +236,7 @@ pub struct Process {
     pub config: PathBuf,
     /// `None` where logging is somebody else's, as in tests.
     pub log: Option<Loss>,
-    pub notices_lost: Arc<AtomicU64>,
+    pub losses: Losses,
 }
 
 impl Status {
@@ -267,7 +274,9 @@ fn daemon(process: &Process, setup: &Setup, lateness: &Measured, clock: SystemTi
         config: process.config.display().to_string(),
         router_id: setup.daemon.router_id.clone(),
         log_lines_lost: process.log.as_ref().map_or(0, Loss::lines),
-        notices_lost: process.notices_lost.load(Ordering::Relaxed),
+        events_lost: process.losses.events.load(Ordering::Relaxed),
+        notices_lost: process.losses.notices.load(Ordering::Relaxed),
+        fifo_lines_lost: process.losses.fifo_lines.load(Ordering::Relaxed),
         late: lateness.into(),
     }
 }
@@ -284,7 +293,7 @@ fn interface(name: &str, seen: &ObservedInterface) -> Interface {
 
 fn instance(setup: &Setup, index: usize, seen: &ObservedInstance, now: Instant, clock: SystemTime) -> Instance {
     let (plan, setting) = (&setup.plan.instances[index], &setup.instances[index]);
-    let Snapshot { state, since, cause, base, effective, master, stats } = seen.snapshot;
+    let Snapshot { state, since, cause, base, effective, master, interval: _, stats } = seen.snapshot;
     let age = now.since(since);
     let master = master.map(|master| Master {
         address: master.address,
@@ -346,6 +355,8 @@ pub fn span(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU64;
+
     use super::*;
     use crate::config::setup::{self, VirtualAddress};
     use crate::engine::plan::{GroupPlan, InstanceId, InstancePlan, InterfaceId};
@@ -380,6 +391,7 @@ mod tests {
             base: Priority::DEFAULT,
             effective: Priority::new(90).unwrap(),
             master: Some(Rival { address: "fe80::2".parse().unwrap(), priority: Priority::OWNER }),
+            interval: vrrp_common::Centis::SECOND,
             stats: Stats::default(),
         };
         let observed = Observed {
@@ -407,7 +419,7 @@ mod tests {
             started_at: clock - Duration::from_secs(100),
             config: "/etc/keepalived/keepalived.conf".into(),
             log: None,
-            notices_lost: Arc::new(AtomicU64::new(3)),
+            losses: Losses { notices: Arc::new(AtomicU64::new(3)), ..Losses::default() },
         };
         let mut json = serde_json::to_value(Status::new(&process, &observed, &BTreeMap::new(), clock)).unwrap();
         json["daemon"]["pid"] = 1.into();
@@ -417,14 +429,14 @@ mod tests {
             "daemon": {
                 "version": "0.1.0", "pid": 1, "since": "1970-01-12T13:45:00.000Z", "seconds": 100,
                 "config": "/etc/keepalived/keepalived.conf", "router_id": "lvs-a",
-                "log_lines_lost": 0, "notices_lost": 3, "late": null
+                "log_lines_lost": 0, "events_lost": 0, "notices_lost": 3, "fifo_lines_lost": 0, "late": null
             },
             "interfaces": [{
                 "name": "eth0", "ifindex": 7, "up": true, "xdp": "off", "xdp_off_why": "xdp_mode off",
                 "drops": {"vrid_unknown": 2}
             }],
             "instances": [{
-                "name": "VI_6", "interface": "eth0", "vrid": 51, "version": 3, "family": 6, "state": "BACKUP",
+                "name": "VI_6", "interface": "eth0", "vrid": 51, "version": 3, "both_versions": false, "family": 6, "state": "BACKUP",
                 "base_priority": 100, "effective_priority": 90,
                 "master": {"address": "fe80::2", "priority": 255, "ourselves": false},
                 "since": "1970-01-12T13:45:40.000Z", "seconds": 60, "why": "startup",

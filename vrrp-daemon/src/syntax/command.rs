@@ -20,15 +20,19 @@ pub struct CommandLine {
 pub struct UserName {
     pub user: Word,
     pub group: Option<Word>,
+    /// There is a colon.
+    pub supplementary: bool,
 }
 
 impl UserName {
     /// From the words after the keyword or the command.
     pub fn from_words(words: &[Word]) -> Option<Self> {
         let (user, rest) = words.split_first()?;
+        let supplementary = rest.first().is_some_and(|word| word.text.starts_with(':'));
         let group =
             rest.first().map(|word| Word { text: word.text.trim_start_matches(':').to_owned(), ..word.clone() });
-        Some(Self { user: user.clone(), group })
+        // A colon alone names no group.
+        Some(Self { user: user.clone(), group: group.filter(|word| !word.text.is_empty()), supplementary })
     }
 }
 
@@ -43,7 +47,11 @@ impl FromEntry for UserName {
 impl FromEntry for CommandLine {
     fn from_entry(entry: &Entry, found: &mut Diagnostics) -> Option<Self> {
         let word = entry.parameter("a command", found)?;
-        let argv = split(&word.text);
+        let Some(argv) = split(&word.text) else {
+            let message = format!("a quote inside the command of `{}` is not closed", entry.keyword().text);
+            found.error(Class::Quote, word.span, message).done("the line is skipped");
+            return None;
+        };
         if argv.is_empty() {
             found.error(Class::Value, word.span, format!("`{}` has an empty command", entry.keyword().text));
             return None;
@@ -53,20 +61,23 @@ impl FromEntry for CommandLine {
     }
 }
 
-/// The words of a command string.
-pub fn split(command: &str) -> Vec<String> {
+/// The words of a command string; `None` when a quote of it is not closed.
+pub fn split(command: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut rest = command.trim_start();
     while !rest.is_empty() {
-        let cut = word(rest);
+        let cut = word(rest, char::is_whitespace);
+        if !cut.closed {
+            return None;
+        }
         rest = rest[cut.length..].trim_start();
         words.push(cut.text);
     }
-    words
+    Some(words)
 }
 
-/// The word at the front of a string that does not start with a blank: up to a blank outside `'` and `"`.
-pub fn word(chars: &str) -> Cut {
+/// The word at the front of a string: up to a character outside `'` and `"` that ends it. Escapes hold in both.
+pub fn word(chars: &str, ends: impl Fn(char) -> bool) -> Cut {
     let mut text = String::new();
     let mut quote = None;
     let mut rest = chars.char_indices().peekable();
@@ -74,18 +85,14 @@ pub fn word(chars: &str) -> Cut {
         match (c, quote) {
             (_, Some(open)) if c == open => quote = None,
             ('\'' | '"', None) => quote = Some(c),
-            ('\\', None | Some('"')) => {
+            ('\\', _) => {
                 let (unescaped, used) = escape(&chars[at + 1..]);
                 text.push_str(&unescaped);
                 for _ in 0..used {
                     rest.next();
                 }
             }
-            (_, None) if c.is_whitespace() => return Cut { text, length: at, closed: true },
-            // A brace outside quotes ends the word, so that a block can be closed on the same line.
-            ('{' | '}', None) if at > 0 && chars[at + 1..].trim_start_matches(['{', '}']).trim().is_empty() => {
-                return Cut { text, length: at, closed: true };
-            }
+            (_, None) if ends(c) => return Cut { text, length: at, closed: true },
             _ => text.push(c),
         }
     }
@@ -129,11 +136,13 @@ mod tests {
 
     #[test]
     fn command_strings_are_split_like_a_shell_does() {
+        let split = |command| split(command).unwrap_or_default();
         assert_eq!(split("killall -0 nginx"), ["killall", "-0", "nginx"]);
-        assert_eq!(split("/bin/sh -c 'exit 1' \"a b\"c"), ["/bin/sh", "-c", "exit 1", "a bc"]);
+        assert_eq!(split("/bin/sh -c 'exit 1' \"a b\"c {x}"), ["/bin/sh", "-c", "exit 1", "a bc", "{x}"]);
         assert_eq!(split(r"/bin/x a\ b \x41\102\cA \t| ''"), ["/bin/x", "a b", "AB\x01", "\t|", ""]);
-        assert_eq!(split(r#""q \" q" '\n' \"#), ["q \" q", "\\n", "\\"]);
+        assert_eq!(split(r#""q \" q" '\n it\'s' \"#), ["q \" q", "\n it's", "\\"]);
         assert_eq!(split("  "), [""; 0]);
         assert_eq!(split(r"\xzz \0 é\é"), ["xzz", "", "éé"]);
+        assert_eq!(super::split("/bin/x it's"), None);
     }
 }

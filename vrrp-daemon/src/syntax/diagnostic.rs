@@ -55,8 +55,8 @@ classes! {
     Quote "QUOTE" 5;
     /// A line that cannot be used as it is.
     Line "LINE" 5;
-    /// A file to include that is not there.
-    Include "INCLUDE" 5;
+    /// A file to include that is not there, and must be.
+    Include "INCLUDE" 6;
     /// A definition, or a repetition, that cannot be understood.
     Definition "DEFINITION" 5;
     /// Larger than is ever meant.
@@ -250,13 +250,18 @@ impl Diagnostics {
         self.counts.iter().filter(|((_, of), _)| *of == severity).map(|(_, count)| count).sum()
     }
 
+    /// Findings of this class and severity, kept or not.
+    pub fn count_of(&self, class: Class, severity: Severity) -> u32 {
+        self.counts.get(&(class, severity)).copied().unwrap_or(0)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
     /// What `vrrpd -t` exits with: 0, or the code of keepalived that takes precedence.
     ///
-    /// A missing parameter ends keepalived's reading (2); then scripts (6); a file that cannot be read (4); anything
+    /// A missing parameter ends keepalived's reading (2); then scripts, and includes that must be there (6); a file that cannot be read (4); anything
     /// else (5).
     pub fn exit_code(&self) -> u8 {
         let found = |code| {

@@ -1,7 +1,8 @@
 //! Cuts a line into words and braces.
 //!
-//! `"..."` is one word without its quotes. The words after a keyword that takes a command are cut as a shell would,
-//! with `'` and `"` and escapes, see [`command`](super::command). A brace counts where it starts or ends a word.
+//! `"..."` is one word without its quotes, whatever stands next to it. The words after a keyword that takes a command are
+//! cut as a shell would, with `'` and `"` and escapes, see [`command`](super::command). A brace outside quotes is a brace
+//! wherever it stands, but for those of a `${NAME}` that is not defined.
 
 use super::command;
 use super::diagnostic::{Class, Diagnostics};
@@ -37,12 +38,23 @@ pub fn tokens(line: &Text, is_command: &dyn Fn(&str) -> bool, found: &mut Diagno
             (at, command, first) = (start + 1, false, true);
             continue;
         }
-        let cut = if command { command::word(&chars[start..]) } else { plain(&chars[start..]) };
+        let ends = |c: char| c.is_whitespace() || matches!(c, '{' | '}');
+        let cut = if command { command::word(&chars[start..], ends) } else { plain(&chars[start..]) };
         let end = start + cut.length;
         let span = line.span(start..end);
         if !cut.closed {
             let message = format!("the quote that starts in `{}` is not closed", &chars[start..end]);
-            found.error(Class::Quote, span, message).done("it is taken to end with the line");
+            let diagnostic = found.error(Class::Quote, span, message);
+            // Half a command does something else than the whole.
+            if command {
+                diagnostic.done("the command is skipped");
+                while matches!(tokens.last(), Some(Token::Word(_))) {
+                    tokens.pop();
+                }
+            } else {
+                diagnostic.done("the word is skipped");
+            }
+            return tokens;
         }
         if first {
             command = is_command(&cut.text);
@@ -64,38 +76,31 @@ pub struct Cut {
     pub closed: bool,
 }
 
-/// The word at the front: up to a blank outside double quotes, or up to a brace that ends it.
+/// The word at the front: what is between two double quotes, or else up to a blank, a quote or a brace.
 fn plain(chars: &str) -> Cut {
-    let mut text = String::new();
-    let mut quoted = false;
-    let mut inner = 0usize;
-    let mut length = chars.len();
-    for (at, c) in chars.char_indices() {
-        match c {
-            '"' => quoted = !quoted,
-            _ if quoted => text.push(c),
-            _ if c.is_whitespace() => {
-                length = at;
-                break;
-            }
-            '{' | '}' if inner == 0 && ends_word(&chars[at..]) => {
-                length = at;
-                break;
-            }
-            // Braces inside a word are the word's: `${NAME}` that is not defined, `a{b}`.
-            '{' | '}' => {
-                inner = if c == '{' { inner + 1 } else { inner.saturating_sub(1) };
-                text.push(c);
-            }
-            _ => text.push(c),
-        }
+    if let Some(quoted) = chars.strip_prefix('"') {
+        return match quoted.find('"') {
+            Some(end) => Cut { text: quoted[..end].to_owned(), length: end + 2, closed: true },
+            None => Cut { text: quoted.to_owned(), length: chars.len(), closed: false },
+        };
     }
-    Cut { text, length, closed: !quoted }
+    let mut length = 0;
+    while let Some(c) = chars[length..].chars().next() {
+        length += match c {
+            '$' => undefined(&chars[length..]),
+            '"' | '{' | '}' => break,
+            _ if c.is_whitespace() => break,
+            _ => c.len_utf8(),
+        };
+    }
+    Cut { text: chars[..length].to_owned(), length, closed: true }
 }
 
-/// Whether only braces follow, up to a blank or the end.
-fn ends_word(rest: &str) -> bool {
-    rest.trim_start_matches(['{', '}']).chars().next().is_none_or(char::is_whitespace)
+/// The octets of a `${NAME}` at the front, or of the `$` alone.
+fn undefined(chars: &str) -> usize {
+    let Some(name) = chars.strip_prefix("${") else { return 1 };
+    let length = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
+    if name[length..].starts_with('}') { length + 3 } else { 1 }
 }
 
 #[cfg(test)]
@@ -125,8 +130,10 @@ mod tests {
         assert_eq!(cut("\tvips { 10.0.0.1/24 }}"), "vips@2 OPEN 10.0.0.1/24@9 CLOSE CLOSE");
         assert_eq!(cut("} priority 3"), "CLOSE priority@3 3@12");
         assert_eq!(cut("a \"b c\" \"\" d"), "a@1 b c@3 @9 d@12");
-        assert_eq!(cut("a \"{ b }\" ${UNKNOWN} x"), "a@1 { b }@3 ${UNKNOWN}@11 x@22");
-        assert_eq!(cut("a \"b"), "a@1 b@3 UNCLOSED");
+        assert_eq!(cut("a \"{ b }\" ${UNKNOWN}y x"), "a@1 { b }@3 ${UNKNOWN}y@11 x@23");
+        assert_eq!(cut("vips{10.0.0.1}"), "vips@1 OPEN 10.0.0.1@6 CLOSE");
+        assert_eq!(cut("a b\"c d\"e ${f $g"), "a@1 b@3 c d@4 e@9 $@11 OPEN f@13 $g@15");
+        assert_eq!(cut("a \"b"), "a@1 UNCLOSED");
         assert_eq!(cut(""), "");
     }
 
@@ -134,6 +141,6 @@ mod tests {
     fn commands_are_cut_as_a_shell_would() {
         assert_eq!(cut("script '/bin/x \"a b\"' root"), "script@1 /bin/x \"a b\"@8 root@23");
         assert_eq!(cut("c { script \"it's { } here\" }"), "c@1 OPEN script@5 it's { } here@12 CLOSE");
-        assert_eq!(cut("script 'a"), "script@1 a@8 UNCLOSED");
+        assert_eq!(cut("c { script 'a"), "c@1 OPEN UNCLOSED");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! From the entries come the struct, the function that reads it, and the list of keywords for suggestions.
 
-use super::diagnostic::{Class, Diagnostics};
+use super::diagnostic::{Class, Diagnostic, Diagnostics};
 use super::source::Span;
 use super::suggest;
 use super::tree::Entry;
@@ -106,9 +106,18 @@ impl<V: Value> FromEntry for V {
         let value = V::parse(&word.text);
         if value.is_none() {
             let message = format!("`{}` is `{}`; expected {}", entry.keyword().text, word.text, V::expected());
-            found.error(Class::Value, word.span, message).done("the line is skipped, what held before it stands");
+            let diagnostic = found.error(Class::Value, word.span, message);
+            diagnostic.done("the line is skipped, what held before it stands");
+            suggest_word::<V>(&word.text, diagnostic);
         }
         value
+    }
+}
+
+/// The word that was probably meant by one that the value does not have.
+fn suggest_word<V: Value>(word: &str, diagnostic: &mut Diagnostic) {
+    if let Some(near) = suggest::nearest(word, V::words().iter().copied()) {
+        diagnostic.hint(format!("did you mean `{near}`?"));
     }
 }
 
@@ -199,7 +208,8 @@ impl Field for Switch {
                 if value.is_none() {
                     let keyword = &entry.keyword().text;
                     let message = format!("`{keyword}` is `{}`; expected {}", word.text, bool::expected());
-                    found.error(Class::Value, word.span, message).done("the line is skipped");
+                    let diagnostic = found.error(Class::Value, word.span, message).done("the line is skipped");
+                    suggest_word::<bool>(&word.text, diagnostic);
                 }
                 value
             }

@@ -11,7 +11,10 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str> + C
     // One slip in a short word, about one in three characters in a long one; more is another word.
     let most = (word.chars().count() / 3).clamp(1, 4);
     let word = word.to_lowercase();
-    let distances = candidates.clone().into_iter().map(|candidate| (strsim::osa_distance(&word, candidate), candidate));
+    let distances = candidates
+        .clone()
+        .into_iter()
+        .map(|candidate| (strsim::osa_distance(&word, &candidate.to_lowercase()), candidate));
     let (distance, nearest) = distances.min_by_key(|(distance, _)| *distance)?;
     if distance <= most {
         return Some(nearest);
@@ -31,6 +34,7 @@ mod tests {
         assert_eq!(nearest("advert_itn", known), Some("advert_int"));
         assert_eq!(nearest("Priority", known), Some("priority"));
         assert_eq!(nearest("prio", known), Some("priority"));
+        assert_eq!(nearest("Mastr", ["MASTER", "BACKUP"]), Some("MASTER"));
         assert_eq!(nearest("frobnicate", known), None);
         assert_eq!(nearest("x", []), None);
     }

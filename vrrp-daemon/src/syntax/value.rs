@@ -9,6 +9,11 @@ pub trait Value: Sized {
     fn expected() -> String;
 
     fn parse(word: &str) -> Option<Self>;
+
+    /// All that it may be, where those are words: for suggestions.
+    fn words() -> &'static [&'static str] {
+        &[]
+    }
 }
 
 impl Value for String {
@@ -99,6 +104,10 @@ impl Value for bool {
             _ => None,
         }
     }
+
+    fn words() -> &'static [&'static str] {
+        &["on", "true", "yes", "off", "false", "no"]
+    }
 }
 
 impl Value for IpAddr {
@@ -166,6 +175,10 @@ macro_rules! choice {
                     $($word => Some(Self::$variant),)+
                     _ => None,
                 }
+            }
+
+            fn words() -> &'static [&'static str] {
+                &[$($word),+]
             }
         }
     };

@@ -11,6 +11,8 @@ pub struct Command {
     /// Program and arguments; the program as configured, looked up in PATH when it has no slash.
     pub argv: Vec<String>,
     pub run_as: RunAs,
+    /// Supplementary groups, by number; none for most.
+    pub groups: Vec<u32>,
 }
 
 /// User and group ids of a script.
@@ -101,7 +103,7 @@ impl Command {
         let allowed = match uid {
             0 => 0o111,
             uid if uid == found.uid() => 0o100,
-            _ if gid == found.gid() => 0o010,
+            _ if gid == found.gid() || self.groups.contains(&found.gid()) => 0o010,
             _ => 0o001,
         };
         if found.mode() & allowed == 0 {
@@ -124,7 +126,8 @@ mod tests {
     use super::*;
 
     fn inspect(program: &str, uid: u32) -> String {
-        let command = Command { argv: vec![program.into(), "-x".into()], run_as: RunAs { uid, gid: uid } };
+        let command =
+            Command { argv: vec![program.into(), "-x".into()], run_as: RunAs { uid, gid: uid }, groups: vec![] };
         command.inspect().map_or_else(|unusable| unusable.to_string(), |()| "usable".into())
     }
 

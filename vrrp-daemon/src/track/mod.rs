@@ -1,5 +1,6 @@
 //! What virtual routers watch beside adverts. A kind of tracker is one file and one line of [`trackers!`].
 
+pub mod bfd;
 pub mod check;
 pub mod command;
 pub mod file;
@@ -131,6 +132,8 @@ trackers! {
     Process "vrrp_track_process" used by "track_process" process, weight 254;
     /// A question to a server, asked without starting a program; our own.
     Check "vrrpd_check" used by "track_check" check, weight 253;
+    /// A session with a neighbour.
+    Bfd "bfd_instance" used by "track_bfd" bfd, weight 253;
 }
 
 impl Kind {

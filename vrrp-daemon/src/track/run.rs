@@ -3,6 +3,7 @@
 //! Not here: when to run it, and what its outcome means.
 
 mod image;
+pub mod limits;
 
 use std::ffi::CString;
 use std::io;
@@ -88,6 +89,7 @@ impl Command {
             argv: arguments.map(CString::new).collect::<Result<_, _>>()?,
             environment: environment(),
             run_as: self.run_as,
+            groups: self.groups.clone(),
             bond,
         };
         let group = image.spawn()?;

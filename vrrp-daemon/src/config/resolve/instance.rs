@@ -6,7 +6,6 @@ use std::time::Duration;
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::{Centis, Family, Priority, Version, Vrid};
 
-use super::Resolver;
 use super::auth::Router;
 use super::destination::Written;
 use super::garp::Garp;
@@ -14,9 +13,10 @@ use super::paths::{Whose, WrittenPaths};
 use super::strict::Answers;
 use super::sync_group::{Group, Groups};
 use super::watch::Watcher;
+use super::{Resolver, notify};
 use crate::auth::Authentication;
 use crate::config::instance::{Instance, LateRival, Preempt, State};
-use crate::config::setup::{self, Destination, Notify};
+use crate::config::setup::{self, Destination};
 use crate::engine::plan::{InstancePlan, Wanted};
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::{At, Met, Named, Outcome, Switch};
@@ -99,7 +99,10 @@ impl Resolver<'_> {
             notify_backup,
             notify_fault,
             notify_stop,
+            notify_deleted,
+            notify_master_rx_lower_pri,
             notify,
+            notify_priority_changes,
             foreign,
         } = block;
         let mut complete = !self.refuses(&foreign, &name, LEFT_OUT);
@@ -166,13 +169,17 @@ impl Resolver<'_> {
             group,
         };
         let watches = self.watches(&watcher, track_interface, tracks)?;
-        let notify = Notify {
-            master: self.notification(notify_master, &format!("({name}) notify_master")),
-            backup: self.notification(notify_backup, &format!("({name}) notify_backup")),
-            fault: self.notification(notify_fault, &format!("({name}) notify_fault")),
-            stop: self.notification(notify_stop, &format!("({name}) notify_stop")),
-            any: self.notification(notify, &format!("({name}) notify")),
+        let notify = notify::Written {
+            master: notify_master,
+            backup: notify_backup,
+            fault: notify_fault,
+            stop: notify_stop,
+            deleted: notify_deleted,
+            rx_lower: notify_master_rx_lower_pri,
+            any: notify,
+            priority_changes: notify_priority_changes,
         };
+        let notify = self.notify(notify, &name);
         let down_adverts = match down_timer_adverts {
             Some(adverts) => adverts.value.get() as u8,
             None => self.default(self.defaults.down_timer_adverts, at).map_or(3, |adverts| adverts.get() as u8),
@@ -229,9 +236,10 @@ impl Resolver<'_> {
             destination,
             authentication,
             no_accept: accept.0.map_or(strict, |accept| !accept) && !priority.is_owner(),
+            strict,
             promote_secondaries: promote_secondaries.0.is_some(),
             checksum_form,
-            notify: notify.if_any(),
+            notify,
         };
         if complete && let Some(key) = key {
             self.routers.insert(key, router.name.clone());

@@ -8,10 +8,12 @@ mod destination;
 mod garp;
 mod instance;
 mod names;
+mod notify;
 mod paths;
 mod phase;
 mod place;
 mod scheduling;
+mod service;
 mod statics;
 mod strict;
 mod sync_group;
@@ -29,11 +31,13 @@ use vrrp_common::{Family, Vrid};
 
 use self::names::Names;
 use self::paths::WrittenPaths;
-use super::global::{GarpDelay, GarpRefresh, GarpRepeat, GlobalDefs, Pause, XdpDeliver, XdpMode, XdpUnknownVrid};
+use super::global::{
+    GarpDelay, GarpRefresh, GarpRepeat, GlobalDefs, IncludeCheck, Pause, XdpDeliver, XdpMode, XdpUnknownVrid,
+};
 use super::host::Host;
 use super::instance::Instance;
 use super::root::Config;
-use super::setup::{self, Daemon, Firewall, Scheduling, Setup, Xdp};
+use super::setup::{self, Daemon, Dumps, Firewall, Scheduling, Setup, Xdp};
 use crate::engine::plan::{InterfaceId, Startup};
 use crate::syntax::command::UserName;
 use crate::syntax::diagnostic::{Class, Diagnostics};
@@ -49,6 +53,9 @@ const DEFAULT_INTERFACE: &str = "eth0";
 /// The setup that a configuration comes to.
 pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut Diagnostics) -> Setup {
     let Config {
+        net_namespace,
+        instance,
+        use_pid_dir,
         global,
         trackers,
         garp_groups,
@@ -62,12 +69,14 @@ pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut
     } = config;
     let mut refused = refuses_all(&foreign, found);
     load_balancing(&foreign, &global, &instances, found);
-    let (daemon, defaults, names) = global_defs(global, host, source, &mut refused, found);
+    let (service, has_namespace) = service::of_root(net_namespace.0, instance.0, use_pid_dir, host, found);
+    let (daemon, defaults, words, told, names) = global_defs(global, host, source, &mut refused, found);
     let mut resolver = Resolver {
         host,
         found,
         defaults,
-        setup: Setup { daemon, ..Setup::default() },
+        has_namespace,
+        setup: Setup { daemon, service, ..Setup::default() },
         interfaces: BTreeMap::new(),
         trackers: Vec::new(),
         tracker_names: BTreeMap::new(),
@@ -80,6 +89,8 @@ pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut
         parents: BTreeMap::new(),
         warned_of_security: false,
     };
+    resolver.service(words);
+    resolver.setup.telling = resolver.telling(told);
     resolver.trackers(trackers);
     let statics = WrittenPaths { routes: static_routes, rules: static_rules };
     resolver.statics(track_groups, static_ipaddress, statics, &instances);
@@ -88,8 +99,9 @@ pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut
         resolver.instance(instance, &groups, refused);
     }
     resolver.unused_trackers();
-    resolver.unused_vmacs();
     resolver.join(groups);
+    // A group leaves members out, and with them what they alone needed.
+    resolver.unused_vmacs();
     resolver.paces(garp_groups);
     resolver.setup.plan.startup = resolver.defaults.startup;
     resolver.setup.plan.interfaces = resolver.setup.interfaces.len() as u32;
@@ -101,6 +113,8 @@ struct Resolver<'a> {
     host: &'a dyn Host,
     found: &'a mut Diagnostics,
     defaults: Defaults,
+    /// That of the configuration exists, or there is none.
+    has_namespace: bool,
     setup: Setup,
     interfaces: BTreeMap<String, InterfaceId>,
     trackers: Vec<tracker::Tracker>,
@@ -155,6 +169,8 @@ struct Defaults {
     vmac_addr_prefix: Option<String>,
     script_user: Option<UserName>,
     script_security: bool,
+    supplementary_groups: bool,
+    priority_changes: bool,
 }
 
 fn global_defs<'a>(
@@ -163,12 +179,32 @@ fn global_defs<'a>(
     source: &'a dyn Source,
     refused: &mut bool,
     found: &mut Diagnostics,
-) -> (Daemon, Defaults, Names<'a>) {
+) -> (Daemon, Defaults, service::Words, notify::Global, Names<'a>) {
     let GlobalDefs {
+        startup_script,
+        startup_script_timeout,
+        shutdown_script,
+        shutdown_script_timeout,
+        umask,
+        process_names,
+        process_name,
+        vrrp_process_name,
         router_id,
         vrrp_version,
         script_user,
         enable_script_security,
+        set_supplementary_groups,
+        notify_fifo,
+        notify_fifo_script,
+        vrrp_notify_fifo,
+        vrrp_notify_fifo_script,
+        notify_priority_changes,
+        states_on_reload,
+        state_dump_file,
+        stats_dump_file,
+        json_dump_file,
+        json_version,
+        data_use_instance,
         garp_master_delay,
         garp_master_repeat,
         min_garp,
@@ -195,6 +231,7 @@ fn global_defs<'a>(
         nice,
         cpu_affinity,
         no_swap,
+        include_check: IncludeCheck,
         default_interface,
         dynamic_interfaces,
         nftables,
@@ -271,8 +308,34 @@ fn global_defs<'a>(
         vmac_addr_prefix: vmac_addr_prefix.0.map(|prefix| prefix.0),
         script_user: script_user.0,
         script_security: enable_script_security.is_on(),
+        supplementary_groups: set_supplementary_groups.0.is_some(),
+        priority_changes: notify_priority_changes.is_on(),
     };
-    (daemon, defaults, Names::new(source, iproute_usr_dir.0, iproute_etc_dir.0))
+    let told = notify::Global {
+        fifo: notify_fifo,
+        fifo_script: notify_fifo_script,
+        vrrp_fifo: vrrp_notify_fifo,
+        vrrp_fifo_script: vrrp_notify_fifo_script,
+        states_on_reload,
+        dumps: Dumps {
+            data: state_dump_file.map(|file| file.0),
+            stats: stats_dump_file.map(|file| file.0),
+            json: json_dump_file.map(|file| file.0),
+            second_json: json_version.is_some_and(|version| version.get() == 2),
+            name_instance: data_use_instance.is_on(),
+        },
+    };
+    let words = service::Words {
+        startup_script,
+        startup_script_timeout,
+        shutdown_script,
+        shutdown_script_timeout,
+        umask,
+        process_names,
+        process_name,
+        vrrp_process_name,
+    };
+    (daemon, defaults, words, told, Names::new(source, iproute_usr_dir.0, iproute_etc_dir.0))
 }
 
 /// A group to send to, unless it is none.
@@ -325,7 +388,9 @@ impl Resolver<'_> {
             diagnostic.hint("run it in a second vrrpd, with a configuration and a --run-dir of its own");
             return None;
         }
-        if !self.setup.daemon.dynamic_interfaces && !self.host.has_interface(name) {
+        let there = self.setup.service.net_namespace.as_deref();
+        let looks = self.has_namespace && !self.setup.daemon.dynamic_interfaces;
+        if looks && !self.host.has_interface(name, there) {
             let message = format!("interface `{name}` does not exist");
             let diagnostic = self.found.warning(Class::Interface, at, message);
             diagnostic.done("the daemon does not start without it");
@@ -353,7 +418,7 @@ impl Resolver<'_> {
         }
         let message = "this default comes after a virtual router that would use it";
         let diagnostic = self.found.notice(Class::Reference, at, message);
-        diagnostic.done("it holds for virtual routers below it only, as in keepalived");
+        diagnostic.done("it holds for virtual routers below it only");
         diagnostic.hint("put global_defs first");
         None
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Resolver;
+use super::{Resolver, notify};
 use crate::config::setup;
 use crate::config::sync_group::{Members, SyncGroup};
 use crate::engine::plan::{GroupId, GroupPlan, InstanceId, Subject, Watch};
@@ -66,6 +66,7 @@ impl Resolver<'_> {
             notify_fault,
             notify_stop,
             notify,
+            notify_priority_changes,
             foreign,
         } = block;
         if let Some(at) = global_tracking.0 {
@@ -82,18 +83,21 @@ impl Resolver<'_> {
                 members.push(member);
             }
         }
-        let notify = setup::Notify {
-            master: self.notification(notify_master, &format!("({name}) notify_master")),
-            backup: self.notification(notify_backup, &format!("({name}) notify_backup")),
-            fault: self.notification(notify_fault, &format!("({name}) notify_fault")),
-            stop: self.notification(notify_stop, &format!("({name}) notify_stop")),
-            any: self.notification(notify, &format!("({name}) notify")),
+        let notify = notify::Written {
+            master: notify_master,
+            backup: notify_backup,
+            fault: notify_fault,
+            stop: notify_stop,
+            any: notify,
+            priority_changes: notify_priority_changes,
+            ..Default::default()
         };
+        let notify = self.notify(notify, &name);
         Group {
             refused: self.refuses(&foreign, &name, MEMBERS_LEFT_OUT),
             watches: self.group_watches(track_interface, tracks, &name),
             has_weights: tracking_weight.is_on() || global_tracking.0.is_some(),
-            setup: setup::Group { name, notify: notify.if_any() },
+            setup: setup::Group { name, notify },
             at,
             members,
         }

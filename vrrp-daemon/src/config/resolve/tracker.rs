@@ -19,7 +19,7 @@ pub struct Tracker {
     what: What,
 }
 
-enum What {
+pub enum What {
     /// Reported; whoever uses it goes without.
     Disabled,
     Defined(TrackerPlan, TrackerKind),
@@ -89,7 +89,11 @@ impl Resolver<'_> {
 
     pub(super) fn unused_trackers(&mut self) {
         for Tracker { name, at, keyword, what, .. } in &self.trackers {
-            if matches!(what, What::Defined(..)) {
+            // The neighbour may depend on the session all the same.
+            if let What::Defined(plan, kind @ TrackerKind::Bfd(_)) = what {
+                self.setup.plan.trackers.push(*plan);
+                self.setup.trackers.push(setup::Tracker { name: name.clone(), kind: kind.clone() });
+            } else if matches!(what, What::Defined(..)) {
                 let message = format!("{keyword} `{name}` is used by no virtual router");
                 self.found.notice(Class::Unused, *at, message).done("it is not run");
             }

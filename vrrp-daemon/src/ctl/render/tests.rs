@@ -51,7 +51,9 @@ fn sample() -> Status {
         config: "/etc/keepalived/keepalived.conf".into(),
         router_id: Some("lvs-a".into()),
         log_lines_lost: 0,
+        events_lost: 0,
         notices_lost: 0,
+        fifo_lines_lost: 0,
         late: Late::default(),
     };
     let master = Instance { effective_priority: 150, ..instance("VI_1", StateName::Master, Cause::MasterTimeout) };

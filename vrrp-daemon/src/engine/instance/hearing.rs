@@ -24,7 +24,11 @@ impl Instance {
         if Some(heard.source) == self.source {
             self.stats.self_rcvd += 1;
             if self.stats.self_rcvd == 1 {
-                out.tell(Event::HeardItself { source: heard.source }, self.effective);
+                let event = match heard.claim == Claim::Serving(self.effective) {
+                    true => Event::HeardTwin,
+                    false => Event::HeardItself { source: heard.source },
+                };
+                out.tell(event, self.effective);
             }
             return;
         }

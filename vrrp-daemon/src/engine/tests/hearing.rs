@@ -259,6 +259,10 @@ fn our_own_address_is_counted_and_told_once() {
     assert_eq!(bench.snapshot().stats.self_rcvd, 3);
     assert_eq!(bench.snapshot().stats.advert_rcvd, 0);
     assert_eq!(bench.told(Event::HeardItself { source: OURS }), 1);
+    // keepalived has a line of its own for one that cannot yield to us, nor we to it.
+    let mut bench = Bench::master(10 * S, instance());
+    bench.hears(10_300 * MS, OURS, 100, 100);
+    assert_eq!(bench.told(Event::HeardTwin), 1);
 }
 
 /// FSM-R1: one answer in 10 ms, the rest counted; and they leave the schedule alone.

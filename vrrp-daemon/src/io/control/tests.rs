@@ -73,7 +73,7 @@ fn daemon(dir: &Dir, test: impl FnOnce(PathBuf) + Send + 'static) {
         started_at: SystemTime::now(),
         config: "/etc/keepalived/keepalived.conf".into(),
         log: None,
-        notices_lost: Default::default(),
+        losses: Default::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (requests, mut asked) = mpsc::channel::<Request>(REQUESTS);

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::{Driver, Heard, clock};
 use crate::engine::Input;
-use crate::engine::plan::{InstanceId, TrackerId};
+use crate::engine::plan::{GroupId, InstanceId, TrackerId};
+use crate::engine::snapshot::Snapshot;
 use crate::io::netlink::Report;
-use crate::io::notify::Told;
 use crate::io::readiness::Readiness;
 use crate::io::reload::Next;
+use crate::io::telling::Told;
 use crate::io::xdp::{RING_RECORDS, Sizes, Xdp};
 
 impl<T: FnMut(Told)> Driver<T> {
@@ -36,6 +37,7 @@ impl<T: FnMut(Told)> Driver<T> {
         self.absorbed = self.absorbing.iter().filter(|absorbs| **absorbs).count();
         self.setup = Arc::clone(&to.setup);
         self.engine.reload(now, &to.setup.plan, &to.matching, &self.ports.sources, &mut self.actions);
+        self.tell_states();
         self.absorb(0, None);
         for id in (0..self.setup.instances.len() as u32).map(InstanceId) {
             self.ports.limit(id, self.engine.weaker_than(id));
@@ -46,6 +48,17 @@ impl<T: FnMut(Told)> Driver<T> {
         // What has to be done now is done in a turn of its own.
         self.more = true;
         Ok(())
+    }
+
+    /// Ids are others now: of each what it is. What it becomes by the reload is told as an event.
+    fn tell_states(&mut self) {
+        for id in (0..self.setup.instances.len() as u32).map(InstanceId) {
+            let Snapshot { state, effective, .. } = self.engine.snapshot(id);
+            self.hands.tell(Told::Is(id, state, effective));
+        }
+        for id in (0..self.setup.groups.len() as u32).map(GroupId) {
+            self.hands.tell(Told::GroupIs(id, self.engine.group_state(id)));
+        }
     }
 
     /// Takes up a program with more room. What the one before it delivered and absorbed last is heard, too.

@@ -7,9 +7,8 @@ use vrrp_common::Priority;
 
 use super::*;
 use crate::config::setup::Instance;
-use crate::engine::event::Event;
 use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId, TrackerPlan, Watch, Weight};
-use crate::io::notify::Told;
+use crate::io::notify::{Moment, Who};
 use crate::testing::{Dir, lives, shell};
 use crate::track::report::Reading;
 use crate::track::schedule::Schedule;
@@ -39,7 +38,7 @@ fn process() -> Process {
         started_at: SystemTime::now(),
         config: "/etc/keepalived/keepalived.conf".into(),
         log: None,
-        notices_lost: Arc::default(),
+        losses: Losses::default(),
     }
 }
 
@@ -53,10 +52,13 @@ fn checks_report_and_stop_ends_everything() {
     let path = socket.path().to_owned();
     let (requests, _asked) = mpsc::channel::<Request>(control::REQUESTS);
     let (report, reported) = channel();
-    let errands = start(setup, socket, process(), requests, async move |(_, id, reading)| {
-        let _ = report.send((id, reading));
-    })
-    .unwrap();
+    let (notices, waiting) = mpsc::channel(1);
+    let start_setup = Arc::clone(&setup);
+    let errands =
+        start(start_setup, socket, process(), Arc::default(), waiting, requests, async move |(_, id, reading)| {
+            let _ = report.send((id, reading));
+        })
+        .unwrap();
     assert_eq!(reported.recv_timeout(Duration::from_secs(10)), Ok((TrackerId(0), Reading::Passed)));
     assert!(path.exists());
     let start = Instant::now();
@@ -64,7 +66,8 @@ fn checks_report_and_stop_ends_everything() {
         assert!(start.elapsed() < Duration::from_secs(10));
         std::thread::sleep(Duration::from_millis(5));
     }
-    errands.notify().tell(Told::Instance(InstanceId(0), Event::Stopped, Priority::DEFAULT));
+    let who = Who::Instance(InstanceId(0), Priority::DEFAULT);
+    notices.try_send(Notice { setup, who, moment: Moment::Stop }).unwrap();
     let start = Instant::now();
     errands.stop();
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());

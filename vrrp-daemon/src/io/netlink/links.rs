@@ -128,6 +128,11 @@ impl Links {
         (self.entries.get(&index).map(|entry| entry.name.as_str()), self.names(index))
     }
 
+    /// The address that a message is about, and the name of its interface.
+    pub fn described(&self, message: &AddressMessage) -> Option<(IpAddr, &str)> {
+        Some((held(message)?.address, self.place(message.header.index).0?))
+    }
+
     fn names(&self, index: u32) -> Option<u32> {
         self.entries.get(&index)?.lower
     }

@@ -25,6 +25,7 @@ use std::thread::JoinHandle;
 use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage as Route};
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::mpsc;
@@ -389,6 +390,7 @@ impl<F: AsyncFn(Report)> Network<F> {
             Route::NewLink(message) => self.links.link_is(&message),
             Route::DelLink(message) => self.links.link_gone(message.header.index),
             Route::NewAddress(message) => {
+                self.monitor(&message, "set on");
                 let set = self.links.address_is(&message);
                 self.tell_unproven(index);
                 if let Some((address, is_news)) = set {
@@ -399,6 +401,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                 }
             }
             Route::DelAddress(message) => {
+                self.monitor(&message, "removed from");
                 if let Some(gone) = self.links.address_gone(&message) {
                     self.look_for_sources(Some(gone.address)).await;
                     let is_ours = self.restore((IfIndex(index), gone.address, gone.prefix)).await;
@@ -413,6 +416,15 @@ impl<F: AsyncFn(Report)> Network<F> {
         let after = self.links.place(index).1;
         for index in [Some(index), before, after.filter(|_| after != before)].into_iter().flatten() {
             self.show(index).await;
+        }
+    }
+
+    /// Logs what became of an address, if asked to.
+    fn monitor(&self, message: &AddressMessage, what: &str) {
+        if self.setup.service.address_monitoring
+            && let Some((address, interface)) = self.links.described(message)
+        {
+            tracing::info!("Netlink reports {address}/{} {what} {interface}", message.header.prefix_len);
         }
     }
 

@@ -1,6 +1,6 @@
 //! `$NAME=value`, and its use as `$NAME` or `${NAME}`. Values are put in where they are used, as late as possible.
 
-use super::{Expander, PRICE};
+use super::{Expander, PRICE, repeat};
 use crate::syntax::diagnostic::Class;
 use crate::syntax::source::{FileId, Span};
 use crate::syntax::text::Text;
@@ -101,6 +101,11 @@ impl Expander<'_> {
         };
         let mut out: Vec<String> = Vec::new();
         for line in lines {
+            // What it repeats by is not known before it repeats; the same name may have a value from before.
+            if repeat::directive(&line).is_some() {
+                out.push(line);
+                continue;
+            }
             let mut built = vec![String::new()];
             let mut rest = line.as_str();
             while let Some(start) = rest.find('$') {
@@ -129,7 +134,7 @@ impl Expander<'_> {
         match name {
             "_HASH" => Some("#".to_owned()),
             "_BANG" => Some("!".to_owned()),
-            "_INSTANCE" => Some(self.reading.instance.unwrap_or_default().to_owned()),
+            "_INSTANCE" => Some(self.id.clone()),
             "_PWD" => Some(super::include::directory(self.out.files.path(span.file)).to_owned()),
             "_ENV" => Some(self.reading.source.variable(arguments.trim()).unwrap_or_default()),
             "_RANDOM" => {

@@ -4,34 +4,65 @@ use super::{DEPTH, Expander, FILES, glob};
 use crate::syntax::diagnostic::Class;
 use crate::syntax::source::{Kind, Span};
 
-/// What must be found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What must be found, or else there is no configuration; observed of keepalived 2.2.7.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Include {
-    /// A file that matches must be readable.
+    /// What is there must be a file that can be read.
     read: bool,
-    /// Something must match.
+    /// A name without a wildcard must be there.
     matched: bool,
-    /// Every wildcard must match.
+    /// A wildcard must match something.
     wildcard: bool,
-    /// Every element of a brace list must match.
+    /// Every element of a brace list must be there.
     brace: bool,
 }
 
-/// If the line is an include: which, and its pattern.
-pub fn directive(line: &str) -> Option<(Include, &str)> {
+impl Include {
+    /// `includea`, and every include by `--all-config`.
+    pub const ALL: Self = Self { read: true, matched: true, wildcard: true, brace: true };
+}
+
+/// If the line is an include: which, and its pattern. `default` is what a plain one demands.
+pub fn directive(line: &str, default: Include) -> Option<(Include, &str)> {
     let (keyword, pattern) = line.split_once(char::is_whitespace)?;
-    let none = Include { read: false, matched: false, wildcard: false, brace: false };
+    let read = Include { read: true, ..Include::default() };
     let kind = match keyword {
-        "include" => none,
-        "includer" => Include { read: true, ..none },
-        "includem" => Include { matched: true, ..none },
-        "includew" => Include { wildcard: true, ..none },
-        "includeb" => Include { brace: true, ..none },
-        "includea" => Include { read: true, matched: true, wildcard: true, brace: true },
+        "include" => default,
+        "includer" => read,
+        "includem" => Include { matched: true, ..read },
+        "includew" => Include { matched: true, wildcard: true, ..read },
+        "includeb" => Include { brace: true, ..read },
+        "includea" => Include::ALL,
         _ => return None,
     };
-    Some((kind, pattern.trim().trim_matches('"')))
+    Some((kind, pattern.trim()))
 }
+
+/// What plain includes demand from here on, if the line says so: `include_check` alone for all, or words of [`DEMANDS`];
+/// with a sign they change what was demanded before. Other words are for the reader of `global_defs` to report.
+pub fn demand(line: &str, before: Include) -> Option<Include> {
+    let mut words = line.split_whitespace().skip_while(|&word| word == "{").peekable();
+    words.next_if_eq(&"include_check")?;
+    let mut demand = match words.peek() {
+        None => return Some(Include::ALL),
+        Some(word) if word.starts_with(['+', '-']) => before,
+        Some(_) => Include::default(),
+    };
+    for word in words {
+        let field = match word.trim_start_matches(['+', '-']) {
+            "read" => &mut demand.read,
+            "match" => &mut demand.matched,
+            "wildcard_match" => &mut demand.wildcard,
+            "brace_match" => &mut demand.brace,
+            _ => continue,
+        };
+        *field = !word.starts_with('-');
+    }
+    Some(demand)
+}
+
+/// The words of `include_check`.
+pub const DEMANDS: &[&str] = &["read", "match", "wildcard_match", "brace_match"];
 
 /// The directory of a path, without the last `/`.
 pub fn directory(path: &str) -> &str {
@@ -51,47 +82,56 @@ impl Expander<'_> {
         }
         // keepalived reads a file from within its directory.
         let base = directory(self.out.files.path(at.file)).to_owned();
-        let mut any = false;
-        for one in glob::alternatives(pattern) {
+        let alternatives = glob::alternatives(pattern);
+        let is_list = alternatives.len() > 1;
+        for one in alternatives {
             let path = if one.starts_with('/') || base == "." { one.clone() } else { format!("{base}/{one}") };
             let wild = glob::is_pattern(&path);
             let paths = glob::matches(&path, self.reading.source);
-            let mut read = false;
+            if wild && paths.is_empty() {
+                self.missing(kind.wildcard, at, format!("`{one}` matches no file that can be included"));
+            }
             for path in paths {
                 if self.out.files.len() >= FILES {
                     self.found.error(Class::Limit, at, format!("more than {FILES} files")).done("no more are read");
                     return;
                 }
                 match self.reading.source.read(&path) {
-                    Ok(octets) => {
-                        read = true;
-                        self.file(&path, &octets, depth + 1);
-                    }
-                    Err(why) if kind.read || kind.matched && !wild => {
-                        self.found.error(Class::Include, at, format!("`{path}` cannot be read: {why}"));
-                    }
+                    Ok(octets) => self.file(&path, &octets, depth + 1),
                     Err(why) => {
-                        let message = format!("`{path}` cannot be read: {why}");
-                        self.found.notice(Class::Include, at, message).done("it is left out");
+                        let demanded = match (wild || self.exists(&path), is_list) {
+                            (true, _) => kind.read,
+                            (false, true) => kind.brace,
+                            (false, false) => kind.matched,
+                        };
+                        self.missing(demanded, at, format!("`{path}` cannot be read: {why}"));
                     }
                 }
                 if self.exhausted {
                     return;
                 }
             }
-            any |= read;
-            if !read && (kind.wildcard && wild || kind.brace && one != pattern) {
-                self.found.error(Class::Include, at, format!("`{one}` matches no file"));
-            }
         }
-        if !any {
-            let message = format!("`{pattern}` matches no file that can be included");
-            if kind.matched {
-                self.found.error(Class::Include, at, message);
-            } else {
-                self.found.notice(Class::Include, at, message).done("nothing is included");
-            }
+    }
+
+    /// Reports what cannot be included.
+    fn missing(&mut self, demanded: bool, at: Span, message: String) {
+        let quoted = message.contains('"');
+        let diagnostic = if demanded {
+            let done = "this include demands it: without it there is no configuration";
+            self.found.error(Class::Include, at, message).done(done)
+        } else {
+            self.found.notice(Class::Include, at, message).done("it is left out")
+        };
+        if quoted {
+            diagnostic.hint("names of files are written without quotes");
         }
+    }
+
+    /// Whether there is something of this name.
+    fn exists(&self, path: &str) -> bool {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        self.reading.source.list(directory(path)).iter().any(|listed| listed.name == name)
     }
 }
 

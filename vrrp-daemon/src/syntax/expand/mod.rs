@@ -6,17 +6,18 @@
 mod comment;
 mod define;
 mod glob;
-mod include;
+pub mod include;
 mod repeat;
 
 use std::collections::BTreeMap;
 
+use self::include::Include;
 use super::diagnostic::{Class, Diagnostics};
 use super::source::{FileId, Files, Source, Span};
 use super::text::Text;
 
-/// Octets of a line, as in keepalived.
-const LINE: usize = 1024;
+/// Octets of a line; with its end 1024, as in keepalived.
+const LINE: usize = 1023;
 /// Octets of a line after expansion.
 const EXPANDED: usize = 16 << 10;
 /// Files inside files.
@@ -26,6 +27,9 @@ const FILES: usize = 4096;
 /// Octets in all, after expansion, with [`PRICE`] for each line and replacement.
 const WORK: usize = 16 << 20;
 
+/// The byte order mark of UTF-8.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Octets of work that a line, or a replacement, counts as beside its own.
 const PRICE: usize = 64;
 
@@ -34,8 +38,8 @@ pub struct Reading<'a> {
     pub source: &'a dyn Source,
     /// What `@id` compares with; the host's name when not given.
     pub id: Option<&'a str>,
-    /// `${_INSTANCE}`.
-    pub instance: Option<&'a str>,
+    /// `--all-config`: whatever is included must be there.
+    pub all_includes: bool,
 }
 
 /// The lines of a configuration, and the files they were in.
@@ -51,6 +55,7 @@ pub fn expand(reading: &Reading, path: &str, found: &mut Diagnostics) -> Expansi
     let mut expander = Expander {
         reading,
         id,
+        includes: if reading.all_includes { Include::ALL } else { Include::default() },
         definitions: BTreeMap::new(),
         out: Expansion::default(),
         work: 0,
@@ -72,6 +77,8 @@ pub fn expand(reading: &Reading, path: &str, found: &mut Diagnostics) -> Expansi
 struct Expander<'a> {
     reading: &'a Reading<'a>,
     id: String,
+    /// What plain includes demand.
+    includes: Include,
     definitions: BTreeMap<String, define::Definition>,
     out: Expansion,
     work: usize,
@@ -85,7 +92,14 @@ struct Expander<'a> {
 
 impl Expander<'_> {
     fn file(&mut self, path: &str, octets: &[u8], depth: usize) {
-        let file = self.out.files.add(path, octets);
+        let file = self.out.files.add(path, octets.strip_prefix(MARK).unwrap_or(octets));
+        if octets.starts_with(MARK) {
+            let message = format!("`{path}` starts with a byte order mark");
+            let at = Span { file, line: 1, column: 1, length: 1, ..Span::default() };
+            let diagnostic = self.found.warning(Class::Line, at, message).done("it is passed over");
+            diagnostic
+                .hint("keepalived takes it for a part of the first word: save the file as UTF-8 without the mark");
+        }
         let mut next = 0;
         while let Some(line) = self.written(file, next) {
             next += 1;
@@ -157,10 +171,11 @@ impl Expander<'_> {
     }
 
     fn plain(&mut self, line: Text, depth: usize) {
-        if let Some((kind, pattern)) = include::directive(line.as_str()) {
+        if let Some((kind, pattern)) = include::directive(line.as_str(), self.includes) {
             let at = line.whole();
             return self.include(kind, pattern, at, depth);
         }
+        self.includes = include::demand(line.as_str(), self.includes).unwrap_or(self.includes);
         if !self.spend(PRICE, line.whole()) {
             return;
         }

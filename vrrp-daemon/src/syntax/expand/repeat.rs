@@ -73,7 +73,7 @@ impl Expander<'_> {
 fn numbers(header: &str, hexadecimal: bool) -> Result<Vec<Round>, String> {
     let mut parts = header.split(',').map(str::trim);
     let name = parts.next().unwrap_or_default().to_owned();
-    let given: Option<Vec<i64>> = parts.map(|part| part.parse().ok()).collect();
+    let given: Option<Vec<i64>> = parts.map(number).collect();
     let (start, step, end) = match given.as_deref() {
         Some(&[end]) => (1, 1, end),
         Some(&[start, end]) => (start, if end < start { -1 } else { 1 }, end),
@@ -87,7 +87,7 @@ fn numbers(header: &str, hexadecimal: bool) -> Result<Vec<Round>, String> {
     let (start, end, step) = (i128::from(start), i128::from(end), i128::from(step));
     let count = ((end - start) / step + 1).max(0);
     if (end - start).signum() * step.signum() < 0 {
-        return Ok(Vec::new());
+        return Err(format!("steps of {step} never come from {start} to {end}"));
     }
     if count > VALUES as i128 {
         return Err(format!("a sequence of {count} values; at most {VALUES} are made"));
@@ -96,21 +96,40 @@ fn numbers(header: &str, hexadecimal: bool) -> Result<Vec<Round>, String> {
     Ok((0..count).map(|index| vec![(name.clone(), shown(start + index * step))]).collect())
 }
 
-/// The rounds of `var, a, b` or `{var, var}, {a, b}, {c, d}`.
+/// A whole number as C writes it: 12, 0xc.
+fn number(part: &str) -> Option<i64> {
+    let (sign, digits) = part.strip_prefix('-').map_or((1, part), |digits| (-1, digits));
+    let value = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(digits) => i64::from_str_radix(digits, 16),
+        None => digits.parse(),
+    };
+    Some(sign * value.ok().filter(|&value| value >= 0)?)
+}
+
+/// The rounds of `var, a, b` or `{var, var}, {a, b}, {c, d}`. What a round has no value for is empty.
 fn list(header: &str) -> Result<Vec<Round>, String> {
     let mut items = Vec::new();
-    let mut rest = header.trim();
-    while !rest.is_empty() {
-        let (item, after) = match rest.strip_prefix('{') {
+    let mut rest = Some(header.trim());
+    while let Some(text) = rest {
+        let (item, after) = match text.strip_prefix('{') {
             Some(inner) => inner.split_once('}').ok_or("a `{` without its `}`")?,
-            None => rest.split_at(rest.find(',').unwrap_or(rest.len())),
+            None => text.split_at(text.find(',').unwrap_or(text.len())),
         };
         items.push(item.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>());
-        rest = after.trim_start().strip_prefix(',').unwrap_or(after).trim();
+        let after = after.trim_start();
+        rest = after.strip_prefix(',').map(str::trim_start);
+        if rest.is_none() && !after.is_empty() {
+            return Err(format!("`{after}` behind an element; expected a comma"));
+        }
         if items.len() > VALUES {
             return Err(format!("more than {VALUES} values"));
         }
     }
-    let (names, values) = items.split_first().ok_or("expected `~LST(name, value, ...)`")?;
-    Ok(values.iter().map(|value| names.iter().cloned().zip(value.iter().cloned()).collect()).collect())
+    let usage = "expected `~LST(name, value, ...)` or `~LST({name, name}, {value, value}, ...)`";
+    let (names, values) = items.split_first().filter(|(_, values)| !values.is_empty()).ok_or(usage)?;
+    let round = |value: &Vec<String>| {
+        let value = value.iter().cloned().chain(std::iter::repeat(String::new()));
+        names.iter().cloned().zip(value).collect()
+    };
+    Ok(values.iter().map(round).collect())
 }

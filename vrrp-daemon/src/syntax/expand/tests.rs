@@ -5,7 +5,7 @@ use crate::syntax::source::Memory;
 
 fn expand_all(source: &Memory) -> (Vec<String>, Vec<String>) {
     let mut found = Diagnostics::default();
-    let reading = Reading { source, id: None, instance: Some("inst") };
+    let reading = Reading { source, id: None, all_includes: false };
     let out = expand(&reading, "/etc/k.conf", &mut found);
     let lines = out.lines.iter().map(|line| line.as_str().to_owned()).collect();
     (lines, found.iter().map(|d| d.line(&out.files)).collect())
@@ -39,7 +39,7 @@ fn definitions_are_put_in_where_they_are_used() {
         ["vrrp_instance x {", "priority 7", "}"]
     );
     assert_eq!(expanded("$V=a \\\n b \\\n c\nx $V y"), ["x a", "b", "c y"]);
-    assert_eq!(expanded("i ${_INSTANCE} ${_PWD}"), ["i inst /etc"]);
+    assert_eq!(expanded("i ${_INSTANCE} ${_PWD}"), ["i host /etc"]);
 }
 
 #[test]
@@ -49,6 +49,7 @@ fn repetition() {
     assert_eq!(expanded("~SEQx(i,9,2,13) a$i"), ["a9", "ab", "ad"]);
     assert_eq!(expanded("~SEQ(i,1,2) ~LST(j,x,y) $i $j"), ["1 x", "1 y", "2 x", "2 y"]);
     assert_eq!(expanded("~LST({a,b},{1,2},{3,4}) ${a}-${b}"), ["1-2", "3-4"]);
+    assert_eq!(expanded("$B=~SEQ(i,2) a${i}\n$B\n$B"), ["a1", "a2", "a1", "a2"]);
     assert_eq!(expanded("$B= \\\nx ${i} { \\\n}\n~SEQ(i,2) $B"), ["x 1 {", "}", "x 2 {", "}"]);
     let (lines, found) =
         expand_all(&Memory::of("/etc/k.conf", "~SEQ(i,1,0,3) a\n~SEQ(i,9999999999) b\n~SEQ(i c\n~LST() d"));
@@ -63,7 +64,7 @@ fn includes_are_relative_to_the_file_that_includes() {
     source.files.insert("/etc/d/sub/y.txt".into(), b"why".to_vec());
     let (lines, found) = expand_all(&source);
     assert_eq!(lines, ["a", "one", "two", "why", "b"]);
-    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].starts_with("(/etc/d/2.conf: Line 2)"));
 }
 

@@ -14,6 +14,7 @@ use nix::unistd::{Pid, getpid};
 use tokio::io::unix::AsyncFd;
 
 use super::Bond;
+use super::limits::Limit;
 use crate::track::command::RunAs;
 use crate::track::readable::readable;
 
@@ -29,6 +30,8 @@ pub struct Image {
     pub argv: Vec<CString>,
     pub environment: Vec<CString>,
     pub run_as: RunAs,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
     pub bond: Bond,
 }
 
@@ -38,7 +41,10 @@ struct Birth {
     argv: Vec<*const c_char>,
     environment: Vec<*const c_char>,
     run_as: RunAs,
+    groups: *const libc::gid_t,
+    groups_count: usize,
     bond: Bond,
+    limits: &'static [Limit],
     parent: Pid,
     null: RawFd,
     /// The errno of what failed. Written by the new process, in the memory that both share.
@@ -57,6 +63,9 @@ impl Image {
             argv: list(&self.argv),
             environment: list(&self.environment),
             run_as: self.run_as,
+            groups: self.groups.as_ptr(),
+            groups_count: self.groups.len(),
+            limits: super::limits::inherited(),
             bond: self.bond,
             parent: getpid(),
             null: null.as_raw_fd(),
@@ -124,11 +133,16 @@ fn become_script(birth: &Birth) -> Result<(), c_int> {
         for signal in 1..=64 {
             libc::sigaction(signal, &default, std::ptr::null_mut());
         }
+        // Ours are raised for thousands of sockets and lowered for real time. A daemon that may not undo that has scripts
+        // run all the same.
+        for Limit { resource, limit } in birth.limits {
+            libc::setrlimit(*resource, limit);
+        }
         // Ours are all close-on-exec; this is for what we inherited. Linux before 5.11 does not know the flag.
         libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
         // Only root may drop groups; as anybody else we can only run scripts as ourselves.
         if libc::geteuid() == 0 {
-            check(libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>()))?;
+            check(libc::syscall(libc::SYS_setgroups, birth.groups_count, birth.groups))?;
         }
         check(libc::syscall(libc::SYS_setresgid, gid, gid, gid))?;
         check(libc::syscall(libc::SYS_setresuid, uid, uid, uid))?;

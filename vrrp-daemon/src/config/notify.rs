@@ -1,0 +1,43 @@
+//! FIFOs and files that the daemon writes, as they stand in a configuration.
+
+use crate::syntax::command::UserName;
+use crate::syntax::diagnostic::{Class, Diagnostics};
+use crate::syntax::lexer::Word;
+use crate::syntax::schema::FromEntry;
+use crate::syntax::tree::Entry;
+use crate::syntax::value::Value;
+
+/// `PATH [USER [GROUP]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FifoPath {
+    pub path: Word,
+    pub owner: Option<UserName>,
+}
+
+impl FromEntry for FifoPath {
+    fn from_entry(entry: &Entry, found: &mut Diagnostics) -> Option<Self> {
+        entry.no_block(found);
+        let path = entry.parameter("the path of a FIFO", found)?;
+        entry.no_more_than(3, found);
+        if !path.text.starts_with('/') {
+            let message = format!("`{}` is `{}`; expected a full path", entry.keyword().text, path.text);
+            found.error(Class::Value, path.span, message).done("the line is skipped");
+            return None;
+        }
+        Some(Self { path: path.clone(), owner: UserName::from_words(&entry.parameters()[1..]) })
+    }
+}
+
+/// A full path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilePath(pub String);
+
+impl Value for FilePath {
+    fn expected() -> String {
+        "a full path".to_owned()
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        word.starts_with('/').then(|| Self(word.to_owned()))
+    }
+}

@@ -1,0 +1,84 @@
+//! Addresses, scripts and states as keepalived writes them.
+
+use std::borrow::Cow;
+
+use crate::config::setup::{Command, Instance, Setup, VirtualAddress};
+use crate::engine::plan::InterfaceId;
+use crate::engine::snapshot::StateName;
+
+/// `192.0.2.1/24 dev eth0 scope global set`
+pub fn address(setup: &Setup, instance: &Instance, address: &VirtualAddress, is_set: bool) -> String {
+    let VirtualAddress { address: ip, prefix, interface, broadcast, label, scope, peer, preferred, .. } = address;
+    let mut text = ip.to_string();
+    if let Some(peer) = peer {
+        text += &format!(" peer {peer}");
+    }
+    if *prefix != if ip.is_ipv4() { 32 } else { 128 } {
+        text += &format!("/{prefix}");
+    }
+    if let Some(broadcast) = broadcast {
+        text += &format!(" brd {broadcast}");
+    }
+    text += &format!(" dev {} scope {}", device(setup, *interface), scope_name(*scope));
+    if let Some(label) = label {
+        text += &format!(" label {label}");
+    }
+    if ip.is_ipv6() {
+        match preferred {
+            Some(seconds) => text += &format!(" preferred_lft {seconds}"),
+            None => text += " preferred_lft forever",
+        }
+    }
+    if is_set {
+        text += " set";
+        if instance.no_accept {
+            text += " nftable_set";
+        }
+    }
+    text
+}
+
+/// `eth0`, or `vrrp.51@eth0`
+fn device(setup: &Setup, id: InterfaceId) -> String {
+    let name = &setup.interfaces[id.index()];
+    match setup.vmacs.iter().find(|vmac| vmac.interface == id) {
+        Some(vmac) => format!("{name}@{}", setup.interfaces[vmac.parent.index()]),
+        None => name.clone(),
+    }
+}
+
+/// Those of the kernel, which rt_scopes names.
+fn scope_name(scope: u8) -> Cow<'static, str> {
+    match scope {
+        0 => "global".into(),
+        200 => "site".into(),
+        253 => "link".into(),
+        254 => "host".into(),
+        255 => "nowhere".into(),
+        other => other.to_string().into(),
+    }
+}
+
+/// `'/bin/x' 'an argument'`
+pub fn command(command: &Command) -> String {
+    let words: Vec<_> = command.argv.iter().map(|word| format!("'{word}'")).collect();
+    words.join(" ")
+}
+
+/// keepalived's number of a state.
+pub const fn number(state: StateName) -> u8 {
+    match state {
+        StateName::Init => 0,
+        StateName::Backup => 1,
+        StateName::Master => 2,
+        StateName::Fault => 3,
+        StateName::Stop => 98,
+    }
+}
+
+/// The interface that was made for the adverts of an instance, if it has one.
+pub fn vmac<'a>(setup: &'a Setup, instance: &Instance, interface: InterfaceId) -> Option<&'a str> {
+    let of = |id| setup.vmacs.iter().find(move |vmac| vmac.interface == id && vmac.parent == interface);
+    let made = instance.addresses.iter().find_map(|address| of(address.interface))?;
+    Some(&setup.interfaces[made.interface.index()])
+}

@@ -1,0 +1,235 @@
+//! Telling what happened: the log's lines, the FIFOs, and whose scripts are to run. It has a thread of its own.
+//!
+//! The protocol thread leaves numbers in a bounded queue; names and text are put to them here. Nothing here waits: a slow
+//! reader loses lines, which are counted.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use nix::sys::signal::SigSet;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use vrrp_common::{Instant, Priority};
+
+use super::fifo::Fifo;
+use super::notify::{Moment, Notice, Who};
+use super::sparing::{Sparing, Withheld};
+use super::{clock, log};
+use crate::config::setup::Setup;
+use crate::engine::Announced;
+use crate::engine::event::{Event, GroupEvent};
+use crate::engine::plan::{GroupId, InstanceId, InterfaceId};
+use crate::engine::snapshot::StateName;
+
+/// Events that may wait: of a thousand virtual routers all that a takeover tells, twice.
+const QUEUE: usize = 8192;
+/// Of more of them, as many for each.
+const OF_EACH: usize = 8;
+
+/// Something to tell of.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// With the effective priority.
+    Instance(InstanceId, Event, Priority),
+    Group(GroupId, GroupEvent),
+    /// Its addresses are announced: for the log with `-D` alone.
+    Announces(InstanceId, Announced),
+    /// An interface went up or down.
+    Link {
+        id: InterfaceId,
+        up: bool,
+    },
+    /// What is told from now on is by the ids of this configuration.
+    Reloaded(Arc<Setup>),
+    /// What it is after a reload, which is no change: for the FIFOs alone, with `fifo_write_vrrp_states_on_reload`.
+    Is(InstanceId, StateName, Priority),
+    GroupIs(GroupId, StateName),
+}
+
+struct Message {
+    /// The configuration that ids are indices of; it may be another after a reload.
+    setup: Arc<Setup>,
+    at: Instant,
+    told: Told,
+}
+
+/// What came to nothing, since the start.
+#[derive(Clone, Debug, Default)]
+pub struct Losses {
+    /// Events that found the queue full: neither logged nor told to anybody.
+    pub events: Arc<AtomicU64>,
+    /// Changes of state whose scripts were not run.
+    pub notices: Arc<AtomicU64>,
+    /// Lines that a FIFO's reader did not take.
+    pub fifo_lines: Arc<AtomicU64>,
+}
+
+/// The protocol thread's end.
+#[derive(Clone)]
+pub struct Teller {
+    setup: Arc<Setup>,
+    queue: Sender<Message>,
+    lost: Arc<AtomicU64>,
+    sparing: Sparing,
+}
+
+impl Teller {
+    /// The same queue for another configuration, as after a reload: `instance` is from now on an index of that.
+    fn with(&self, setup: Arc<Setup>) -> Self {
+        let sparing = Sparing::new(setup.instances.len(), Arc::clone(self.sparing.withheld()));
+        Self { setup, sparing, ..self.clone() }
+    }
+
+    /// Never waits: what does not fit into the queue is counted and gone, and so are events that come too often.
+    pub fn tell(&mut self, told: Told) {
+        if let Told::Reloaded(setup) = told {
+            return *self = self.with(setup);
+        }
+        let at = clock::now();
+        if let Told::Instance(id, event, _) = told
+            && event.is_cheap()
+            && !self.sparing.allows(id, at)
+        {
+            return;
+        }
+        if self.queue.try_send(Message { setup: Arc::clone(&self.setup), at, told }).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The thread's handle.
+pub struct Telling {
+    teller: Teller,
+    thread: JoinHandle<()>,
+}
+
+/// Starts the thread. Changes of state that have scripts go on to `notices`.
+pub fn start(setup: Arc<Setup>, fifos: Vec<Fifo>, notices: Sender<Notice>, losses: &Losses) -> io::Result<Telling> {
+    let (teller, messages) = queue(setup, losses, QUEUE);
+    let mut voice = Voice { fifos, notices, losses: losses.clone(), states: Vec::new() };
+    let thread = std::thread::Builder::new().name("telling".into()).spawn(move || {
+        // Signals are for the main thread.
+        let _ = SigSet::all().thread_block();
+        voice.run(messages);
+    })?;
+    Ok(Telling { teller, thread })
+}
+
+fn queue(setup: Arc<Setup>, losses: &Losses, least: usize) -> (Teller, Receiver<Message>) {
+    let (queue, messages) = mpsc::channel(least.max(setup.instances.len() * OF_EACH));
+    let sparing = Sparing::new(setup.instances.len(), Arc::default());
+    (Teller { setup, queue, lost: Arc::clone(&losses.events), sparing }, messages)
+}
+
+impl Telling {
+    /// What the protocol thread tells events to.
+    pub fn teller(&self) -> Teller {
+        self.teller.clone()
+    }
+
+    /// Lines that came too often.
+    pub fn withheld(&self) -> Arc<Withheld> {
+        Arc::clone(self.teller.sparing.withheld())
+    }
+
+    /// Tells what still waits, and closes and removes the FIFOs. All tellers must be gone, or it waits for them.
+    pub fn stop(self) {
+        let Self { teller, thread } = self;
+        drop(teller);
+        let _ = thread.join();
+    }
+}
+
+/// Who speaks.
+struct Voice {
+    fifos: Vec<Fifo>,
+    notices: Sender<Notice>,
+    losses: Losses,
+    /// By instance: the state last told of.
+    states: Vec<StateName>,
+}
+
+impl Voice {
+    fn run(&mut self, mut messages: Receiver<Message>) {
+        while let Some(message) = messages.blocking_recv() {
+            self.say(&message);
+        }
+    }
+
+    fn say(&mut self, Message { setup, at, told }: &Message) {
+        if self.states.len() != setup.instances.len() {
+            self.states = vec![StateName::Init; setup.instances.len()];
+        }
+        let (who, moment) = match *told {
+            // The sender's own.
+            Told::Reloaded(_) => return,
+            Told::Instance(id, event, effective) => {
+                log::at(*at, || log::event(&setup.instances[id.index()].name, &event, effective));
+                (Who::Instance(id, effective), self.moment(setup, id, &event))
+            }
+            Told::Group(id, event @ GroupEvent::Syncs(_)) => {
+                return log::at(*at, || log::group(&setup.groups[id.index()].name, &event));
+            }
+            Told::Group(id, GroupEvent::Entered(state)) => (Who::Group(id), Moment::entering(state)),
+            Told::Announces(id, which) => return log::at(*at, || log::announces(setup, id, which)),
+            Told::Link { id, up } => return log::at(*at, || log::link(&setup.interfaces[id.index()], up)),
+            Told::Is(id, state, effective) => {
+                self.states[id.index()] = state;
+                return self.write_state(setup, Who::Instance(id, effective), state);
+            }
+            Told::GroupIs(id, state) => return self.write_state(setup, Who::Group(id), state),
+        };
+        let Some(moment) = moment else { return };
+        let notice = Notice { setup: Arc::clone(setup), who, moment };
+        self.write(&notice);
+        // Most have no script: nothing to queue.
+        if notice.scripts().next().is_some() && self.notices.try_send(notice).is_err() {
+            self.losses.notices.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What an event is to others than the log.
+    fn moment(&mut self, setup: &Setup, id: InstanceId, event: &Event) -> Option<Moment> {
+        if let Some(state) = event.entered() {
+            self.states[id.index()] = state;
+            return Moment::entering(state);
+        }
+        match (event, self.states[id.index()]) {
+            // As keepalived: FAULT, unless there is a script for it.
+            (Event::Deleted, _) => {
+                let notify = setup.instances[id.index()].notify.as_deref();
+                let has_script = notify.is_some_and(|notify| notify.deleted.is_some());
+                Some(if has_script { Moment::Deleted } else { Moment::Fault })
+            }
+            (Event::MasterHeardLower { .. }, _) => Some(Moment::RxLower),
+            (Event::PriorityChanged { .. }, StateName::Master) => Some(Moment::MasterPriority),
+            (Event::PriorityChanged { .. }, StateName::Backup) => Some(Moment::BackupPriority),
+            _ => None,
+        }
+    }
+
+    fn write_state(&mut self, setup: &Arc<Setup>, who: Who, state: StateName) {
+        if setup.telling.states_on_reload
+            && let Some(moment) = Moment::entering(state)
+        {
+            self.write(&Notice { setup: Arc::clone(setup), who, moment });
+        }
+    }
+
+    fn write(&mut self, notice: &Notice) {
+        if self.fifos.is_empty() || !notice.is_for_fifos() {
+            return;
+        }
+        let line = notice.line();
+        for fifo in &self.fifos {
+            if !fifo.write(&line) {
+                self.losses.fifo_lines.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
