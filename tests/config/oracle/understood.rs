@@ -75,6 +75,7 @@ fn of_setup(setup: &Setup) -> BTreeSet<String> {
             ("Fault", &notify.fault),
             ("Stop", &notify.stop),
             ("Generic", &notify.any),
+            ("Master rx lower pri", &notify.rx_lower),
         ];
         for (state, command) in hooks {
             if let Some(command) = command {
