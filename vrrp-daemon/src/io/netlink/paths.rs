@@ -35,13 +35,12 @@ impl<F: AsyncFn(Report)> Network<F> {
         if self.fixtures.owners.is_empty() {
             self.path_events = None;
         } else if self.path_events.is_none() {
-            let groups = [
+            self.path_events = Some(watch(&[
                 MulticastGroup::Ipv4Route,
                 MulticastGroup::Ipv6Route,
                 MulticastGroup::Ipv4Rule,
                 MulticastGroup::Ipv6Rule,
-            ];
-            self.path_events = Some(watch(&groups)?);
+            ])?);
         }
         Ok(())
     }
