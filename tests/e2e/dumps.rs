@@ -86,6 +86,9 @@ fn start(lab: &Lab, program: Program) -> Result<(Daemon, PathBuf)> {
     let daemon = lab.start_by(A, program, CONF, |words| [vec!["env".to_owned(), place], words].concat())?;
     lab.watch.wait_holder(A, VIP, PATIENCE)?;
     lab.watch.wait_holder(A, [192, 168, 1, 104], PATIENCE)?;
+    // The last that VI_1 sets, and a moment for the daemon to hear of it itself.
+    lab.watch.wait_holder(A, [192, 168, 1, 110], PATIENCE)?;
+    std::thread::sleep(std::time::Duration::from_millis(200));
     Ok((daemon, directory))
 }
 
