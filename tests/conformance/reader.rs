@@ -2,12 +2,12 @@
 
 use vrrp_common::drop::{Disposition, Reason};
 use vrrp_daemon::config::check;
-use vrrp_daemon::config::host::{Host, KeyFile, Program};
-use vrrp_daemon::config::setup::{RunAs, Setup};
+use vrrp_daemon::config::setup::Setup;
 use vrrp_daemon::engine::snapshot::StateName;
 use vrrp_daemon::syntax::diagnostic::Severity;
 use vrrp_daemon::syntax::expand::Reading;
 use vrrp_daemon::syntax::source::Memory;
+use vrrp_tests::configuration::Anywhere;
 
 use crate::case::{Case, Expectation, Expected, Fault, Field, Happening, Step};
 use crate::frame;
@@ -232,41 +232,4 @@ fn one_of<T: Copy>(words: &mut Words, what: &str, known: &[(&str, T)]) -> Result
     let word = words.need(what)?;
     let found = known.iter().find(|(name, _)| *name == word);
     found.map(|&(_, value)| value).ok_or_else(|| words.fault(format!("`{word}` is not {what}")))
-}
-
-/// A host on which everything that a configuration names is there.
-struct Anywhere;
-
-impl Host for Anywhere {
-    fn user(&self, _name: &str) -> Option<RunAs> {
-        Some(RunAs { uid: 0, gid: 0 })
-    }
-
-    fn group(&self, _name: &str) -> Option<u32> {
-        Some(0)
-    }
-
-    fn supplementary_groups(&self, _user: &str, _run_as: RunAs) -> Vec<u32> {
-        Vec::new()
-    }
-
-    fn has_namespace(&self, _name: &str) -> bool {
-        true
-    }
-
-    fn has_interface(&self, _name: &str, _net_namespace: Option<&str>) -> bool {
-        true
-    }
-
-    fn has_cpu(&self, _number: u16) -> bool {
-        true
-    }
-
-    fn program(&self, _program: &str, _run_as: RunAs) -> Program {
-        Program { runnable: true, writable: None }
-    }
-
-    fn key_file(&self, _path: &str) -> Result<KeyFile, String> {
-        Ok(KeyFile { octets: vec![0; 32], exposed: false })
-    }
 }

@@ -11,7 +11,7 @@ use vrrp_tests::keepalived;
 use vrrp_tests::lab::{A, Lab, with_lab};
 use vrrp_tests::stamp::Stamp;
 
-use crate::scenario::PATIENCE;
+use vrrp_tests::scenario::PATIENCE;
 
 fn tables(lab: &Lab) -> Result<String> {
     let output = lab.routers[A].command("nft").args(["list", "ruleset"]).output()?;

@@ -13,7 +13,7 @@ use vrrp_tests::lab::{A, B, Lab, with_lab};
 use vrrp_tests::stamp::Stamp;
 use vrrp_tests::vrrpd;
 
-use crate::scenario::{self, PATIENCE};
+use vrrp_tests::scenario::{self, PATIENCE};
 
 const KEY: &str = "hex:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const OTHER_KEY: &str = "\"another key, which is long enough\"";

@@ -9,7 +9,7 @@ use vrrp_tests::daemon::{Daemon, Program::Vrrpd};
 use vrrp_tests::lab::{A, Lab, with_lab};
 use vrrp_tests::vrrpd;
 
-use crate::scenario::PATIENCE;
+use vrrp_tests::scenario::PATIENCE;
 
 /// keepalived's exit codes: something is broken, a configuration that cannot be used, a missing permission.
 const FATAL: i32 = 1;

@@ -10,7 +10,7 @@ use vrrp_tests::frr::{self, Bfdd};
 use vrrp_tests::keepalived;
 use vrrp_tests::lab::{A, B, Lab, own_address, own_global, with_lab, with_routers};
 
-use crate::scenario::PATIENCE;
+use vrrp_tests::scenario::PATIENCE;
 
 /// The third router, which speaks BFD and no VRRP.
 const C: usize = 2;

@@ -15,7 +15,7 @@ use vrrp_tests::lab::{A, Lab, with_lab};
 use vrrp_tests::stamp::Stamp;
 
 use crate::forged::convincing;
-use crate::scenario::{LATENESS, PATIENCE};
+use vrrp_tests::scenario::{LATENESS, PATIENCE};
 
 /// Adverts of ever another router that is weaker than ours: each is a line, if it may be.
 fn weaker(lab: &Lab, conf: &Conf, count: u32, per_second: u32) -> Result<()> {

@@ -14,7 +14,7 @@ use vrrp_tests::daemon::{Daemon, Program};
 use vrrp_tests::keepalived;
 use vrrp_tests::lab::{A, Lab, with_lab};
 
-use crate::scenario::PATIENCE;
+use vrrp_tests::scenario::PATIENCE;
 
 /// keepalived's numbers: SIGUSR1, SIGUSR2, SIGRTMAX-1 and SIGRTMIN+2.
 const DATA: i32 = 10;

@@ -9,7 +9,7 @@ use vrrp_tests::keepalived;
 use vrrp_tests::lab::{A, B, Lab, with_lab};
 use vrrp_tests::stamp::Stamp;
 
-use crate::scenario::{self, PATIENCE, announced, elect, one_holder_at_a_time};
+use vrrp_tests::scenario::{self, PATIENCE, announced, elect, one_holder_at_a_time};
 
 /// Both start at once, the weaker one first: the stronger one becomes master, and stays it.
 #[test]

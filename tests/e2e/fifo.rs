@@ -17,8 +17,8 @@ use vrrp_tests::keepalived;
 use vrrp_tests::lab::{A, B, Lab, with_lab};
 
 use crate::forged::convincing;
-use crate::scenario::PATIENCE;
 use crate::scripts::notify_script;
+use vrrp_tests::scenario::PATIENCE;
 
 /// A FIFO of the test's own, from which it reads while the daemon writes; as somebody's who makes it at boot.
 struct Reader {

@@ -15,7 +15,7 @@ use vrrp_tests::stamp::Stamp;
 use vrrp_tests::vrrpd;
 use vrrp_tests::watch::letter;
 
-use crate::scenario::{self, LATENESS, PATIENCE};
+use vrrp_tests::scenario::{self, LATENESS, PATIENCE};
 
 /// Of each forgery.
 const COUNT: u32 = 3000;

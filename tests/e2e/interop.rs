@@ -14,7 +14,7 @@ use vrrp_tests::lab::{A, B, own_address, with_lab};
 use vrrp_tests::stamp::Stamp;
 use vrrp_tests::vrrpd;
 
-use crate::scenario::{self, PATIENCE};
+use vrrp_tests::scenario::{self, PATIENCE};
 
 /// A password of nine characters is cut to eight by both.
 #[test]

@@ -9,7 +9,7 @@ use vrrp_tests::daemon::Program::Vrrpd;
 use vrrp_tests::lab::{A, B, Lab, own_link_local, with_lab};
 use vrrp_tests::stamp::Stamp;
 
-use crate::scenario::{self, LATENESS, PATIENCE, announced, holds};
+use vrrp_tests::scenario::{self, LATENESS, PATIENCE, announced, holds};
 
 fn with_ipv6_lab(test: impl FnOnce(&Lab) -> Result<()>) {
     with_lab(|lab| {

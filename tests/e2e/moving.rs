@@ -12,7 +12,7 @@ use vrrp_tests::stamp::Stamp;
 use vrrp_tests::vrrpd;
 use vrrp_tests::watch::Record;
 
-use crate::scenario::{PATIENCE, announced, elect};
+use vrrp_tests::scenario::{PATIENCE, announced, elect};
 
 /// A second interface of router A that nobody else is on.
 fn second_interface(lab: &Lab) -> Result<()> {

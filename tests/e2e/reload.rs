@@ -12,8 +12,8 @@ use vrrp_tests::lab::{A, B, Lab, with_lab};
 use vrrp_tests::stamp::Stamp;
 use vrrp_tests::vrrpd;
 
-use crate::scenario::{PATIENCE, elect};
 use crate::tidiness::host;
+use vrrp_tests::scenario::{PATIENCE, elect};
 
 const SECOND: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 110);
 const THIRD: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 111);

@@ -12,7 +12,7 @@ use vrrp_tests::lab::{A, B, Lab, with_lab};
 use vrrp_tests::stamp::Stamp;
 use vrrp_tests::vrrpd;
 
-use crate::scenario::{PATIENCE, announced, elect};
+use vrrp_tests::scenario::{PATIENCE, announced, elect};
 
 /// A backup whose program is taken off hears its master by the raw socket, notices, and has the program again; the guard
 /// holds the new one.

@@ -9,7 +9,7 @@ use vrrp_tests::lab::{A, B, Lab, with_lab};
 use vrrp_tests::stamp::Stamp;
 use vrrp_tests::vrrpd;
 
-use crate::scenario::{self, PATIENCE};
+use vrrp_tests::scenario::{self, PATIENCE};
 
 /// Each with how `ip` shows it.
 const ROUTES: &[(&str, &str)] = &[

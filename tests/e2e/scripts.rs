@@ -13,7 +13,7 @@ use vrrp_tests::keepalived;
 use vrrp_tests::lab::{A, B, Lab, with_lab};
 use vrrp_tests::stamp::Stamp;
 
-use crate::scenario::{PATIENCE, one_holder_at_a_time};
+use vrrp_tests::scenario::{PATIENCE, one_holder_at_a_time};
 
 /// A script that writes its own name and arguments to a file, one line per run.
 pub fn notify_script(directory: &Path, name: &str) -> Result<PathBuf> {

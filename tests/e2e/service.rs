@@ -18,7 +18,7 @@ use vrrp_tests::daemon::{Daemon, Program::Vrrpd};
 use vrrp_tests::lab::{A, B, Lab, with_lab};
 use vrrp_tests::{sweep, vrrpd};
 
-use crate::scenario::PATIENCE;
+use vrrp_tests::scenario::PATIENCE;
 
 /// Runs the daemon with files of its own below /run, after `prepare`; the configuration is /mnt/keepalived.conf there.
 fn private(words: &[String], directory: &Path, prepare: &str, flags: &[&str]) -> Vec<String> {

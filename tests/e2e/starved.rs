@@ -10,7 +10,7 @@ use vrrp_tests::lab::{A, B, Lab, with_lab};
 use vrrp_tests::stamp::Stamp;
 use vrrp_tests::vrrpd;
 
-use crate::scenario::{self, PATIENCE};
+use vrrp_tests::scenario::{self, PATIENCE};
 
 /// Stops a daemon for so long.
 fn starve(daemon: &Daemon, time: Duration) -> Result<()> {

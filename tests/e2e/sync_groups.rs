@@ -13,8 +13,8 @@ use vrrp_tests::daemon::Program::{self, Keepalived, Vrrpd};
 use vrrp_tests::keepalived;
 use vrrp_tests::lab::{A, B, Lab, with_lab};
 
-use crate::scenario::PATIENCE;
 use crate::scripts::{notify_script, told, wait_told};
+use vrrp_tests::scenario::PATIENCE;
 
 /// The second address of the group.
 const OTHER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 101);

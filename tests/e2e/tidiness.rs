@@ -10,7 +10,7 @@ use vrrp_tests::daemon::{Daemon, Program::Vrrpd, children};
 use vrrp_tests::lab::{A, B, Lab, own_address, with_lab};
 use vrrp_tests::vrrpd;
 
-use crate::scenario::{self, PATIENCE};
+use vrrp_tests::scenario::{self, PATIENCE};
 
 /// What only a stranger can have set.
 const STRANGERS: &str = "192.168.1.77";

@@ -16,7 +16,7 @@ use vrrp_tests::daemon::Program::Vrrpd;
 use vrrp_tests::lab::{A, B, Lab, with_lab};
 use vrrp_tests::vrrpd;
 
-use crate::scenario::{PATIENCE, elect};
+use vrrp_tests::scenario::{PATIENCE, elect};
 
 /// The client's address.
 const CLIENT: &str = "192.168.1.10";

@@ -14,7 +14,7 @@ use vrrp_tests::lab::{A, B, Lab, own_address, own_global, with_lab};
 use vrrp_tests::stamp::Stamp;
 use vrrp_tests::vrrpd;
 
-use crate::scenario::{self, PATIENCE};
+use vrrp_tests::scenario::{self, PATIENCE};
 
 fn conf4(router: usize, priority: u8) -> Conf {
     Conf::v3(priority).unicast(own_address(router), own_address(1 - router))

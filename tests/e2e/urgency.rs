@@ -8,8 +8,8 @@ use vrrp_tests::conf::{Conf, VIP};
 use vrrp_tests::daemon::{Daemon, Program::Vrrpd};
 use vrrp_tests::lab::{A, with_lab};
 
-use crate::scenario::PATIENCE;
 use crate::without_bpf::without;
+use vrrp_tests::scenario::PATIENCE;
 
 /// How the kernel schedules a thread, as /proc shows it.
 #[derive(Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use vrrp_tests::lab::{A, B, Lab, own_address, with_lab};
 use vrrp_tests::stamp::Stamp;
 use vrrp_tests::vrrpd;
 
-use crate::scenario::{self, PATIENCE, announced, elect};
+use vrrp_tests::scenario::{self, PATIENCE, announced, elect};
 
 /// Of VRID 51 over IPv4 (RFC 9568 section 7.3).
 const MAC: [u8; 6] = [0, 0, 0x5e, 0, 1, 51];

@@ -15,7 +15,7 @@ use vrrp_tests::stamp::Stamp;
 use vrrp_tests::tshark;
 use vrrp_tests::vrrpd;
 
-use crate::scenario::{self, PATIENCE};
+use vrrp_tests::scenario::{self, PATIENCE};
 
 /// Everything that two routers send from election to stop.
 fn well_formed(lab: &Lab, conf: fn(u8) -> Conf, adverts: &str) -> Result<()> {

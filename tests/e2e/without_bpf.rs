@@ -7,7 +7,7 @@ use vrrp_tests::daemon::Program::Vrrpd;
 use vrrp_tests::lab::{A, B, Lab, with_lab};
 use vrrp_tests::vrrpd;
 
-use crate::scenario::{self, PATIENCE};
+use vrrp_tests::scenario::{self, PATIENCE};
 
 /// Not without `xdp_mode`: what a machine that has everything does by itself.
 #[test]

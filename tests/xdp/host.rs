@@ -6,7 +6,7 @@ use vrrp_common::drop::{Decider, Disposition, Reason};
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_tests::frames::*;
 
-use crate::world::*;
+use vrrp_tests::judges::*;
 
 fn judged(frame: &FrameSpec, flags: u32) -> (Reason, Disposition, u32) {
     let judgement = host(&frame.build(), flags).0;

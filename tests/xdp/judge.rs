@@ -14,7 +14,7 @@ use vrrp_daemon::io::judge;
 use vrrp_daemon::io::xdp::{Sizes, TEST_IFINDEX};
 use vrrp_tests::frames::{FrameSpec, earned_by_frames, spoil};
 
-use crate::world::{device, loaded, rules};
+use vrrp_tests::judges::{device, loaded, rules};
 
 /// What is found of the frames of a capture.
 fn judged(path: &Path, kernel: bool) -> Vec<Value> {

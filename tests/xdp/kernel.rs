@@ -9,7 +9,7 @@ use vrrp_daemon::io::xdp::Sizes;
 use vrrp_tests::frames::{FrameSpec, earned_by_frames, spoil};
 
 use crate::mutate::{self, Rng};
-use crate::world::*;
+use vrrp_tests::judges::*;
 
 const FRAMES: usize = 24_000;
 

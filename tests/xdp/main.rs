@@ -6,5 +6,3 @@ mod host;
 mod judge;
 mod kernel;
 mod mutate;
-mod stacked;
-mod world;

@@ -8,7 +8,7 @@ use vrrp_common::wire::checksum::{ChecksumForm, Sum};
 use vrrp_common::wire::ip::PROTOCOL_VRRP;
 use vrrp_tests::frames::*;
 
-use crate::world::VLAN;
+use vrrp_tests::judges::VLAN;
 
 /// splitmix64.
 pub struct Rng(u64);

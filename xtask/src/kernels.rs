@@ -16,14 +16,13 @@ use std::str::FromStr;
 /// Kernels that must take the program besides the host's own, and Debian's packages that bring the newest of each.
 const KERNELS: [(&str, &str); 2] = [("6.1", "linux-image-cloud-amd64"), ("6.12", "linux-image-6.12-cloud-amd64")];
 
-/// What each of them runs: every test of the program, one daemon that becomes master behind it, one round of two, two beside
-/// another VLAN, and two in a VRF.
-const RUNS: [&str; 5] = [
-    "xdp --include-ignored",
+/// What each of them runs: every test of the program, those that need a guest, one after the other, since emulation is slow,
+/// one daemon that becomes master behind the program, and one round of two.
+const RUNS: [&str; 4] = [
+    "xdp",
+    "guest --test-threads=1",
     "e2e --exact without_bpf::adverts_are_judged_by_xdp_where_it_can_be_had",
     "e2e --exact failover::crash_return_and_stop_v3",
-    "e2e --exact --include-ignored vlan::a_master_of_another_vlan_is_nobody",
-    "e2e --exact --include-ignored places::adverts_stay_in_their_vrf",
 ];
 
 #[derive(clap::Args)]

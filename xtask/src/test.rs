@@ -98,6 +98,7 @@ fn packages(tree: &Tree, report: &mut Report, require: bool) {
 fn lint(tree: &Tree, report: &mut Report, rebuild: bool) {
     cargo(tree, report, "fmt --all --check");
     cargo(tree, report, "clippy --workspace --all-targets -- -D warnings");
+    cargo(tree, report, "clippy --package vrrp-tests --test guest -- -D warnings");
     // The library without its `io` feature is the rules alone: nothing in them may reach for the host.
     cargo(tree, report, "check --package vrrp-daemon --lib --no-default-features");
     report.step("cargo xtask ebpf --stale-check", || ebpf::stale_check(tree));

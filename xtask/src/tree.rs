@@ -51,6 +51,7 @@ impl Tree {
         let targets = packages.iter().filter(|found| found["name"] == package).flat_map(|found| list(found, "targets"));
         Ok(targets
             .filter(|target| list(target, "kind").iter().any(|found| found == kind))
+            .filter(|target| kind != "test" || target["test"] == true)
             .filter_map(|target| target["name"].as_str().map(str::to_owned))
             .collect())
     }

@@ -12,7 +12,7 @@ use vrrp_tests::stamp::Stamp;
 use vrrp_tests::{frr, keepalived};
 
 use super::{COLUMNS, MODES, board};
-use crate::scenario::{self, PATIENCE, Pair, TOLERANCE, announced, holds};
+use vrrp_tests::scenario::{self, PATIENCE, Pair, TOLERANCE, announced, holds};
 
 /// Of router A, the first master, and of B.
 const PRIORITY: [u8; 2] = [150, 120];

@@ -8,7 +8,7 @@ use vrrp_tests::lab::{Lab, with_routers};
 use vrrp_tests::stamp::Stamp;
 use vrrp_tests::{frr, keepalived};
 
-use crate::scenario::{announced, holds, one_holder_at_a_time};
+use vrrp_tests::scenario::{announced, holds, one_holder_at_a_time};
 
 /// Of the routers A, B and C.
 const PRIORITY: [u8; 3] = [150, 120, 90];

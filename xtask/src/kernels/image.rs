@@ -20,7 +20,8 @@ pub struct Programs(Vec<(String, PathBuf)>);
 impl Programs {
     pub fn build(tree: &Tree) -> Result<Self> {
         tree::finish(&mut tree.cargo(&["build", "--package", "vrrp-daemon", "--bins"]))?;
-        let tests = ["test", "--package", "vrrp-tests", "--test", "xdp", "--test", "e2e", "--no-run"];
+        let tests =
+            ["test", "--package", "vrrp-tests", "--test", "xdp", "--test", "guest", "--test", "e2e", "--no-run"];
         let text = tree::output(tree.cargo(&tests).arg("--message-format=json").stderr(Stdio::inherit()))?;
         let built = text.lines().filter_map(|line| {
             let message: serde_json::Value = serde_json::from_str(line).ok()?;

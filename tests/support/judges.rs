@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::frames::*;
+use crate::skip;
 use vrrp_common::abi::{
     AUTH_HEADER, AUTH_NONE, AUTH_PASS, Device, MESSAGE_BUDGET, Peer, PeerKey, RULE_ANY_FIRST_ADDRESS,
     RULE_BOTH_VERSIONS, RULE_HMAC, RULE_HMAC_ENFORCED, RULE_PEERS_ONLY, RULE_VLAN_AMBIGUOUS, RecordHead, RouterKey,
@@ -13,8 +15,6 @@ use vrrp_common::drop::{Disposition, Reason};
 use vrrp_common::{Address, Family};
 use vrrp_daemon::io::filter::RuleTable;
 use vrrp_daemon::io::xdp::{Ring, Sizes, TEST_IFINDEX, Unavailable, Xdp};
-use vrrp_tests::frames::*;
-use vrrp_tests::skip;
 
 pub const PASS: u32 = 2;
 pub const DROP: u32 = 1;

@@ -1,5 +1,4 @@
-//! The program on devices that stand on others, VLANs and bonds. Not every kernel has these; those of
-//! `cargo xtask kernels` have.
+//! The program on devices that stand on others: VLANs and bonds.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::thread;
@@ -15,8 +14,8 @@ use vrrp_daemon::io::xdp::{Attached, Mode, Ring, Sizes, Xdp};
 use vrrp_tests::forge::packet_socket;
 use vrrp_tests::frames::{FrameSpec, OWN, V3_VRID};
 
-use crate::attach::{in_namespace, ip, send, wait_free};
-use crate::world::{DEVICE_ROW, V3_ROW, VLAN, device, loaded, rules};
+use vrrp_tests::judges::{DEVICE_ROW, V3_ROW, VLAN, device, loaded, rules};
+use vrrp_tests::veth::{in_namespace, ip, send, wait_free};
 
 /// The program with one rule, for untagged adverts on a device.
 struct Ruled {
@@ -78,7 +77,6 @@ fn vlans() {
 }
 
 #[test]
-#[ignore = "VLAN devices: cargo xtask kernels runs it"]
 fn a_vlan_runs_it_generically() {
     in_namespace(|| {
         vlans();
@@ -95,7 +93,6 @@ fn a_vlan_runs_it_generically() {
 /// What [`RULE_VLAN_AMBIGUOUS`] is for: the tag is beside the frame when a VLAN device of another veth sent it, or a
 /// network card took it off, and the program then sees an untagged frame. All of these come to the VLAN they are for.
 #[test]
-#[ignore = "VLAN devices: cargo xtask kernels runs it"]
 fn a_parent_may_not_see_the_tag() {
     in_namespace(|| {
         vlans();
@@ -128,7 +125,6 @@ fn a_parent_may_not_see_the_tag() {
 
 /// Natively a bond's program runs on its ports, as theirs: no rule of the bond is found there.
 #[test]
-#[ignore = "bonds: cargo xtask kernels runs it"]
 fn a_bond_runs_it_generically() {
     in_namespace(|| {
         ip("link add bond type bond mode active-backup miimon 10");

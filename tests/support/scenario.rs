@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::addresses;
+use crate::capture::SeenAdvert;
+use crate::conf::Conf;
+use crate::daemon::{Daemon, Program};
+use crate::lab::{A, B, Lab, own_address, own_link_local};
+use crate::stamp::Stamp;
+use crate::watch::Record;
 use anyhow::{Result, ensure};
 use vrrp_common::wire::ip::{VRRP_GROUP4, VRRP_GROUP6};
 use vrrp_common::{Family, Version};
-use vrrp_tests::addresses;
-use vrrp_tests::capture::SeenAdvert;
-use vrrp_tests::conf::Conf;
-use vrrp_tests::daemon::{Daemon, Program};
-use vrrp_tests::lab::{A, B, Lab, own_address, own_link_local};
-use vrrp_tests::stamp::Stamp;
-use vrrp_tests::watch::Record;
 
 /// For what should come soon, on a machine that may stall.
 pub const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! Virtual routers of one VRID on an interface and its VLANs. Not every kernel has VLANs; those of `cargo xtask kernels` do.
+//! Virtual routers of one VRID on an interface and its VLANs.
 
 use anyhow::ensure;
 use vrrp_tests::conf::{Conf, VIP};
@@ -9,13 +9,12 @@ use vrrp_tests::lab::{A, B, with_lab};
 use vrrp_tests::stamp::Stamp;
 use vrrp_tests::vrrpd;
 
-use crate::scenario::{PATIENCE, elect};
+use vrrp_tests::scenario::{PATIENCE, elect};
 
 /// The tag of what a VLAN of a veth sends stays beside the frame, so behind the parent's program its adverts look untagged.
 /// A master there, and one that leaves, are nothing to the routers of the parent, who have no virtual router on the VLAN; and
 /// what these say to each other is heard.
 #[test]
-#[ignore = "VLAN devices: cargo xtask kernels runs it"]
 fn a_master_of_another_vlan_is_nobody() {
     with_lab(|lab| {
         let (a, b) = (Conf::v3(150), Conf::v3(100));
