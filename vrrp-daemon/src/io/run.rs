@@ -34,7 +34,7 @@ use super::reload::{self, Reloads, Wanted};
 use super::service::Starter;
 use super::signals::{Asked, Signals};
 use super::status::Process;
-use super::telling::{self, Losses, Telling, Told};
+use super::telling::{self, Losses, Teller, Telling, Told};
 use super::xdp::{Sizes, Xdp};
 use crate::config::setup::{self, HOST, Setup, Statics, XdpMode};
 use crate::engine::plan::{InterfaceId, Subject};
@@ -124,9 +124,8 @@ pub fn run(
     firewall::check(&setup).map_err(|error| Failure::Configuration(format!("{error:#}")))?;
 
     network.commands.send(Command::Tidy)?;
-    let (telling, errands) = start_slow(&setup, places, socket, &inbox)?;
+    let (telling, mut teller, errands) = start_slow(&setup, places, socket, &inbox)?;
     let sessions = bfd::start(if places.no_bfd { Vec::new() } else { bfd::peers(&setup) }, urgency)?;
-    let mut teller = telling.teller();
     let tell = move |told| teller.tell(told);
     let (reloads, wanted) = std::sync::mpsc::sync_channel(reload::WAITING);
     let mine = (messages, reloads.clone());
@@ -177,10 +176,10 @@ fn start_slow(
     places: &Places,
     socket: Socket,
     inbox: &mpsc::Sender<Message>,
-) -> Result<(Telling, Errands), Failure> {
+) -> Result<(Telling, Teller, Errands), Failure> {
     let losses = Losses::default();
     let (notices, waiting) = mpsc::channel(notify::QUEUE);
-    let telling = telling::start(Arc::clone(setup), open_fifos(setup), notices, &losses)?;
+    let (telling, teller) = telling::start(Arc::clone(setup), open_fifos(setup), notices, &losses)?;
     let process = Process {
         version: env!("CARGO_PKG_VERSION"),
         started_at: SystemTime::now(),
@@ -192,9 +191,9 @@ fn start_slow(
     let report = async move |(edition, id, reading): Report| {
         drop(reports.send(Message::Found { edition, id, reading }).await);
     };
-    let withheld = telling.withheld();
+    let withheld = teller.withheld();
     let errands = errands::start(Arc::clone(setup), socket, process, withheld, waiting, inbox.clone(), report)?;
-    Ok((telling, errands))
+    Ok((telling, teller, errands))
 }
 
 /// Without one that cannot be had the daemon goes on, as keepalived does.
@@ -303,6 +302,8 @@ fn start_protocol(
         match outcome {
             Ok((runtime, driver)) => {
                 let _ = ready.send(Ok(()));
+                // After a reload nobody needs it.
+                drop(setup);
                 urgency.apply(0);
                 let _ends = EndsDaemon;
                 runtime.block_on(driver.run())

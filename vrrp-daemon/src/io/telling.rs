@@ -75,6 +75,11 @@ pub struct Teller {
 }
 
 impl Teller {
+    /// Lines that came too often.
+    pub fn withheld(&self) -> Arc<Withheld> {
+        Arc::clone(self.sparing.withheld())
+    }
+
     /// The same queue for another configuration, as after a reload: `instance` is from now on an index of that.
     fn with(&self, setup: Arc<Setup>) -> Self {
         let sparing = Sparing::new(setup.instances.len(), Arc::clone(self.sparing.withheld()));
@@ -100,13 +105,15 @@ impl Teller {
 }
 
 /// The thread's handle.
-pub struct Telling {
-    teller: Teller,
-    thread: JoinHandle<()>,
-}
+pub struct Telling(JoinHandle<()>);
 
 /// Starts the thread. Changes of state that have scripts go on to `notices`.
-pub fn start(setup: Arc<Setup>, fifos: Vec<Fifo>, notices: Sender<Notice>, losses: &Losses) -> io::Result<Telling> {
+pub fn start(
+    setup: Arc<Setup>,
+    fifos: Vec<Fifo>,
+    notices: Sender<Notice>,
+    losses: &Losses,
+) -> io::Result<(Telling, Teller)> {
     let (teller, messages) = queue(setup, losses, QUEUE);
     let mut voice = Voice { fifos, notices, losses: losses.clone(), states: Vec::new() };
     let thread = std::thread::Builder::new().name("telling".into()).spawn(move || {
@@ -114,7 +121,7 @@ pub fn start(setup: Arc<Setup>, fifos: Vec<Fifo>, notices: Sender<Notice>, losse
         let _ = SigSet::all().thread_block();
         voice.run(messages);
     })?;
-    Ok(Telling { teller, thread })
+    Ok((Telling(thread), teller))
 }
 
 fn queue(setup: Arc<Setup>, losses: &Losses, least: usize) -> (Teller, Receiver<Message>) {
@@ -124,21 +131,9 @@ fn queue(setup: Arc<Setup>, losses: &Losses, least: usize) -> (Teller, Receiver<
 }
 
 impl Telling {
-    /// What the protocol thread tells events to.
-    pub fn teller(&self) -> Teller {
-        self.teller.clone()
-    }
-
-    /// Lines that came too often.
-    pub fn withheld(&self) -> Arc<Withheld> {
-        Arc::clone(self.teller.sparing.withheld())
-    }
-
-    /// Tells what still waits, and closes and removes the FIFOs. All tellers must be gone, or it waits for them.
+    /// Tells what still waits, and closes and removes the FIFOs. The teller must be gone, or it waits for it.
     pub fn stop(self) {
-        let Self { teller, thread } = self;
-        drop(teller);
-        let _ = thread.join();
+        let _ = self.0.join();
     }
 }
 

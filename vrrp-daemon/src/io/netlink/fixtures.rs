@@ -6,12 +6,13 @@ use std::net::IpAddr;
 
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::RouteNetlinkMessage as Message;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
+use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
 use rtnetlink::packet_route::rule::{RuleAttribute, RuleMessage};
 use vrrp_common::{Family, IfIndex};
 
 use super::addresses::new_address;
+use super::links::own_end;
 use super::routes::{self, new_route};
 use super::rules::new_rule;
 use crate::config::setup::{Paths, Prefix, Route, Rule, Setup, VirtualAddress};
@@ -154,17 +155,7 @@ impl Name {
     }
 
     fn of_address(message: &AddressMessage) -> Option<Self> {
-        let attributes = || message.attributes.iter();
-        let local = attributes().find_map(|attribute| match attribute {
-            AddressAttribute::Local(address) => Some(*address),
-            _ => None,
-        });
-        let address = local.or_else(|| {
-            attributes().find_map(|attribute| match attribute {
-                AddressAttribute::Address(address) => Some(*address),
-                _ => None,
-            })
-        })?;
+        let address = own_end(message)?;
         Some(Self::Address(IfIndex(message.header.index), address, message.header.prefix_len))
     }
 

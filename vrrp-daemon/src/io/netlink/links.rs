@@ -296,18 +296,22 @@ fn one_less(counts: &mut BTreeMap<u32, u32>, index: u32) {
 }
 
 /// The address of a message: IFA_LOCAL where there is one (a point-to-point link), else IFA_ADDRESS.
-fn held(message: &AddressMessage) -> Option<Held> {
+pub(super) fn own_end(message: &AddressMessage) -> Option<IpAddr> {
     let attributes = || message.attributes.iter();
     let local = attributes().find_map(|attribute| match attribute {
         AddressAttribute::Local(address) => Some(*address),
         _ => None,
     });
-    let address = local.or_else(|| {
+    local.or_else(|| {
         attributes().find_map(|attribute| match attribute {
             AddressAttribute::Address(address) => Some(*address),
             _ => None,
         })
-    })?;
+    })
+}
+
+fn held(message: &AddressMessage) -> Option<Held> {
+    let address = own_end(message)?;
     let flags = message.header.flags;
     Some(Held {
         address,

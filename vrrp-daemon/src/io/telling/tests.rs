@@ -26,8 +26,7 @@ fn tell(dir: &Dir, mut setup: Setup, told: &[Told]) -> (String, Vec<Moment>) {
     let mut reader = std::fs::File::open(&fifo.path).unwrap();
     setup.telling.fifos.push(fifo);
     let (notices, mut scripts) = mpsc::channel(100);
-    let telling = start(Arc::new(setup), vec![open], notices, &Losses::default()).unwrap();
-    let mut teller = telling.teller();
+    let (telling, mut teller) = start(Arc::new(setup), vec![open], notices, &Losses::default()).unwrap();
     told.iter().for_each(|told| teller.tell(told.clone()));
     drop(teller);
     telling.stop();
