@@ -51,7 +51,7 @@ pub fn keep_little() {
 }
 
 /// Has the allocator give back what is free.
-pub fn return_memory() {
+fn return_memory() {
     // SAFETY: it touches free memory alone.
     #[cfg(target_env = "gnu")]
     unsafe {
@@ -134,7 +134,7 @@ impl Urgency {
     }
 
     /// For the whole process, when it has what it needs. What the kernel refuses is logged.
-    pub fn lock(&self) {
+    fn lock(&self) {
         // Only what is in use: pages never touched cost nothing.
         let flags = libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT;
         // SAFETY: it changes no memory that we can see.
@@ -142,6 +142,16 @@ impl Urgency {
             let error = io::Error::last_os_error();
             tracing::warn!(%error, "cannot lock memory; a page fault may delay an advert (CAP_IPC_LOCK)");
         }
+    }
+
+    /// For the whole process, after more memory was needed for a while. Locked, it could not be given back.
+    pub fn shrink(&self) {
+        if self.lock_memory {
+            // SAFETY: it changes no memory that we can see.
+            unsafe { libc::munlockall() };
+        }
+        return_memory();
+        self.lock();
     }
 
     /// Gives the calling thread what was asked for, its priority one so much `below`. What the kernel refuses is logged.

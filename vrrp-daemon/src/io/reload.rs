@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::driver::Message;
 use super::errands::{self, Errand};
-use super::privilege;
+use super::privilege::{self, Urgency};
 use super::run::Places;
 use super::xdp::{Sizes, Xdp};
 use super::{bfd, files, firewall, log, ports};
@@ -60,6 +60,7 @@ impl Next {
 pub struct Reloads {
     pub current: Arc<Setup>,
     pub places: Places,
+    pub urgency: Urgency,
     /// Room in the kernel's tables; `None` while there is no program.
     pub room: Option<Sizes>,
     pub protocol: mpsc::Sender<Message>,
@@ -78,6 +79,8 @@ impl Reloads {
                 Ok(took) => tracing::info!("Reload complete (the protocol was held up for {} us)", took.as_micros()),
                 Err(why) => tracing::warn!("Reload refused, the configuration of before stays: {why}"),
             }
+            // Reading takes ten times what stays of it.
+            self.urgency.shrink();
             for reply in waiting.into_iter().flatten() {
                 // Whoever asked may have gone.
                 let _ = reply.send(outcome.as_ref().map(|_| ()).map_err(String::clone));

@@ -133,6 +133,7 @@ pub fn run(
     let preparation = Reloads {
         current: setup,
         places: places.clone(),
+        urgency,
         room,
         protocol: inbox.clone(),
         errands: errands.errands(),
@@ -319,8 +320,7 @@ fn start_protocol(
         tracing::info!("no XDP program: {why}; adverts are judged on raw sockets");
         demand(setup, why)?;
     }
-    privilege::return_memory();
-    urgency.lock();
+    urgency.shrink();
     let room = xdp.is_ok().then(|| ports::sizes(setup));
     // If nobody takes it, the thread has said why.
     let _ = load.send(xdp);
