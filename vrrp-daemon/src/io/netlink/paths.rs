@@ -12,9 +12,10 @@ use rtnetlink::packet_route::RouteNetlinkMessage as Message;
 
 use super::fixtures::{Fixture, Fixtures, Item, Owner, undoing};
 use super::jobs::Job;
+use super::mend::Thing;
 use super::requests::{BATCH, Outcome, Request};
 use super::watch::watch;
-use super::{Network, Report, Thing};
+use super::{Network, Report};
 use crate::config::setup::Setup;
 use crate::engine::plan::{InstanceId, InterfaceId};
 use crate::io::guard::trace::Trace;
