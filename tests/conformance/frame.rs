@@ -29,8 +29,7 @@ pub fn of_a_peer(plan: &InstancePlan, router: &setup::Instance, source: IpAddr, 
     let mac = [0, 0, 0x5e, 0, if family == Family::V4 { 1 } else { 2 }, vrid];
     let mut frame = FrameSpec { vrid, priority: 100, source, source_mac: mac, interval: plan.advert_int.get(), ..base };
     if plan.family == family {
-        let advertised = router.addresses.iter().filter(|address| address.advertised);
-        frame.addresses = advertised.map(|address| address.address).collect();
+        frame.addresses = router.advertised().collect();
         frame.checksum_form = router.checksum_form.unwrap_or(ChecksumForm::PseudoHeader);
         match &router.destination {
             Destination::Group(group) => {

@@ -54,8 +54,6 @@ pub struct Router<'a> {
     sources: Vec<Option<IpAddr>>,
     tenures: Vec<Tenure>,
     adverts: Vec<Advert>,
-    /// By instance: the octets of the addresses that its adverts name.
-    advertised: Vec<Vec<u8>>,
     forms: Forms,
     pub done: Vec<Done>,
     pub told: Vec<Told>,
@@ -71,7 +69,6 @@ impl<'a> Router<'a> {
             sources: vec![None; instances],
             tenures: vec![Tenure::default(); instances],
             adverts: vec![Advert::unsent(); instances],
-            advertised: setup.instances.iter().map(delivered::advertised).collect(),
             forms: Forms::new(setup.instances.len()),
             done: Vec::new(),
             told: Vec::new(),
@@ -196,7 +193,7 @@ impl<'a> Router<'a> {
         }
         let message = &message[..found.length];
         self.forms.hear(InstanceId(found.slot), found.family, found.header, found.checksum_form);
-        let input = delivered::input(setup, &self.advertised, InstanceId(found.slot), found.source, message);
+        let input = delivered::input(setup, InstanceId(found.slot), found.source, message);
         input.map_or(Ok(()), |input| self.handle(at, input))
     }
 
@@ -243,9 +240,8 @@ impl<'a> Router<'a> {
         // Who lost its address leaves from the one that its hearers know.
         let known = advert.source().filter(|_| claim == Claim::Leaving);
         let Some(source) = self.sources[id.index()].or(known) else { return };
-        let addresses = &self.advertised[id.index()];
         let checksum_form = self.forms.ours(id, router);
-        let parts = Parts { plan, instance: router, source, index: index(plan.interface), addresses, checksum_form };
+        let parts = Parts { plan, instance: router, source, index: index(plan.interface), checksum_form };
         advert.build(claim, 0, &parts);
         let mut send = |packet: &[u8], mac| {
             self.done.push((Some(id), Deed::Advert(Sent { packet: packet.to_vec(), mac })));

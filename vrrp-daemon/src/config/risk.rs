@@ -2,7 +2,6 @@
 //!
 //! A rule is one function of [`RULES`] or [`PAIRS`]. That a setting contradicts another is a finding of `resolve`, not a risk.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -107,10 +106,6 @@ impl Router<'_> {
             Subject::Interface(_) => false,
         })
     }
-
-    fn advertised(&self) -> impl Iterator<Item = IpAddr> {
-        self.host.addresses.iter().filter(|address| address.advertised).map(|address| address.address)
-    }
 }
 
 fn slow_scripts(setup: &Setup) -> Option<Risk> {
@@ -183,12 +178,12 @@ fn are_one(a: &Router, b: &Router) -> bool {
 
 /// Whether they serve any address in common: otherwise they are two virtual routers of one VRID.
 fn share(a: &Router, b: &Router) -> bool {
-    a.advertised().any(|address| b.advertised().any(|other| other == address))
+    a.host.advertised().any(|address| b.host.advertised().any(|other| other == address))
 }
 
 fn other_addresses(a: &Router, b: &Router) -> Option<(String, &'static str)> {
     let sorted = |router: &Router| {
-        let mut all: Vec<_> = router.advertised().collect();
+        let mut all: Vec<_> = router.host.advertised().collect();
         all.sort();
         all
     };

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use vrrp_common::wire::advert::ADDRESSES_MAX;
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ip::VRRP_GROUP4;
 
@@ -222,6 +223,14 @@ pub struct Instance {
     pub checksum_form: Option<ChecksumForm>,
     /// None for most.
     pub notify: Option<Box<Notify>>,
+}
+
+impl Instance {
+    /// The addresses that its adverts name, as many as the count octet can.
+    pub fn advertised(&self) -> impl Iterator<Item = IpAddr> + Clone {
+        let advertised = self.addresses.iter().filter(|address| address.advertised);
+        advertised.map(|address| address.address).take(ADDRESSES_MAX)
+    }
 }
 
 /// Where adverts go, and where those of others come to.

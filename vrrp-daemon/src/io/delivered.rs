@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use vrrp_common::drop::Reason;
-use vrrp_common::wire::advert::{ADDRESSES_MAX, Advert};
+use vrrp_common::wire::advert::Advert;
 use vrrp_common::wire::ip4;
 use vrrp_common::{Address, Family, Instant};
 
@@ -46,20 +46,10 @@ pub fn is_authentic(
     }
 }
 
-/// The octets of the addresses that an instance's adverts name, as many as the count octet can.
-pub fn advertised(instance: &Instance) -> Vec<u8> {
-    let advertised = instance.addresses.iter().filter(|address| address.advertised);
-    let octets = advertised.take(ADDRESSES_MAX).map(|address| match address.address {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    });
-    octets.flatten().collect()
-}
-
-/// What an advert says to the engine; `octets` are what [`judge`] delivers of it, by instance what is `advertised`.
-pub fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Address, octets: &[u8]) -> Option<Input> {
-    let plan = setup.plan.instances.get(id.index())?;
-    let message = match setup.instances[id.index()].authentication {
+/// What an advert says to the engine; `octets` are what [`judge`] delivers of it.
+pub fn input(setup: &Setup, id: InstanceId, source: Address, octets: &[u8]) -> Option<Input> {
+    let (plan, instance) = (setup.plan.instances.get(id.index())?, &setup.instances[id.index()]);
+    let message = match instance.authentication {
         Authentication::Ah(_) => octets.get(ip4::parse(octets, 0)?.payload..)?,
         Authentication::None | Authentication::Password(_) | Authentication::Hmac(_) => octets,
     };
@@ -68,20 +58,19 @@ pub fn input(setup: &Setup, advertised: &[Vec<u8>], id: InstanceId, source: Addr
     if advert.vrid != plan.vrid {
         return None;
     }
-    let ours = &advertised[id.index()];
-    let addresses_match = match plan.family {
-        Family::V4 => same_addresses::<4>(advert.addresses, ours),
-        Family::V6 => same_addresses::<16>(advert.addresses, ours),
-    };
+    let addresses_match = same_addresses(advert.addresses, plan.family, instance.advertised());
     let Advert { version, claim, interval, .. } = advert;
     Some(Input::Advert(id, Heard { source: source.ip(plan.family), version, claim, interval, addresses_match }))
 }
 
-/// Whether two lists have the same addresses of `N` octets, in whatever order.
-fn same_addresses<const N: usize>(theirs: &[u8], ours: &[u8]) -> bool {
-    if theirs == ours {
-        return true;
-    }
-    let ((theirs, _), (ours, _)) = (theirs.as_chunks::<N>(), ours.as_chunks::<N>());
-    theirs.len() == ours.len() && theirs.iter().all(|address| ours.contains(address))
+/// Whether the octets of addresses are those of `ours`, in whatever order.
+fn same_addresses(octets: &[u8], family: Family, ours: impl Iterator<Item = IpAddr> + Clone) -> bool {
+    let is = |octets: &[u8], address: IpAddr| match address {
+        IpAddr::V4(address) => octets == address.octets(),
+        IpAddr::V6(address) => octets == address.octets(),
+    };
+    let theirs = octets.chunks_exact(family.octets());
+    theirs.len() == ours.clone().count()
+        && (theirs.clone().zip(ours.clone()).all(|(one, address)| is(one, address))
+            || theirs.clone().all(|one| ours.clone().any(|address| is(one, address))))
 }

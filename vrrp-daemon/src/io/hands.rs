@@ -171,9 +171,8 @@ impl<T: FnMut(Told)> Hands<T> {
             return false;
         };
         let instance = &self.setup.instances[id.index()];
-        let addresses = &ports.advertised[id.index()];
         let checksum_form = ports.checksum_form(id);
-        let parts = Parts { plan, instance, source, index, addresses, checksum_form };
+        let parts = Parts { plan, instance, source, index, checksum_form };
         advert.build(claim, ports.changes, &parts);
         if let Some(vrf) = self.setup.vrf(id)
             && let Err(error) = self.routed.open(&self.setup, vrf, index, plan.family)

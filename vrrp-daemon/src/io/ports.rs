@@ -23,7 +23,7 @@ use vrrp_common::wire::advert::{HEADER, Header, MESSAGE_MAX};
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::{Address, Family, IfIndex, Instant};
 
-use super::delivered::{advertised, associations, input, is_authentic};
+use super::delivered::{associations, input, is_authentic};
 use super::filter::{self, RuleTable};
 use super::forms::Forms;
 use super::netlink::links::Link;
@@ -95,8 +95,6 @@ pub struct Ports {
     by_index: BTreeMap<IfIndex, InterfaceId>,
     /// By an interface: those that stand on it.
     above: BTreeMap<IfIndex, BTreeSet<InterfaceId>>,
-    /// By instance: the octets of the advertised addresses.
-    pub advertised: Vec<Vec<u8>>,
     /// By slot: what valid adverts are worth, as in the kernel; and the raw sockets' own limit.
     stances: Vec<Stance>,
     buckets: Vec<Bucket>,
@@ -155,7 +153,6 @@ impl Ports {
             written: vec![None; setup.instances.len()],
             by_index: BTreeMap::new(),
             above: BTreeMap::new(),
-            advertised: setup.instances.iter().map(advertised).collect(),
             stances: vec![Stance::default(); sizes.rules as usize],
             buckets: vec![Bucket::default(); sizes.rules as usize],
             associations: associations(&setup),
@@ -464,7 +461,7 @@ impl Ports {
     pub fn drain_sockets(&mut self, now: Instant, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
         let device_rows = self.slots.capacity();
         let Self { setup, ports, sockets, rules, slots, devices, stances, buckets, forms, associations, .. } = self;
-        let Self { counters, advertised, changes, suspects, ambiguous, .. } = self;
+        let Self { counters, changes, suspects, ambiguous, .. } = self;
         let mut message = [0; MESSAGE_MAX];
         sockets.drain(now, |id, received| {
             let port = &ports[id.index()];
@@ -485,7 +482,7 @@ impl Ports {
                 if heed == Heed::Limit {
                     reason = Reason::RateLimited;
                 } else if is_authentic(associations.get_mut(&instance), (arrival, found.source), message, &mut count)
-                    && let Some(input) = input(setup, advertised, instance, found.source, message)
+                    && let Some(input) = input(setup, instance, found.source, message)
                 {
                     let is_new = forms.hear(instance, found.family, found.header, found.checksum_form);
                     *changes = changes.wrapping_add(u32::from(is_new));
@@ -512,7 +509,7 @@ impl Ports {
         if !is_authentic(association, (arrival, head.source), octets, &mut count) {
             return None;
         }
-        let input = input(&self.setup, &self.advertised, id, head.source, octets)?;
+        let input = input(&self.setup, id, head.source, octets)?;
         let header = *octets.first_chunk()?;
         let family = self.setup.plan.instances[id.index()].family;
         if let Some(form) = ChecksumForm::from_number(head.checksum_form)

@@ -50,8 +50,6 @@ pub struct Parts<'a> {
     pub source: IpAddr,
     /// Of the link that it leaves by, unless it is routed.
     pub index: IfIndex,
-    /// The octets of the advertised addresses.
-    pub addresses: &'a [u8],
     pub checksum_form: ChecksumForm,
 }
 
@@ -119,16 +117,26 @@ fn packets(version: Version, claim: Claim, parts: &Parts) -> Packets {
     }
 }
 
+/// Those of the advertised addresses.
+fn octets(instance: &Instance) -> Vec<u8> {
+    let octets = instance.advertised().map(|address| match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    });
+    octets.flatten().collect()
+}
+
 /// The packet to one destination; none between two families, which no configuration that was resolved asks for.
 fn packet(version: Version, claim: Claim, destination: IpAddr, ttl: u8, parts: &Parts) -> Packet {
-    let Parts { plan, instance, source, index: _, addresses, checksum_form } = *parts;
+    let Parts { plan, instance, source, index: _, checksum_form } = *parts;
+    let addresses = octets(instance);
     let outgoing = Outgoing {
         version,
         family: plan.family,
         vrid: plan.vrid,
         claim,
         interval: plan.advert_int,
-        addresses,
+        addresses: &addresses,
         authentication: instance.authentication.of_message(),
         checksum_form,
         source: Address::from(source),

@@ -14,21 +14,36 @@ pub type Holder = (InstanceId, usize);
 /// What was set by this daemon and not removed since.
 #[derive(Debug)]
 pub struct Holdings {
-    /// By instance and address: where it is.
-    indices: Vec<Box<[Option<IfIndex>]>>,
+    /// By address, of one instance after the other: where it is.
+    indices: Vec<Option<IfIndex>>,
+    /// By instance: the place of its first address there.
+    first: Vec<usize>,
     /// What is held, with each of those who hold it.
     holders: BTreeSet<(Place, Holder)>,
 }
 
 impl Holdings {
     pub fn new(setup: &Setup) -> Self {
-        let indices = setup.instances.iter().map(|instance| vec![None; instance.addresses.len()].into());
-        Self { indices: indices.collect(), holders: BTreeSet::new() }
+        Self::of(setup.instances.iter().map(|instance| instance.addresses.len()))
+    }
+
+    /// Of instances with so many addresses each.
+    fn of(counts: impl Iterator<Item = usize>) -> Self {
+        let (mut first, mut indices) = (Vec::new(), Vec::new());
+        for count in counts {
+            first.push(indices.len());
+            indices.resize(indices.len() + count, None);
+        }
+        Self { indices, first, holders: BTreeSet::new() }
     }
 
     /// Where an instance holds this address.
-    pub fn index(&self, (id, number): Holder) -> Option<IfIndex> {
-        self.indices[id.index()][number]
+    pub fn index(&self, holder: Holder) -> Option<IfIndex> {
+        self.indices[self.place(holder)]
+    }
+
+    fn place(&self, (id, number): Holder) -> usize {
+        self.first[id.index()] + number
     }
 
     /// Whether some instance holds what is at this place.
@@ -63,13 +78,15 @@ impl Holdings {
     }
 
     pub fn take(&mut self, holder: Holder, place: Place) {
-        self.indices[holder.0.index()][holder.1] = Some(place.0);
+        let at = self.place(holder);
+        self.indices[at] = Some(place.0);
         self.holders.insert((place, holder));
     }
 
     /// From now on an instance does not hold its address of this kind, wherever that was.
     pub fn leave(&mut self, holder: Holder, place: impl FnOnce(IfIndex) -> Place) {
-        if let Some(index) = self.indices[holder.0.index()][holder.1].take() {
+        let at = self.place(holder);
+        if let Some(index) = self.indices[at].take() {
             self.holders.remove(&(place(index), holder));
         }
     }
@@ -83,7 +100,7 @@ mod tests {
     fn a_shared_address_goes_with_its_last_holder() {
         let place = (IfIndex(7), "10.0.0.1".parse().unwrap(), 32);
         let (a, b) = ((InstanceId(0), 0), (InstanceId(1), 0));
-        let mut holdings = Holdings { indices: vec![[None].into(), [None].into()], holders: BTreeSet::new() };
+        let mut holdings = Holdings::of([1, 1].into_iter());
         holdings.take(a, place);
         assert!(holdings.has(place) && !holdings.is_shared(a, place));
         holdings.take(b, place);

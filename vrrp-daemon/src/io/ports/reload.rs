@@ -11,7 +11,7 @@ use super::{Groups, Path, Port, Ports, filter, note};
 use crate::config::setup::Setup;
 use crate::engine::matching::Matching;
 use crate::engine::plan::{InstanceId, InterfaceId};
-use crate::io::delivered::{advertised, associations};
+use crate::io::delivered::associations;
 use crate::io::repairs::Repairs;
 
 impl Ports {
@@ -50,7 +50,6 @@ impl Ports {
         self.keys = moves.carry(std::mem::take(&mut self.keys), |_| None);
         self.written = moves.carry(std::mem::take(&mut self.written), |_| None);
         self.forms.carry(moves);
-        self.advertised = self.setup.instances.iter().map(advertised).collect();
         let mut associations = associations(&self.setup);
         for (id, association) in std::mem::take(&mut self.associations) {
             if let Some(now) = moves.to(id)
