@@ -129,13 +129,11 @@ fn flags(page: &mut String, counts: &mut Counts) {
     let command = cli::command();
     for &(short, long) in language::FLAGS {
         let ours = command.get_arguments().find(|ours| ours.get_long() == Some(long));
-        let help = ours.and_then(|ours| ours.get_help()).map(ToString::to_string);
+        let help = ours.and_then(|ours| Some((ours.get_help()?.to_string(), ours.get_help_heading())));
         let (verdict, text) = match help {
             None => (Verdict::Refused, "unknown here: usage is printed, and the exit code is 1".to_owned()),
-            Some(help) => match help.strip_prefix("Accepted, without effect: ") {
-                Some(why) => (Verdict::Accepted, why.to_owned()),
-                None => (Verdict::Supported, help),
-            },
+            Some((why, Some(cli::WITHOUT_EFFECT))) => (Verdict::Accepted, why),
+            Some((help, _)) => (Verdict::Supported, help),
         };
         *counts.entry(verdict).or_default() += 1;
         let short = short.map(|short| format!("`-{short}` ")).unwrap_or_default();

@@ -30,6 +30,10 @@ impl Host for Fixed {
         vec![run_as.gid, 100]
     }
 
+    fn full_name(&self) -> String {
+        "alpha.example.org".to_owned()
+    }
+
     fn has_namespace(&self, name: &str) -> bool {
         name == "blue"
     }

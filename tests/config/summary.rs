@@ -7,7 +7,7 @@ use vrrp_common::wire::ip::vrrp_group;
 use vrrp_daemon::auth::Authentication;
 use vrrp_daemon::config::Checked;
 use vrrp_daemon::config::setup::{
-    Command, Destination, Fifo, Notify, Pace, Paths, Peer, RunAs, Setup, Statics, TrackerKind, VirtualAddress,
+    Command, Destination, Fifo, Mail, Notify, Pace, Paths, Peer, RunAs, Setup, Statics, TrackerKind, VirtualAddress,
 };
 use vrrp_daemon::engine::plan::{GroupId, InstancePlan, Startup, Subject, TrackerPlan, Weight};
 use vrrp_daemon::track::schedule::Schedule;
@@ -52,6 +52,15 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
     }
     if telling.dumps != Default::default() {
         writeln!(out, "{:?}", telling.dumps)?;
+    }
+    if let Some(Mail { server, port, router, from, to, hello, timeout, faults }) = telling.mail.as_deref() {
+        writeln!(out, "mail to {} from {from} of {router} by {server}:{port} ({hello}, {timeout:?})", to.join(" "))?;
+        if !faults {
+            writeln!(out, "  none of faults")?;
+        }
+    }
+    if telling.wants_snmp {
+        writeln!(out, "SNMP is asked for")?;
     }
     if telling.states_on_reload {
         writeln!(out, "states are written on reload")?;
@@ -139,6 +148,9 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
             let Weight { value, reverse } = watch.weight;
             writeln!(out, "  watch {subject} weight {value}{}", if reverse { " reverse" } else { "" })?;
         }
+        if router.smtp_alert {
+            writeln!(out, "  mailed")?;
+        }
         if let Some(notify) = &router.notify {
             hooks(notify, out)?;
         }
@@ -146,6 +158,9 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
     for (group, plan) in groups.iter().zip(&plan.groups) {
         let members: Vec<_> = plan.members.iter().map(|id| instances[id.index()].name.as_str()).collect();
         writeln!(out, "group {}: {}", group.name, members.join(" "))?;
+        if group.smtp_alert {
+            writeln!(out, "  mailed")?;
+        }
         if let Some(notify) = &group.notify {
             hooks(notify, out)?;
         }

@@ -335,3 +335,20 @@ fn the_system_s_log_is_the_default() {
         daemon.stop().map(drop)
     });
 }
+
+/// By however many keywords and flags: one warning, which names what there is in its place.
+#[test]
+fn snmp_that_is_asked_for_is_warned_of_once() {
+    with_lab(|lab| {
+        let conf = Conf::v3(120).global("enable_snmp_vrrp").global("enable_traps");
+        let mut daemon = lab.start_by(A, Vrrpd, &conf.text(), |mut words| {
+            words.push("-x".into());
+            words
+        })?;
+        lab.watch.wait_holder(A, VIP, PATIENCE)?;
+        let log = daemon.log();
+        let warnings: Vec<_> = log.lines().filter(|line| line.contains("SNMP") && line.contains("WARN")).collect();
+        ensure!(warnings.len() == 1 && warnings[0].contains("`vrrpctl status --json`"), "{log}");
+        daemon.stop().map(drop)
+    });
+}

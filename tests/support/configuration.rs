@@ -35,6 +35,10 @@ impl Host for Anywhere {
         Vec::new()
     }
 
+    fn full_name(&self) -> String {
+        "host.example.org".to_owned()
+    }
+
     fn has_namespace(&self, _name: &str) -> bool {
         true
     }

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Parser};
 
-use crate::config::Umask;
-use crate::config::setup::Service;
+use crate::config::setup::{Service, Setup};
+use crate::config::{NO_SNMP, Umask};
 use crate::io::files::{self, How};
 use crate::io::identity::{self, Identity};
 use crate::io::run::Places;
@@ -114,17 +114,21 @@ pub struct Cli {
     #[arg(short = 'T', long = "genhash")]
     genhash: bool,
 
-    #[command(flatten)]
-    idle: Idle,
-
     /// Print the version and exit
     #[arg(short = 'v', long = "version", action = ArgAction::Version)]
     version: Option<bool>,
+
+    // Last: its heading is that of all below.
+    #[command(flatten)]
+    idle: Idle,
 }
+
+/// The heading of the flags that change nothing.
+pub const WITHOUT_EFFECT: &str = "Accepted, without effect";
 
 /// Flags of keepalived's that are accepted and change nothing, and why.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Accepted, without effect")]
+#[command(next_help_heading = WITHOUT_EFFECT)]
 struct Idle {
     /// There is nothing but VRRP and the BFD that it tracks
     #[arg(short = 'P', long = "vrrp")]
@@ -166,11 +170,11 @@ struct Idle {
     #[arg(short = 'd', long = "dump-conf")]
     dump_conf: bool,
 
-    /// There is no SNMP agent: `vrrpctl status --json` says more
+    /// There is no SNMP agent: `vrrpctl status --json` has what its tables would
     #[arg(short = 'x', long = "snmp")]
     snmp: bool,
 
-    /// The same
+    /// There is no SNMP agent whose socket it could be
     #[arg(short = 'A', long = "snmp-agent-socket", value_name = "SOCKET")]
     snmp_agent_socket: Option<PathBuf>,
 
@@ -293,15 +297,13 @@ impl Cli {
         self.core_dump || self.idle.core_dump_pattern.is_some()
     }
 
-    /// Says in the log which flags change what keepalived would do.
-    pub fn warn(&self) {
+    /// Says in the log which flags, and which keywords like them, change what keepalived would do.
+    pub fn warn(&self, setup: &Setup) {
         let Idle { dont_release_vrrp, snmp, snmp_agent_socket, core_dump_pattern, .. } = &self.idle;
+        let without_snmp = format!("-x and the keywords of SNMP have no effect: {NO_SNMP}");
         for (given, text) in [
             (*dont_release_vrrp, "-V has no effect: addresses go with the daemon, or they would be on two hosts"),
-            (
-                *snmp || snmp_agent_socket.is_some(),
-                "-x has no effect: there is no SNMP agent; see `vrrpctl status --json`",
-            ),
+            (*snmp || snmp_agent_socket.is_some() || setup.telling.wants_snmp, without_snmp.as_str()),
             (core_dump_pattern.is_some(), "-M leaves kernel.core_pattern as it is; cores are dumped, as by -m"),
         ] {
             if given {

@@ -82,11 +82,11 @@ impl<F: Into<Failure>> From<F> for Refused {
 /// Runs until it is stopped.
 fn daemon(cli: &Cli, mut guard: Guard, log: &Log, starter: &mut Starter) -> Result<(), Refused> {
     tracing::info!("Starting vrrpd {} with {}", env!("CARGO_PKG_VERSION"), cli.config().display());
-    cli.warn();
     if let Some(name) = &cli.namespace {
         namespace::enter(name)?;
     }
     let mut setup = setup(cli)?;
+    cli.warn(&setup);
     setup.service.address_monitoring = cli.address_monitoring;
     if cli.no_bfd {
         bfd::leave_out(&mut setup);

@@ -41,6 +41,7 @@ fn of_setup(setup: &Setup) -> BTreeSet<String> {
         put(format!("garp repeat {}", plan.garp.repeat));
         put(format!("garp delay {}", plan.garp.delay.as_secs()));
         put(format!("accept {}", !router.no_accept));
+        put(format!("mailed {}", if router.smtp_alert { "yes" } else { "no" }));
         if !plan.preempt_delay.is_zero() {
             put(format!("preempt delay {}", plan.preempt_delay.as_secs_f64()));
         }
@@ -148,6 +149,7 @@ fn fact(key: &str, value: &str) -> Option<String> {
         "Send advert after receive lower priority advert" => Some(format!("answers lower {value}")),
         "Send advert after receive higher priority advert" => Some(format!("answers higher {value}")),
         "Accept" => enabled("accept"),
+        "Using smtp notification" => Some(format!("mailed {value}")),
         "Preempt" => enabled("preempt"),
         "Preempt delay" => Some(format!("preempt delay {}", value.trim_end_matches(" secs"))),
         "Advert interval" => Some(match value.strip_suffix(" milli-sec") {

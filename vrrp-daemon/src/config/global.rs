@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::mail::{ConnectTime, HelloName, MailAddress, Recipients, SmtpServer};
 use super::notify::{FifoPath, FilePath};
 use super::service::{BracketTime, ProcessName, Umask};
 use super::unsupported;
@@ -88,6 +89,22 @@ block! {
         "vrrp_notify_priority_changes" => notify_priority_changes: Switch;
         /// After a reload all states are written.
         "fifo_write_vrrp_states_on_reload" => states_on_reload: Switch;
+        /// Who is written to when a state changes, as far as `smtp_alert` says.
+        "notification_email" => notification_email: Recipients;
+        /// In whose name; default root of this host.
+        "notification_email_from" => notification_email_from: Lenient<MailAddress>;
+        /// Server that takes the mail, and its port if not 25.
+        "smtp_server" => smtp_server: Option<SmtpServer>;
+        /// How this host names itself to it; default its full name.
+        "smtp_helo_name" => smtp_helo_name: Lenient<HelloName>;
+        /// Seconds until a server that does not answer is given up; default 30.
+        "smtp_connect_timeout" => smtp_connect_timeout: Option<ConnectTime>;
+        /// Mail is sent of virtual routers and groups that do not say.
+        "smtp_alert" => smtp_alert: Switch;
+        /// The same; it counts where both are there.
+        "smtp_alert_vrrp" => smtp_alert_vrrp: Switch;
+        /// Entering fault is not mailed.
+        "no_email_faults" => no_email_faults: Mark;
         /// File of the state that SIGUSR1 asks for, in place of keepalived.data in $TMPDIR or /tmp.
         "state_dump_file" => state_dump_file: Option<FilePath>;
         /// The same of the statistics that SIGUSR2 asks for.

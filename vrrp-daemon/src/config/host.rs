@@ -25,6 +25,9 @@ pub trait Host {
     /// A program by its path, or looked up in PATH when it has no slash.
     fn program(&self, program: &str, run_as: RunAs) -> Program;
 
+    /// This host's name with its domain, as the resolver has it.
+    fn full_name(&self) -> String;
+
     /// What is in a file that holds a key, or why it cannot be read.
     fn key_file(&self, path: &str) -> Result<KeyFile, String>;
 }

@@ -128,6 +128,8 @@ block! {
         "notify" => notify: Option<CommandLine>;
         /// Changes of effective priority are written to the FIFOs, too.
         "notify_priority_changes" => notify_priority_changes: Switch;
+        /// Changes of state are mailed.
+        "smtp_alert" => smtp_alert: Switch;
     }
 }
 

@@ -51,7 +51,31 @@ pub struct Telling {
     pub fifos: Vec<Fifo>,
     /// `fifo_write_vrrp_states_on_reload`.
     pub states_on_reload: bool,
+    /// None without a server and somebody to write to.
+    pub mail: Option<Box<Mail>>,
+    /// SNMP is asked for (`enable_snmp_vrrp` and the like), which is not done.
+    pub wants_snmp: bool,
     pub dumps: Dumps,
+}
+
+/// Where the mail of those with `smtp_alert` goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// `smtp_server`: a name or an address, and the port.
+    pub server: String,
+    pub port: u16,
+    /// `router_id`, which is in every subject; otherwise this host's full name.
+    pub router: String,
+    /// `notification_email_from`.
+    pub from: String,
+    /// `notification_email`; one at least.
+    pub to: Vec<String>,
+    /// `smtp_helo_name`.
+    pub hello: String,
+    /// `smtp_connect_timeout`.
+    pub timeout: Duration,
+    /// Without `no_email_faults`: entering fault is mailed, too.
+    pub faults: bool,
 }
 
 /// The files that keepalived's signals ask for.
@@ -221,6 +245,8 @@ pub struct Instance {
     pub promote_secondaries: bool,
     /// `v3_checksum_as_v2`: how v3 adverts over IPv4 are summed. Not said: as those of the peer.
     pub checksum_form: Option<ChecksumForm>,
+    /// `smtp_alert`: mail is sent of it, if there is where to.
+    pub smtp_alert: bool,
     /// None for most.
     pub notify: Option<Box<Notify>>,
 }
@@ -328,9 +354,11 @@ pub struct Vmac {
 }
 
 /// The host side of a sync group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
     pub name: String,
+    /// `smtp_alert`, as of an instance.
+    pub smtp_alert: bool,
     pub notify: Option<Box<Notify>>,
 }
 

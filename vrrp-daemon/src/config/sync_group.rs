@@ -10,7 +10,7 @@ use crate::track::{Use, Uses};
 
 block! {
     /// Virtual routers that change state together.
-    pub struct SyncGroup, others (unsupported::SYNC_GROUP) {
+    pub struct SyncGroup, others (unsupported::NONE) {
         /// The names of its virtual routers.
         "group" => group: Members;
         /// Trackers whose outcome counts for every member.
@@ -33,6 +33,8 @@ block! {
         "notify" => notify: Option<CommandLine>;
         /// Changes of effective priority of its virtual routers are written to the FIFOs, too.
         "notify_priority_changes" => notify_priority_changes: Switch;
+        /// Changes of state are mailed.
+        "smtp_alert" => smtp_alert: Switch;
     }
 }
 

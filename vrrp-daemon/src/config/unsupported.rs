@@ -6,13 +6,19 @@ use crate::syntax::schema::{Foreign, Outcome};
 
 /// Declares a table: `"keyword" Outcome "why";`.
 macro_rules! foreign {
-    ($($(#[$doc:meta])* $table:ident { $($($name:literal)|+ $outcome:ident $why:literal;)* })+) => {$(
+    ($($(#[$doc:meta])* $table:ident { $($($name:literal)|+ $outcome:ident $why:expr;)* })+) => {$(
         $(#[$doc])*
         pub const $table: &[Foreign] = &[
             $($(Foreign { name: $name, outcome: Outcome::$outcome, why: $why },)+)*
         ];
     )+};
 }
+
+/// Why nothing is said by SNMP, and who says it instead. The one crate for AgentX (RFC 2741), `agentx`, has the encoding of
+/// messages alone; sessions, the walk through tables and the five MIBs of keepalived's would be code of our own, in the
+/// daemon, for what a line of JSON says.
+pub const NO_SNMP: &str = "there is no SNMP agent; `vrrpctl status --json` has what its tables would, and a FIFO \
+    (`notify_fifo`) or a notify script what its traps would";
 
 foreign! {
     /// Outside all blocks.
@@ -26,11 +32,9 @@ foreign! {
 
     /// `global_defs`.
     GLOBAL {
-        "notification_email" | "notification_email_from" | "smtp_server" | "smtp_helo_name" | "smtp_connect_timeout"
-            | "smtp_alert" | "smtp_alert_vrrp" | "no_email_faults" Skipped "no mail is sent; a notify script can";
         "smtp_alert_checker" | "no_checker_emails" | "checker_log_all_failures" LoadBalancing "";
         "enable_traps" | "enable_snmp_keepalived" | "enable_snmp_vrrp" | "enable_snmp_rfc" | "enable_snmp_rfcv2"
-            | "enable_snmp_rfcv3" | "snmp_socket" Skipped "there is no SNMP agent; `vrrpctl status --json` says what it would";
+            | "enable_snmp_rfcv3" | "snmp_socket" Skipped NO_SNMP;
         "enable_snmp_checker" | "snmp_vs_stats_update_interval" | "snmp_rs_stats_update_interval" LoadBalancing "";
         "enable_dbus" | "dbus_service_name" | "dbus_no_interface_name" Skipped "there is no D-Bus service";
         "vrrp_garp_extra_if" | "vrrp_vmac_garp_intvl" Skipped
@@ -66,16 +70,10 @@ foreign! {
         "use_ipvlan" Refused "the addresses would be on the interface itself";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
         "garp_extra_if" | "vmac_garp_intvl" Skipped "only interfaces beside the one of the adverts would announce more often";
-        "smtp_alert" Skipped "no mail is sent; a notify script can";
         "debug" | "kernel_rx_buf_size" | "native_ipv6" | "linkbeat_use_polling" Skipped "there is nothing like it";
         "lvs_sync_daemon_interface" LoadBalancing "";
     }
 
-    /// `vrrp_sync_group`.
-    SYNC_GROUP {
-        "smtp_alert" Skipped "no mail is sent; a notify script can";
-    }
-
-    /// `vrrp_script`, `authentication` and `auth_hmac`, of which every keyword is read.
+    /// `vrrp_script`, `vrrp_sync_group`, `authentication` and `auth_hmac`, of which every keyword is read.
     NONE {}
 }

@@ -11,7 +11,7 @@ use vrrp_common::time::down;
 
 use crate::config::Checked;
 use crate::config::risk::{self, Risk};
-use crate::config::setup::Destination;
+use crate::config::setup::{Destination, Mail, Setup};
 use crate::engine::plan::Wanted;
 use crate::io::files::{self, How};
 use crate::syntax::diagnostic::{Diagnostic, Severity};
@@ -50,6 +50,7 @@ struct File {
     routers: Vec<Router>,
     groups: Vec<String>,
     checks: Vec<String>,
+    mail: Option<Letters>,
     findings: Vec<Finding>,
     risks: Vec<Risk>,
 }
@@ -70,6 +71,19 @@ struct Router {
     takeover_seconds: f64,
     unicast_peers: Option<usize>,
     addresses: Vec<String>,
+}
+
+/// Mail that will be sent.
+#[derive(Debug, Serialize)]
+struct Letters {
+    /// Virtual routers and sync groups whose changes of state are mailed.
+    of: Vec<String>,
+    to: Vec<String>,
+    from: String,
+    /// Host and port.
+    server: String,
+    /// Entering fault is mailed, too.
+    faults: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -132,9 +146,19 @@ fn file(path: &str, checked: &Checked) -> File {
         routers: routers.collect(),
         groups: setup.groups.iter().map(|group| group.name.clone()).collect(),
         checks: setup.trackers.iter().map(|tracker| tracker.name.clone()).collect(),
+        mail: letters(setup),
         findings: checked.found.iter().map(|diagnostic| finding(diagnostic, checked)).collect(),
         risks: risk::of(setup),
     }
+}
+
+fn letters(setup: &Setup) -> Option<Letters> {
+    let Mail { server, port, from, to, faults, .. } = setup.telling.mail.as_deref()?;
+    let routers = setup.instances.iter().filter(|router| router.smtp_alert).map(|router| &router.name);
+    let groups = setup.groups.iter().filter(|group| group.smtp_alert).map(|group| &group.name);
+    let of: Vec<String> = routers.chain(groups).cloned().collect();
+    let server = format!("{server}:{port}");
+    (!of.is_empty()).then(|| Letters { of, to: to.clone(), from: from.clone(), server, faults: *faults })
 }
 
 fn finding(diagnostic: &Diagnostic, checked: &Checked) -> Finding {
@@ -197,6 +221,10 @@ fn write_file(out: &mut String, file: &File) -> std::fmt::Result {
             writeln!(out, "  {title}: {}", some(names))?;
         }
     }
+    if let Some(Letters { of, to, from, server, faults }) = &file.mail {
+        let but = if *faults { "" } else { ", but not faults" };
+        writeln!(out, "  mail by {server} to {}, from {from}: changes of {}{but}", some(to), some(of))?;
+    }
     for (title, severity) in [
         ("left out or wrong", Severity::Error),
         ("not as it is written", Severity::Warning),
@@ -251,11 +279,18 @@ mod tests {
     use crate::testing::Dir;
 
     const TEXT: &str = "\
+        global_defs {
+            smtp_server 192.0.2.25
+            notification_email_from vrrp@example.org
+            notification_email { a@example.org
+                b@example.org }
+        }
         vrrp_instance VI_1 {
             interface lo
             virtual_router_id 51
             priorty 150
             smtp_alert
+            debug 2
             virtual_ipaddress { 10.0.0.1/24
                 10.0.0.2
                 10.0.0.3 }
@@ -274,7 +309,8 @@ mod tests {
             &format!("{name}: usable, but not as it is written (vrrpd -t: 5)"),
             "  VI_1: VRID 51 on lo, version 2, priority 100; an advert every 1 s, takes over after 3.61 s; \
              10.0.0.1/24, 10.0.0.2/32 and 1 more",
-            "  line 4: unknown keyword `priorty` - the line is skipped; did you mean `priority`?",
+            "  mail by 192.0.2.25:25 to a@example.org, b@example.org, from vrrp@example.org: changes of VI_1",
+            "  line 10: unknown keyword `priorty` - the line is skipped; did you mean `priority`?",
             "risky:",
         ] {
             assert!(screen.lines().any(|shown| shown == line), "{line}\n{screen}");
@@ -282,7 +318,8 @@ mod tests {
         assert!(screen.lines().count() < 24, "{screen}");
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["files"][0]["exit_code"], 5);
-        assert_eq!(json["files"][0]["findings"][0]["line"], 4);
+        assert_eq!(json["files"][0]["mail"]["of"][0], "VI_1");
+        assert_eq!(json["files"][0]["findings"][0]["line"], 10);
     }
 
     #[test]

@@ -260,6 +260,9 @@ fn write_attention(out: &mut String, status: &Status, paint: Paint) -> fmt::Resu
     if status.daemon.fifo_lines_lost > 0 {
         lines.push(format!("{} lines were not written to a FIFO", status.daemon.fifo_lines_lost));
     }
+    if status.daemon.letters_lost > 0 {
+        lines.push(format!("{} letters were not sent: no mail server took them", status.daemon.letters_lost));
+    }
     if status.daemon.notices_lost > 0 {
         lines.push(format!("notify scripts were not run for {} changes of state", status.daemon.notices_lost));
     }

@@ -18,6 +18,7 @@ use tracing::warn;
 
 use super::control::{self, Request, Socket};
 use super::dump;
+use super::mail::{self, Letter};
 use super::notify::{self, Notice};
 use super::reload::Move;
 use super::sparing::Withheld;
@@ -92,13 +93,13 @@ pub struct Errands {
 
 /// Starts the thread. `reports` is called on it with what trackers find out, and may wait for the protocol thread to take
 /// it; so do requests in `requests`, of which no more than [`control::REQUESTS`] are ever open. The scripts of `notices` are
-/// run, and those that read FIFOs.
+/// run, and those that read FIFOs; `letters` are mailed.
 pub fn start<M: From<Request> + Send + 'static>(
     setup: Arc<Setup>,
     socket: Socket,
     process: Process,
     withheld: Arc<Withheld>,
-    notices: mpsc::Receiver<Notice>,
+    (notices, letters): (mpsc::Receiver<Notice>, mpsc::Receiver<Letter>),
     requests: mpsc::Sender<M>,
     reports: impl AsyncFn(Report) + Send + 'static,
 ) -> io::Result<Errands> {
@@ -116,6 +117,7 @@ pub fn start<M: From<Request> + Send + 'static>(
         local.block_on(&runtime, async {
             let process = Rc::new(process);
             let dumping = dump::serve(dumped, requests.clone());
+            let mailing = tokio::task::spawn_local(mail::run(letters, Arc::clone(&process.losses.letters)));
             let notifying = tokio::task::spawn_local(notify::run(notices, stop_of(stopping.clone())));
             let (board, (found, mut finds)) = (Board::default(), mpsc::channel(REPORTS));
             let mut watchers = Watchers::new(board.clone(), found);
@@ -140,7 +142,7 @@ pub fn start<M: From<Request> + Send + 'static>(
                 () = stop_of(stopping) => {}
             }
             drop(socket);
-            let rest = async { tokio::join!(watchers.end(), readers.join_all(), notifying) };
+            let rest = async { tokio::join!(watchers.end(), readers.join_all(), notifying, mailing) };
             let _ = timeout(TIME_TO_STOP, rest).await;
             passing_on.abort();
         });
@@ -213,8 +215,8 @@ async fn stop_of(mut stopping: watch::Receiver<bool>) {
 /// Says now and then what came to nothing.
 async fn tell_losses(process: &Process, withheld: &Withheld) {
     let mut ticks = interval(LOSS_INTERVAL);
-    let mut told = [0; 3];
-    let Losses { events, notices, fifo_lines } = &process.losses;
+    let mut told = [0; 4];
+    let Losses { events, notices, fifo_lines, letters } = &process.losses;
     loop {
         ticks.tick().await;
         if let Some(log) = &process.log {
@@ -225,6 +227,7 @@ async fn tell_losses(process: &Process, withheld: &Withheld) {
             (events, "events were neither logged nor told: too many were waiting"),
             (notices, "changes of state had no notify scripts run: too many were waiting"),
             (fifo_lines, "lines were not written to a FIFO: nobody read it"),
+            (letters, "letters were not sent: the mail server did not take them, or too many were waiting"),
         ];
         for ((lost, text), told) in texts.into_iter().zip(&mut told) {
             let lost: u64 = AtomicU64::load(lost, Ordering::Relaxed);

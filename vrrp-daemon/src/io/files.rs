@@ -6,6 +6,8 @@ use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use dns_lookup::{AddrInfoHints, getaddrinfo};
+use nix::libc;
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 
 use super::namespace;
@@ -92,6 +94,14 @@ impl Source for Disk {
 pub struct System;
 
 impl Host for System {
+    fn full_name(&self) -> String {
+        let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+        let hints = AddrInfoHints { flags: libc::AI_CANONNAME, ..AddrInfoHints::default() };
+        let mut found = getaddrinfo(Some(&name), None, Some(hints)).ok();
+        let full = found.as_mut().and_then(Iterator::next).and_then(|first| first.ok()?.canonname);
+        full.filter(|full| !full.is_empty()).unwrap_or(name)
+    }
+
     fn user(&self, name: &str) -> Option<RunAs> {
         let found = match name.parse::<u32>() {
             Ok(uid) => User::from_uid(Uid::from_raw(uid)),

@@ -22,6 +22,7 @@ pub mod identity;
 pub mod judge;
 pub mod lateness;
 pub mod log;
+pub mod mail;
 pub mod namespace;
 pub mod netlink;
 pub mod notify;

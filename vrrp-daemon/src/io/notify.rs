@@ -210,7 +210,7 @@ mod tests {
 
     fn setup(notify: Notify) -> Arc<Setup> {
         let instance = Instance { name: "VI_1".into(), notify: Some(Box::new(notify.clone())), ..Default::default() };
-        let group = Group { name: "G1".into(), notify: Some(Box::new(notify)) };
+        let group = Group { name: "G1".into(), notify: Some(Box::new(notify)), ..Default::default() };
         Arc::new(Setup { instances: vec![instance], groups: vec![group], ..Setup::default() })
     }
 

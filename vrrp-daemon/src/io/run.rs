@@ -24,6 +24,7 @@ use super::firewall;
 use super::guard::Guard;
 use super::hands::Hands;
 use super::log::Loss;
+use super::mail;
 use super::netlink::links::Link;
 use super::netlink::{self, Command, Found, Netlink, vmac};
 use super::notify;
@@ -179,8 +180,8 @@ fn start_slow(
     inbox: &mpsc::Sender<Message>,
 ) -> Result<(Telling, Teller, Errands), Failure> {
     let losses = Losses::default();
-    let (notices, waiting) = mpsc::channel(notify::QUEUE);
-    let (telling, teller) = telling::start(Arc::clone(setup), open_fifos(setup), notices, &losses)?;
+    let ((notices, noticed), (letters, written)) = (mpsc::channel(notify::QUEUE), mpsc::channel(mail::QUEUE));
+    let (telling, teller) = telling::start(Arc::clone(setup), open_fifos(setup), (notices, letters), &losses)?;
     let process = Process {
         version: env!("CARGO_PKG_VERSION"),
         started_at: SystemTime::now(),
@@ -193,7 +194,8 @@ fn start_slow(
         drop(reports.send(Message::Found { edition, id, reading }).await);
     };
     let withheld = teller.withheld();
-    let errands = errands::start(Arc::clone(setup), socket, process, withheld, waiting, inbox.clone(), report)?;
+    let told = (noticed, written);
+    let errands = errands::start(Arc::clone(setup), socket, process, withheld, told, inbox.clone(), report)?;
     Ok((telling, teller, errands))
 }
 

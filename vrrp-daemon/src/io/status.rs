@@ -72,6 +72,9 @@ pub struct Daemon {
     /// Lines since the start that were not written to a FIFO because it was full.
     #[serde(default)]
     pub fifo_lines_lost: u64,
+    /// Letters since the start that no mail server took.
+    #[serde(default)]
+    pub letters_lost: u64,
     /// How late the protocol's thread, its adverts and its takeovers were.
     pub late: Late,
 }
@@ -277,6 +280,7 @@ fn daemon(process: &Process, setup: &Setup, lateness: &Measured, clock: SystemTi
         events_lost: process.losses.events.load(Ordering::Relaxed),
         notices_lost: process.losses.notices.load(Ordering::Relaxed),
         fifo_lines_lost: process.losses.fifo_lines.load(Ordering::Relaxed),
+        letters_lost: process.losses.letters.load(Ordering::Relaxed),
         late: lateness.into(),
     }
 }
@@ -373,7 +377,7 @@ mod tests {
         });
         let address = |address: &str| VirtualAddress::new(address.parse().unwrap(), 64, InterfaceId(0));
         setup.plan.groups.push(GroupPlan { members: vec![InstanceId(0)] });
-        setup.groups.push(setup::Group { name: "G1".into(), notify: Default::default() });
+        setup.groups.push(setup::Group { name: "G1".into(), ..Default::default() });
         setup.instances.push(setup::Instance {
             name: "VI_6".into(),
             addresses: vec![address("fe80::1"), address("2001:db8::1")],
@@ -429,7 +433,7 @@ mod tests {
             "daemon": {
                 "version": "0.1.0", "pid": 1, "since": "1970-01-12T13:45:00.000Z", "seconds": 100,
                 "config": "/etc/keepalived/keepalived.conf", "router_id": "lvs-a",
-                "log_lines_lost": 0, "events_lost": 0, "notices_lost": 3, "fifo_lines_lost": 0, "late": null
+                "log_lines_lost": 0, "events_lost": 0, "notices_lost": 3, "fifo_lines_lost": 0, "letters_lost": 0, "late": null
             },
             "interfaces": [{
                 "name": "eth0", "ifindex": 7, "up": true, "xdp": "off", "xdp_off_why": "xdp_mode off",

@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use vrrp_common::{Instant, Priority};
 
 use super::fifo::Fifo;
+use super::mail::Letter;
 use super::notify::{Moment, Notice, Who};
 use super::sparing::{Sparing, Withheld};
 use super::{clock, log};
@@ -63,6 +64,8 @@ pub struct Losses {
     pub notices: Arc<AtomicU64>,
     /// Lines that a FIFO's reader did not take.
     pub fifo_lines: Arc<AtomicU64>,
+    /// Letters that no mail server took.
+    pub letters: Arc<AtomicU64>,
 }
 
 /// The protocol thread's end.
@@ -107,15 +110,15 @@ impl Teller {
 /// The thread's handle.
 pub struct Telling(JoinHandle<()>);
 
-/// Starts the thread. Changes of state that have scripts go on to `notices`.
+/// Starts the thread. Changes of state that have scripts go on to `notices`, what is mailed of them to `letters`.
 pub fn start(
     setup: Arc<Setup>,
     fifos: Vec<Fifo>,
-    notices: Sender<Notice>,
+    (notices, letters): (Sender<Notice>, Sender<Letter>),
     losses: &Losses,
 ) -> io::Result<(Telling, Teller)> {
     let (teller, messages) = queue(setup, losses, QUEUE);
-    let mut voice = Voice { fifos, notices, losses: losses.clone(), states: Vec::new() };
+    let mut voice = Voice { fifos, notices, letters, losses: losses.clone(), states: Vec::new() };
     let thread = std::thread::Builder::new().name("telling".into()).spawn(move || {
         // Signals are for the main thread.
         let _ = SigSet::all().thread_block();
@@ -141,6 +144,7 @@ impl Telling {
 struct Voice {
     fifos: Vec<Fifo>,
     notices: Sender<Notice>,
+    letters: Sender<Letter>,
     losses: Losses,
     /// By instance: the state last told of.
     states: Vec<StateName>,
@@ -179,6 +183,11 @@ impl Voice {
         let Some(moment) = moment else { return };
         let notice = Notice { setup: Arc::clone(setup), who, moment };
         self.write(&notice);
+        if let Some(letter) = Letter::of(&notice)
+            && self.letters.try_send(letter).is_err()
+        {
+            self.losses.letters.fetch_add(1, Ordering::Relaxed);
+        }
         // Most have no script: nothing to queue.
         if notice.scripts().next().is_some() && self.notices.try_send(notice).is_err() {
             self.losses.notices.fetch_add(1, Ordering::Relaxed);

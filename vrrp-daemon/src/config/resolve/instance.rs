@@ -103,6 +103,7 @@ impl Resolver<'_> {
             notify_master_rx_lower_pri,
             notify,
             notify_priority_changes,
+            smtp_alert,
             foreign,
         } = block;
         let mut complete = !self.refuses(&foreign, &name, LEFT_OUT);
@@ -239,6 +240,7 @@ impl Resolver<'_> {
             strict,
             promote_secondaries: promote_secondaries.0.is_some(),
             checksum_form,
+            smtp_alert: self.alerts(smtp_alert),
             notify,
         };
         if complete && let Some(key) = key {

@@ -7,6 +7,7 @@ mod command;
 mod destination;
 mod garp;
 mod instance;
+mod mail;
 mod names;
 mod notify;
 mod paths;
@@ -38,6 +39,7 @@ use super::host::Host;
 use super::instance::Instance;
 use super::root::Config;
 use super::setup::{self, Daemon, Dumps, Firewall, Scheduling, Setup, Xdp};
+use super::unsupported;
 use crate::engine::plan::{InterfaceId, Startup};
 use crate::syntax::command::UserName;
 use crate::syntax::diagnostic::{Class, Diagnostics};
@@ -87,6 +89,7 @@ pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut
         track_groups: BTreeMap::new(),
         vmacs: BTreeMap::new(),
         parents: BTreeMap::new(),
+        mail_lacks: None,
         warned_of_security: false,
     };
     resolver.service(words);
@@ -134,6 +137,8 @@ struct Resolver<'a> {
     vmacs: BTreeMap<(InterfaceId, [u8; 6]), (String, InterfaceId)>,
     /// Of interfaces so made: what they stand on.
     parents: BTreeMap<InterfaceId, InterfaceId>,
+    /// What mail cannot do without, until that is reported.
+    mail_lacks: Option<&'static str>,
     warned_of_security: bool,
 }
 
@@ -171,6 +176,7 @@ struct Defaults {
     script_security: bool,
     supplementary_groups: bool,
     priority_changes: bool,
+    smtp_alert: Option<At<bool>>,
 }
 
 fn global_defs<'a>(
@@ -200,6 +206,14 @@ fn global_defs<'a>(
         vrrp_notify_fifo_script,
         notify_priority_changes,
         states_on_reload,
+        notification_email,
+        notification_email_from,
+        smtp_server,
+        smtp_helo_name,
+        smtp_connect_timeout,
+        smtp_alert,
+        smtp_alert_vrrp,
+        no_email_faults,
         state_dump_file,
         stats_dump_file,
         json_dump_file,
@@ -310,6 +324,7 @@ fn global_defs<'a>(
         script_security: enable_script_security.is_on(),
         supplementary_groups: set_supplementary_groups.0.is_some(),
         priority_changes: notify_priority_changes.is_on(),
+        smtp_alert: smtp_alert_vrrp.0.or(smtp_alert.0),
     };
     let told = notify::Global {
         fifo: notify_fifo,
@@ -317,6 +332,15 @@ fn global_defs<'a>(
         vrrp_fifo: vrrp_notify_fifo,
         vrrp_fifo_script: vrrp_notify_fifo_script,
         states_on_reload,
+        wants_snmp: foreign.iter().any(|met| met.foreign.why == unsupported::NO_SNMP),
+        mail: mail::Words {
+            to: notification_email,
+            from: notification_email_from,
+            server: smtp_server,
+            hello: smtp_helo_name,
+            timeout: smtp_connect_timeout,
+            no_faults: no_email_faults,
+        },
         dumps: Dumps {
             data: state_dump_file.map(|file| file.0),
             stats: stats_dump_file.map(|file| file.0),

@@ -1,6 +1,6 @@
 //! Who is told what: the scripts of a virtual router or a group, and the FIFOs.
 
-use super::Resolver;
+use super::{Resolver, mail};
 use crate::config::notify::FifoPath;
 use crate::config::setup::{Dumps, Fifo, Notify, RunAs, Telling};
 use crate::syntax::command::CommandLine;
@@ -27,6 +27,8 @@ pub struct Global {
     pub vrrp_fifo: Option<FifoPath>,
     pub vrrp_fifo_script: Option<CommandLine>,
     pub states_on_reload: Switch,
+    pub mail: mail::Words,
+    pub wants_snmp: bool,
     pub dumps: Dumps,
 }
 
@@ -50,10 +52,12 @@ impl Resolver<'_> {
     }
 
     pub(super) fn telling(&mut self, written: Global) -> Telling {
-        let Global { fifo, fifo_script, vrrp_fifo, vrrp_fifo_script, states_on_reload, dumps } = written;
+        let Global { fifo, fifo_script, vrrp_fifo, vrrp_fifo_script, states_on_reload, mail, wants_snmp, dumps } =
+            written;
         let fifos = [("notify_fifo", fifo, fifo_script), ("vrrp_notify_fifo", vrrp_fifo, vrrp_fifo_script)];
         let fifos = fifos.into_iter().filter_map(|(keyword, fifo, script)| self.fifo(keyword, fifo, script));
-        Telling { fifos: fifos.collect(), states_on_reload: states_on_reload.is_on(), dumps }
+        let fifos = fifos.collect();
+        Telling { fifos, states_on_reload: states_on_reload.is_on(), mail: self.mail(mail), wants_snmp, dumps }
     }
 
     fn fifo(&mut self, keyword: &str, fifo: Option<FifoPath>, script: Option<CommandLine>) -> Option<Fifo> {

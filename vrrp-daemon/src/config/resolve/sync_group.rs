@@ -67,6 +67,7 @@ impl Resolver<'_> {
             notify_stop,
             notify,
             notify_priority_changes,
+            smtp_alert,
             foreign,
         } = block;
         if let Some(at) = global_tracking.0 {
@@ -97,7 +98,7 @@ impl Resolver<'_> {
             refused: self.refuses(&foreign, &name, MEMBERS_LEFT_OUT),
             watches: self.group_watches(track_interface, tracks, &name),
             has_weights: tracking_weight.is_on() || global_tracking.0.is_some(),
-            setup: setup::Group { name, notify },
+            setup: setup::Group { name, smtp_alert: self.alerts(smtp_alert), notify },
             at,
             members,
         }

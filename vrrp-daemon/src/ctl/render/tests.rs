@@ -54,6 +54,7 @@ fn sample() -> Status {
         events_lost: 0,
         notices_lost: 0,
         fifo_lines_lost: 0,
+        letters_lost: 0,
         late: Late::default(),
     };
     let master = Instance { effective_priority: 150, ..instance("VI_1", StateName::Master, Cause::MasterTimeout) };

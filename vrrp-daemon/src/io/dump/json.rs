@@ -184,8 +184,7 @@ fn data<'a>(
         state: number(snapshot.state),
         wantstate: number(snapshot.state),
         version: plan.version as u8,
-        // No mail is sent.
-        smtp_alert: false,
+        smtp_alert: instance.smtp_alert,
         notify_deleted: notify.is_some_and(|notify| notify.deleted.is_some()),
         scripts: notify.map(scripts).unwrap_or_default(),
         vips: listed(true),

@@ -52,10 +52,11 @@ fn checks_report_and_stop_ends_everything() {
     let path = socket.path().to_owned();
     let (requests, _asked) = mpsc::channel::<Request>(control::REQUESTS);
     let (report, reported) = channel();
-    let (notices, waiting) = mpsc::channel(1);
+    let (notices, noticed) = mpsc::channel(1);
+    let told = (noticed, mpsc::channel(1).1);
     let start_setup = Arc::clone(&setup);
     let errands =
-        start(start_setup, socket, process(), Arc::default(), waiting, requests, async move |(_, id, reading)| {
+        start(start_setup, socket, process(), Arc::default(), told, requests, async move |(_, id, reading)| {
             let _ = report.send((id, reading));
         })
         .unwrap();

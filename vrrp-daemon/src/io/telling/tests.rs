@@ -1,7 +1,7 @@
 //! What becomes of an event: which lines, which scripts, and what when nobody takes them.
 
 use super::*;
-use crate::config::setup::{self, Group, Instance, Notify};
+use crate::config::setup::{self, Group, Instance, Mail, Notify};
 use crate::engine::plan::{GroupPlan, InstancePlan, InterfaceId};
 use crate::testing::{Dir, ourselves, shell};
 
@@ -15,7 +15,7 @@ fn setup(notify: Notify) -> Setup {
     });
     setup.plan.groups.push(GroupPlan { members: vec![InstanceId(0)] });
     setup.instances.push(Instance { name: "VI_1".into(), notify: notify.if_any(), ..Default::default() });
-    setup.groups.push(Group { name: "G1".into(), notify: None });
+    setup.groups.push(Group { name: "G1".into(), ..Default::default() });
     setup
 }
 
@@ -26,7 +26,8 @@ fn tell(dir: &Dir, mut setup: Setup, told: &[Told]) -> (String, Vec<Moment>) {
     let mut reader = std::fs::File::open(&fifo.path).unwrap();
     setup.telling.fifos.push(fifo);
     let (notices, mut scripts) = mpsc::channel(100);
-    let (telling, mut teller) = start(Arc::new(setup), vec![open], notices, &Losses::default()).unwrap();
+    let (letters, _written) = mpsc::channel(1);
+    let (telling, mut teller) = start(Arc::new(setup), vec![open], (notices, letters), &Losses::default()).unwrap();
     told.iter().for_each(|told| teller.tell(told.clone()));
     drop(teller);
     telling.stop();
@@ -110,4 +111,33 @@ fn overflow_is_counted_and_never_waited_for() {
     (0..OF_EACH + 3).for_each(|_| teller.tell(instance(Event::BecameMaster)));
     assert_eq!(losses.events.load(Ordering::Relaxed), 3);
     drop(messages);
+}
+
+#[test]
+fn letters_are_written_in_the_order_of_the_events_and_counted_when_nobody_takes_them() {
+    let mut setup = setup(Notify::default());
+    setup.telling.mail = Some(Box::new(Mail {
+        server: "192.0.2.25".into(),
+        port: 25,
+        router: "R".into(),
+        from: "root@alpha".into(),
+        to: vec!["a@example.org".into()],
+        hello: "alpha".into(),
+        timeout: std::time::Duration::from_secs(30),
+        faults: true,
+    }));
+    setup.instances[0].smtp_alert = true;
+    let (notices, _scripts) = mpsc::channel(1);
+    let (letters, mut written) = mpsc::channel(2);
+    let losses = Losses::default();
+    let (telling, mut teller) = start(Arc::new(setup), Vec::new(), (notices, letters), &losses).unwrap();
+    for event in [Event::Started, Event::BecameMaster, Event::BecameFault, Event::Stopped] {
+        teller.tell(instance(event));
+    }
+    drop(teller);
+    telling.stop();
+    let subjects: Vec<_> = std::iter::from_fn(|| written.try_recv().ok()).map(|letter| letter.subject).collect();
+    let entering = |state| format!("VRRP Instance VI_1 - Entering {state} state");
+    assert_eq!(subjects, [entering("BACKUP"), entering("MASTER")]);
+    assert_eq!((losses.letters.load(Ordering::Relaxed), losses.notices.load(Ordering::Relaxed)), (1, 0));
 }
