@@ -1,6 +1,5 @@
 //! The kernel's word of interfaces and addresses: what each message changes, and what to do when some were lost.
 
-use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage as Route};
 use vrrp_common::IfIndex;
@@ -9,14 +8,14 @@ use super::addresses::Place;
 use super::holdings::Holder;
 use super::jobs::Job;
 use super::links::Links;
+use super::watch::Event;
 use super::{Network, Report, own, virtuals};
 
 impl<F: AsyncFn(Report)> Network<F> {
-    pub(super) async fn event(&mut self, event: NetlinkMessage<Route>) {
-        let message = match event.payload {
-            NetlinkPayload::InnerMessage(message) => message,
-            NetlinkPayload::Overrun(_) => return self.start_over().await,
-            _ => return,
+    pub(super) async fn event(&mut self, event: Event) {
+        let message = match event {
+            Event::Changed(message) => message,
+            Event::Lost => return self.start_over().await,
         };
         let index = match &message {
             // What a bridge says of its ports: one that leaves it is not gone.

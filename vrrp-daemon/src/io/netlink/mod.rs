@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::mpsc;
 use vrrp_common::{IfIndex, Instant};
@@ -50,7 +50,7 @@ use mend::Thing;
 use requests::Requests;
 use sources::Sources;
 use vmac::Vmacs;
-use watch::{Events, watch};
+use watch::Events;
 
 /// Commands taken together.
 const COMMANDS: usize = 256;
@@ -177,14 +177,13 @@ struct Network<F> {
     needs: Needs,
     sources: Sources,
     repairs: Repairs<Thing>,
-    /// To read everything anew. A connection of its own: one that listens takes what is told of another's requests for
-    /// answers to its own.
+    /// To read everything anew.
     handle: Handle,
 }
 
 impl<F: AsyncFn(Report)> Network<F> {
     async fn open(setup: Arc<Setup>, guard: Guard, reports: F) -> anyhow::Result<(Self, Events)> {
-        let events = watch(&[MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr])?;
+        let events = Events::of(&[MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr])?;
         let (asking, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
         tokio::spawn(asking);
         let holdings = Holdings::new(&setup);
@@ -257,8 +256,8 @@ impl<F: AsyncFn(Report)> Network<F> {
                     _ => self.obey(commands.drain(..)).await,
                 },
                 event = events.next() => match event {
-                    Some(event) => self.event(event).await,
-                    None => return tracing::error!("the kernel's word of interfaces and addresses broke off"),
+                    Ok(event) => self.event(event).await,
+                    Err(error) => return tracing::error!("the kernel's word of interfaces and addresses broke off: {error}"),
                 },
                 event = watch::next(&mut self.path_events) => self.path_event(event).await,
                 () = until(self.repairs.due()), if self.repairs.due().is_some() => {
