@@ -1,4 +1,4 @@
-//! When a link counts as down, and as up again: delays, and what a driver says only when it is asked.
+//! When a link counts as down, and as up again (`interface_up_down_delays`).
 
 use std::time::Duration;
 
