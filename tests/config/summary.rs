@@ -9,7 +9,7 @@ use vrrp_daemon::config::Checked;
 use vrrp_daemon::config::setup::{
     Command, Destination, Fifo, Mail, Notify, Pace, Paths, Peer, RunAs, Setup, Statics, TrackerKind, VirtualAddress,
 };
-use vrrp_daemon::engine::plan::{GroupId, InstancePlan, Startup, Subject, TrackerPlan, Weight};
+use vrrp_daemon::engine::plan::{GroupId, InstancePlan, LinkDelay, Startup, Subject, TrackerPlan, Weight};
 use vrrp_daemon::track::schedule::Schedule;
 
 /// Exit code, setup, findings.
@@ -71,6 +71,9 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
     for (interface, &pace) in interfaces.iter().zip(pace_of).filter(|&(_, &pace)| pace != 0) {
         let Pace { garp, gna } = paces[pace as usize];
         writeln!(out, "pace {pace} of {interface}: {garp:?}, IPv6 {gna:?}")?;
+    }
+    for (interface, LinkDelay { down, up }) in &plan.delays {
+        writeln!(out, "delays of {}: down {down:?}, up {up:?}", interfaces[interface.index()])?;
     }
     for (tracker, plan) in trackers.iter().zip(&plan.trackers) {
         writeln!(out, "tracker {}: {}", tracker.name, watched(&tracker.kind, plan))?;

@@ -85,6 +85,7 @@ impl<'a> Router<'a> {
                 Why::AdvertDue => "advert-due",
                 Why::MasterDown => "master-down",
                 Why::AnnounceDue => "announce-due",
+                Why::LinkLasts => "link-lasts",
                 Why::Held => "held",
             };
             (Nanos(due.as_nanos()), why)

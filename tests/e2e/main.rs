@@ -13,6 +13,7 @@ mod fifo;
 mod forged;
 mod interop;
 mod ipv6;
+mod link_state;
 mod mail;
 mod matrix;
 mod moving;

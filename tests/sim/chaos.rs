@@ -127,7 +127,10 @@ fn draw(rng: &mut Rng, tracing: bool) -> (World, Nanos) {
         let trackers = if checked { vec![tracker] } else { Vec::new() };
         let delay = if rng.chance(10) { Duration::from_nanos(rng.below(3 * longest)) } else { Duration::ZERO };
         let startup = Startup { delay, ..Startup::default() };
-        built.push((Plan { interfaces: 1, trackers, instances: instances.into(), groups: sync, startup }, octet));
+        built.push((
+            Plan { interfaces: 1, trackers, instances: instances.into(), groups: sync, startup, ..Plan::default() },
+            octet,
+        ));
     }
     let routers = built.into_iter().map(|(plan, octet)| {
         let host = Host {

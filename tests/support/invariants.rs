@@ -86,6 +86,7 @@ impl Watcher {
     ) -> Result<(), Breach> {
         match input {
             Input::Interface { up, .. } => self.link_up = up,
+            Input::NoInterface(_) => self.link_up = false,
             Input::Shutdown => self.stopped = true,
             _ => {}
         }
@@ -106,7 +107,11 @@ impl Watcher {
                 must!(acting.iter().all(|index| concerned.contains(index)), "acts for instances that did not hear");
                 by_group.extend(concerned.into_iter().filter(|index| !acting.contains(index)).map(nothing_done));
             }
-            Input::Interface { .. } | Input::Check { .. } | Input::Value { .. } | Input::Shutdown => {
+            Input::Interface { .. }
+            | Input::NoInterface(_)
+            | Input::Check { .. }
+            | Input::Value { .. }
+            | Input::Shutdown => {
                 by_group.extend((0..self.groups.len()).filter(|index| !acting.contains(index)).map(nothing_done));
             }
             Input::Deadline => {

@@ -180,6 +180,7 @@ pub fn expect(plan: &InstancePlan, was: Expected, scene: &Scene) -> Result<Expec
         (
             Expected::Out,
             Input::Interface { .. }
+            | Input::NoInterface(_)
             | Input::Check { .. }
             | Input::Value { .. }
             | Input::Source { .. }
@@ -191,12 +192,17 @@ pub fn expect(plan: &InstancePlan, was: Expected, scene: &Scene) -> Result<Expec
             _ => Expected::Out,
         },
         (Expected::Out, _) | (_, Input::Shutdown) => Expected::Out,
-        (was, Input::Interface { .. } | Input::Check { .. } | Input::Value { .. } | Input::Source { .. }) => {
-            match after {
-                StateName::Fault => Expected::Out,
-                _ => was,
-            }
-        }
+        (
+            was,
+            Input::Interface { .. }
+            | Input::NoInterface(_)
+            | Input::Check { .. }
+            | Input::Value { .. }
+            | Input::Source { .. },
+        ) => match after {
+            StateName::Fault => Expected::Out,
+            _ => was,
+        },
         // Worlds hand in every advert; quiet mode lives in the shadow.
         (was, Input::Address { .. } | Input::Seen(_)) => was,
         (Expected::Backup(backup), Input::Deadline) => match down_at(plan, scene.priority, &backup) <= now {

@@ -11,6 +11,7 @@ mod global;
 pub mod host;
 mod instance;
 pub mod keywords;
+mod link;
 mod mail;
 mod matching;
 mod notify;

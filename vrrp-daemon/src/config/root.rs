@@ -4,6 +4,7 @@ use super::address::Address;
 use super::garp_group::GarpGroup;
 use super::global::GlobalDefs;
 use super::instance::Instance;
+use super::link::Delay;
 use super::service::Name;
 use super::setup::{Route, Rule};
 use super::statics::TrackGroup;
@@ -29,6 +30,8 @@ block! {
         "global_defs" => global: GlobalDefs;
         /// Something that virtual routers track.
         "vrrp_script" | "track_file" | "vrrp_track_file" | "vrrp_track_process" | "vrrpd_check" | "bfd_instance" => trackers: Definitions;
+        /// For how long an interface must be down, or up, until it counts as that.
+        "interface_up_down_delays" => delays: Items<Delay>;
         /// Interfaces whose announcements share one pace.
         "garp_group" => garp_groups: Vec<At<GarpGroup>>;
         /// Virtual routers that cannot serve without static addresses, routes and rules that name it.
@@ -57,6 +60,7 @@ const ROOTS: &[&str] = &[
     "vrrpd_check",
     "bfd_instance",
     "garp_group",
+    "interface_up_down_delays",
     "track_group",
     "static_ipaddress",
     "static_routes",

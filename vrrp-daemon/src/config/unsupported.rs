@@ -24,9 +24,9 @@ foreign! {
     /// Outside all blocks.
     ROOT {
         "net_namespace_ipvs" | "namespace_with_ipsets" LoadBalancing "";
-        "linkbeat_use_polling" | "linkbeat_interfaces" Skipped "link state comes from the kernel alone";
+        "linkbeat_use_polling" | "linkbeat_interfaces" Skipped
+            "link state is what the kernel says; a driver that tells it nothing is taken for up";
         "child_wait_time" Skipped "there are no child processes";
-        "interface_up_down_delays" Skipped "changes of link state count at once";
         "virtual_server" | "virtual_server_group" | "SSL" LoadBalancing "";
     }
 
@@ -70,7 +70,8 @@ foreign! {
         "use_ipvlan" Refused "the addresses would be on the interface itself";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
         "garp_extra_if" | "vmac_garp_intvl" Skipped "only interfaces beside the one of the adverts would announce more often";
-        "debug" | "kernel_rx_buf_size" | "native_ipv6" | "linkbeat_use_polling" Skipped "there is nothing like it";
+        "debug" | "kernel_rx_buf_size" | "native_ipv6" Skipped "there is nothing like it";
+        "linkbeat_use_polling" Skipped "link state is what the kernel says; a driver that tells it nothing is taken for up";
         "lvs_sync_daemon_interface" LoadBalancing "";
     }
 

@@ -4,6 +4,7 @@
 //! it wants to be called without anything having happened. What became of an action returns as another input.
 
 pub mod agenda;
+mod debounce;
 pub mod event;
 mod garp;
 mod group;
@@ -19,10 +20,12 @@ pub mod tracking;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use vrrp_common::{Centis, Claim, Instant, Version};
 
 use agenda::Agenda;
+use debounce::Debounce;
 use event::{Event, GroupEvent};
 use group::Group;
 use instance::Instance;
@@ -42,6 +45,8 @@ pub enum Input {
     Deadline,
     /// An interface went up (and running) or down.
     Interface { id: InterfaceId, up: bool },
+    /// An interface does not exist, or no more.
+    NoInterface(InterfaceId),
     /// The address that an instance can send from. At the start it comes before its interface's state.
     Source { id: InstanceId, address: Option<IpAddr> },
     /// One outcome of a check.
@@ -116,6 +121,8 @@ pub enum Why {
     AdvertDue,
     MasterDown,
     AnnounceDue,
+    /// keepalived `interface_up_down_delays`: a link has been so for long enough.
+    LinkLasts,
     /// keepalived `vrrp_startup_delay` ends.
     Held,
 }
@@ -126,6 +133,7 @@ pub struct Engine {
     instances: Vec<Instance>,
     groups: Vec<Group>,
     surroundings: Surroundings,
+    debounce: Debounce,
     agenda: Agenda,
     /// By interface and by tracker: who depends on it.
     by_interface: Vec<Vec<Party>>,
@@ -152,6 +160,7 @@ impl Engine {
                 .collect(),
             groups: plan.groups.iter().map(|plan| Group::new(plan.members.clone())).collect(),
             surroundings: Surroundings::new(plan),
+            debounce: Debounce::new(plan.delays.clone()),
             agenda: Agenda::new(plan.instances.len()),
             by_interface,
             by_tracker,
@@ -170,10 +179,14 @@ impl Engine {
             Input::Seen(id) => self.with(id, out, |instance, _| instance.seen(now)),
             Input::Deadline => self.expire(now, out),
             Input::Interface { id, up } => {
-                let verdict = if up { Verdict::Passed } else { Verdict::Failed };
-                if std::mem::replace(&mut self.surroundings.interfaces[id.index()], verdict) != verdict {
-                    self.settle_all(now, |engine| &engine.by_interface[id.index()], out);
+                let (counted, is) = (self.surroundings.interfaces[id.index()], Verdict::of_link(up));
+                if self.debounce.hear(now, id, counted, is) {
+                    self.link_counts(now, id, is, out);
                 }
+            }
+            Input::NoInterface(id) => {
+                self.debounce.lose(id);
+                self.link_counts(now, id, Verdict::Failed, out);
             }
             Input::Source { id, address } => {
                 let instance = &mut self.instances[id.index()];
@@ -207,8 +220,14 @@ impl Engine {
         if let Some(until) = self.held_until {
             return Some((until, Why::Held));
         }
-        let (_, id) = self.agenda.first()?;
-        self.instances[id.index()].deadline()
+        let link = self.debounce.due().map(|due| (due, Why::LinkLasts));
+        let instance = self.agenda.first().and_then(|(_, id)| self.instances[id.index()].deadline());
+        [link, instance].into_iter().flatten().min_by_key(|(due, _)| *due)
+    }
+
+    /// How long an interface that is this now must stay so until it counts; `None`: it does at once, or already.
+    pub fn link_delay(&self, id: InterfaceId, up: bool) -> Option<Duration> {
+        self.debounce.delay(id, self.surroundings.interfaces[id.index()], Verdict::of_link(up))
     }
 
     /// Appends the backups whose wait ends by `until`: those of whom it matters when their master was last seen.
@@ -241,12 +260,25 @@ impl Engine {
             self.held_until = None;
             self.settle_each(now, out);
         }
-        while let Some((due, id)) = self.agenda.first()
-            && due <= now
-        {
+        loop {
+            let next = self.agenda.first().filter(|&(due, _)| due <= now);
+            // In the order in which they were due.
+            if let Some(id) = self.debounce.take_due(next.map_or(now, |(due, _)| due)) {
+                let is = self.surroundings.interfaces[id.index()].opposite();
+                self.link_counts(now, id, is, out);
+                continue;
+            }
+            let Some((_, id)) = next else { return };
             let before = self.instances[id.index()].state();
             self.with(id, out, |instance, out| instance.expire(now, out));
             self.follow(now, id, before, out);
+        }
+    }
+
+    /// An interface is this for those who depend on it.
+    fn link_counts(&mut self, now: Instant, id: InterfaceId, is: Verdict, out: &mut Vec<Action>) {
+        if std::mem::replace(&mut self.surroundings.interfaces[id.index()], is) != is {
+            self.settle_all(now, |engine| &engine.by_interface[id.index()], out);
         }
     }
 

@@ -1,10 +1,13 @@
 //! What the engine is to do, in numbers: the configuration with every name resolved and every default filled in.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use vrrp_common::{Centis, Family, Instant, Priority, Version, Vrid};
+
+use super::tracking::Verdict;
 
 /// Declares an index into one of the tables of a [`Plan`].
 macro_rules! index {
@@ -71,6 +74,22 @@ pub struct Plan {
     /// keepalived `vrrp_sync_group`, by [`GroupId`].
     pub groups: Vec<GroupPlan>,
     pub startup: Startup,
+    /// keepalived `interface_up_down_delays`, of the interfaces that have some.
+    pub delays: BTreeMap<InterfaceId, LinkDelay>,
+}
+
+/// For how long an interface must be down, or up, until it counts as that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkDelay {
+    pub down: Duration,
+    pub up: Duration,
+}
+
+impl LinkDelay {
+    /// How long this must last.
+    pub const fn until(self, is: Verdict) -> Duration {
+        if matches!(is, Verdict::Passed) { self.up } else { self.down }
+    }
 }
 
 /// How long instances are held before they take part, whatever is heard of them.

@@ -41,6 +41,7 @@ impl Engine {
         self.instances = matching.instances.carry(std::mem::take(&mut self.instances), fresh);
         self.groups = plan.groups.iter().map(|plan| Group::new(plan.members.clone())).collect();
         self.surroundings.carry(plan, matching);
+        self.debounce.carry(now, &plan.delays, &matching.interfaces, &self.surroundings.interfaces);
         (self.by_interface, self.by_tracker) = dependents(plan);
         self.agenda = Agenda::new(self.instances.len());
         let alike = Common::default();
@@ -54,6 +55,10 @@ impl Engine {
                     instance.replan(now, of(id), common, out);
                 }
             });
+        }
+        // Without a delay it counts now.
+        while let Some(id) = self.debounce.take_due(now) {
+            self.surroundings.turn(id);
         }
         self.settle_each(now, out);
     }

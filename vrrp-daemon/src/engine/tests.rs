@@ -4,6 +4,7 @@
 //! but in the simulator.
 
 mod announcements;
+mod debounce;
 mod groups;
 mod hearing;
 mod lifecycle;

@@ -4,7 +4,7 @@
 
 use vrrp_common::Priority;
 
-use super::plan::{InstancePlan, Plan, Subject, TrackerPlan, Weight};
+use super::plan::{InstancePlan, InterfaceId, Plan, Subject, TrackerPlan, Weight};
 
 /// Where a check or an interface stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,18 @@ pub enum Verdict {
     Failed,
     /// A number that bears on the priority, times its weight.
     Reads(i16),
+}
+
+impl Verdict {
+    /// Of an interface.
+    pub const fn of_link(up: bool) -> Self {
+        if up { Self::Passed } else { Self::Failed }
+    }
+
+    /// What an interface is that is not what counts.
+    pub const fn opposite(self) -> Self {
+        Self::of_link(!matches!(self, Self::Passed))
+    }
 }
 
 /// One check: its verdict, and the outcomes in a row that speak against it.
@@ -99,6 +111,12 @@ impl Surroundings {
             interfaces: vec![Verdict::Unknown; plan.interfaces as usize],
             trackers: plan.trackers.iter().map(|&plan| Tracker::new(plan)).collect(),
         }
+    }
+
+    /// An interface is from now on what it was not.
+    pub fn turn(&mut self, id: InterfaceId) {
+        let verdict = &mut self.interfaces[id.index()];
+        *verdict = verdict.opposite();
     }
 
     /// How an instance stands.

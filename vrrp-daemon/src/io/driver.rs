@@ -371,7 +371,8 @@ impl<T: FnMut(Told)> Driver<T> {
                 self.link_is(id, link);
                 let up = self.is_up(id);
                 if was_up != up {
-                    self.hands.tell(Told::Link { id, up });
+                    let delay = self.engine.link_delay(id, up).filter(|_| link.is_some());
+                    self.hands.tell(Told::Link { id, up, delay });
                 }
             }
             Message::Network(Report::Source { id, is_there }) => self.source_is(id, is_there),

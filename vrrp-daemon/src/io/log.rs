@@ -9,7 +9,7 @@ use std::io::Write;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
 use tracing::{Level, debug, error, info, warn};
@@ -184,9 +184,13 @@ pub fn group(name: &str, event: &event::GroupEvent) {
     info!("VRRP_Group({name}) {event}");
 }
 
-/// What becomes of a link, in keepalived's words.
-pub fn link(interface: &str, up: bool) {
-    info!("Netlink reports {interface} {}", if up { "up" } else { "down" });
+/// What becomes of a link, in keepalived's words, and what must pass until that counts.
+pub fn link(interface: &str, up: bool, delay: Option<Duration>) {
+    let is = if up { "up" } else { "down" };
+    match delay {
+        None => info!("Netlink reports {interface} {is}"),
+        Some(delay) => info!("Netlink reports {interface} {is}, which counts if it lasts {delay:?}"),
+    }
 }
 
 /// Which addresses are announced, in keepalived's words, which has them, too, with `-D` alone.
@@ -280,10 +284,11 @@ mod tests {
         }
         let text = lines(true, || {
             group("G1", &Syncs(StateName::Master));
-            link("eth0", false);
-            link("eth0", true);
+            link("eth0", false, None);
+            link("eth0", true, Some(Duration::from_millis(1500)));
         });
-        let expected = "<6>VRRP_Group(G1) Syncing instances to MASTER state\n<6>Netlink reports eth0 down\n<6>Netlink reports eth0 up\n";
+        let expected = "<6>VRRP_Group(G1) Syncing instances to MASTER state\n<6>Netlink reports eth0 down\n\
+            <6>Netlink reports eth0 up, which counts if it lasts 1.5s\n";
         assert_eq!(text, expected);
     }
 

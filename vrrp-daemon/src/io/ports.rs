@@ -280,7 +280,7 @@ impl Ports {
         if is_used {
             self.stands_on(id, before.and_then(|link| link.lower), link.and_then(|link| link.lower));
         }
-        inputs.push(Input::Interface { id, up: link.is_some_and(|link| link.up) });
+        inputs.push(link.map_or(Input::NoInterface(id), |link| Input::Interface { id, up: link.up }));
     }
 
     /// An interface stands on another than before: what those two see by their own rules may be its.

@@ -7,6 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use nix::sys::signal::SigSet;
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -36,10 +37,11 @@ pub enum Told {
     Group(GroupId, GroupEvent),
     /// Its addresses are announced: for the log with `-D` alone.
     Announces(InstanceId, Announced),
-    /// An interface went up or down.
+    /// An interface went up or down, which counts when it has lasted for so long.
     Link {
         id: InterfaceId,
         up: bool,
+        delay: Option<Duration>,
     },
     /// What is told from now on is by the ids of this configuration.
     Reloaded(Arc<Setup>),
@@ -173,7 +175,9 @@ impl Voice {
             }
             Told::Group(id, GroupEvent::Entered(state)) => (Who::Group(id), Moment::entering(state)),
             Told::Announces(id, which) => return log::at(*at, || log::announces(setup, id, which)),
-            Told::Link { id, up } => return log::at(*at, || log::link(&setup.interfaces[id.index()], up)),
+            Told::Link { id, up, delay } => {
+                return log::at(*at, || log::link(&setup.interfaces[id.index()], up, delay));
+            }
             Told::Is(id, state, effective) => {
                 self.states[id.index()] = state;
                 return self.write_state(setup, Who::Instance(id, effective), state);

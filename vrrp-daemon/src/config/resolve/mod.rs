@@ -7,6 +7,7 @@ mod command;
 mod destination;
 mod garp;
 mod instance;
+mod link;
 mod mail;
 mod names;
 mod notify;
@@ -60,6 +61,7 @@ pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut
         use_pid_dir,
         global,
         trackers,
+        delays,
         garp_groups,
         track_groups,
         static_ipaddress,
@@ -106,6 +108,7 @@ pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut
     // A group leaves members out, and with them what they alone needed.
     resolver.unused_vmacs();
     resolver.paces(garp_groups);
+    resolver.delays(delays);
     resolver.setup.plan.startup = resolver.defaults.startup;
     resolver.setup.plan.interfaces = resolver.setup.interfaces.len() as u32;
     phase::spread(Arc::make_mut(&mut resolver.setup.plan.instances).as_mut_slice());
@@ -412,15 +415,20 @@ impl Resolver<'_> {
             diagnostic.hint("run it in a second vrrpd, with a configuration and a --run-dir of its own");
             return None;
         }
-        let there = self.setup.service.net_namespace.as_deref();
-        let looks = self.has_namespace && !self.setup.daemon.dynamic_interfaces;
-        if looks && !self.host.has_interface(name, there) {
+        if !self.is_there(name) {
             let message = format!("interface `{name}` does not exist");
             let diagnostic = self.found.warning(Class::Interface, at, message);
             diagnostic.done("the daemon does not start without it");
             diagnostic.hint("`dynamic_interfaces` in global_defs says that interfaces may come later");
         }
         Some(self.enter(name.to_owned()))
+    }
+
+    /// Whether an interface exists, or may come later.
+    fn is_there(&self, name: &str) -> bool {
+        let there = self.setup.service.net_namespace.as_deref();
+        let looks = self.has_namespace && !self.setup.daemon.dynamic_interfaces;
+        !looks || self.host.has_interface(name, there)
     }
 
     /// The id of an interface of this name, whether it exists or not.
