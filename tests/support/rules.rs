@@ -244,7 +244,7 @@ fn backup_hears(plan: &InstancePlan, backup: Backup, scene: &Scene, heard: &Hear
     };
     let (new, ours) = (learned(plan, heard), u64::from(plan.advert_int.get()));
     let master = Some(heard.source);
-    let followed = backup.master == master && backup.wait == Wait::Down;
+    let followed = backup.master == master && backup.wait != Wait::Over;
     let jumps = followed && new > backup.interval_centis && new > 10 * ours;
     let interval_centis = if jumps { backup.interval_centis } else { new };
     Backup { heard_at: at.max(backup.heard_at), interval_centis, wait: Wait::Down, master, patience }
