@@ -113,13 +113,14 @@ rules! {
         without "the kernel answers ARP, and the address is set on the master alone; without use_vmac it answers with the card's own MAC, as with keepalived"
         tests "e2e vmac::the_client_sees_the_virtual_mac", "e2e failover::crash_return_and_stop_v3";
     "DP-02" Must "IPv6: neighbour solicitations and router advertisements are the master's, with the virtual MAC."
-        without "the kernel answers neighbour solicitations, and the address is set on the master alone, with the virtual MAC by use_vmac. Router advertisements are another daemon's";
+        without "the kernel answers neighbour solicitations, and the address is set on the master alone, with the virtual MAC by use_vmac. Router advertisements are another daemon's"
+        tests "e2e accept::no_accept_answers_neighbour_solicitations_alone", "e2e ipv6::crash_return_and_stop";
     "DP-03" Must "Frames to the virtual MAC are forwarded by the master and dropped by backups."
         without "the interface of the virtual MAC is up in the master alone, and the kernel forwards what comes to one that is up"
         tests "e2e vmac::the_client_sees_the_virtual_mac";
     "DP-04" Must "A backup accepts no packets to the virtual addresses; a master as owner, or by accept mode."
         without "the kernel accepts what is for an address that is set, and it is set on the master alone; no_accept is a table of nftables"
-        tests "e2e accept::no_accept_answers_arp_alone", "e2e failover::crash_return_and_stop_v3";
+        tests "e2e accept::no_accept_answers_arp_alone", "e2e accept::no_accept_answers_neighbour_solicitations_alone", "e2e failover::crash_return_and_stop_v3";
     "DP-05" Should "Packets to a virtual address are not forwarded; redirects come from the address that the host used."
         without "the kernel forwards nothing that is for an address of its own, and chooses the source of its redirects";
     "DP-06" Should "Unsolicited neighbour advertisements are accepted in either state."
@@ -131,7 +132,8 @@ rules! {
         tests "e2e vmac::the_client_sees_the_virtual_mac", "e2e wire::tshark_is_content_with_v3";
 
     "NA-01" Must "Unsolicited neighbour advertisement: router and override set, not solicited, link-layer option, to ff02::1, hop limit 255."
-        except "without use_vmac the link-layer address is the card's own MAC, as keepalived's";
+        except "without use_vmac the link-layer address is the card's own MAC, as keepalived's"
+        tests "e2e wire::tshark_is_content_with_ipv6";
 
     "RX-01" Must "First test: TTL or hop limit 255.";
     "RX-02" Must "The version is known, and the virtual router's.";

@@ -86,7 +86,9 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("a late master answers its successor", HEARING, "if self.is_overdue(now) {", "if false {"),
     mutant("believes every interval", HEARING, "if is_followed && interval > backup.interval", "if false && interval > backup.interval"),
     mutant("disbelieves a new master's interval", HEARING,
-        "backup.wait == Wait::Down && backup.master.is_some_and(|it| it.address == heard.source);", "backup.master.is_some();"),
+        "is_awaited && backup.master.is_some_and(|it| it.address == heard.source);", "is_awaited && backup.master.is_some();"),
+    mutant("believes every interval after priority 0", HEARING,
+        "matches!(backup.wait, Wait::Down | Wait::Skew)", "backup.wait == Wait::Down"),
     // Both versions.
     mutant("listens to what was said in version 3", VERSIONS, "        is_repetition\n    }\n\n    /// In", "        false\n    }\n\n    /// In"),
     mutant("never listens again to who spoke version 3", VERSIONS, "known.is_some_and(|known| now <", "known.is_some_and(|known| true || now <"),
