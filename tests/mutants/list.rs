@@ -115,7 +115,9 @@ pub const MUTANTS: &[Mutant] = &[
         "self.with(first, out, &go);",
         "out.push(Action::TellGroup { id: group, event: GroupEvent::Entered(state) });\n        self.with(first, out, &go);"),
     // Addresses and their announcement.
-    mutant("forgets to release on yielding", INSTANCE,
+    mutant("forgets to release on yielding", HEARING,
+        "self.release(out);\n            self.become_backup", "self.become_backup"),
+    mutant("forgets to release when it is late", INSTANCE,
         "self.release(out);\n            self.become_backup", "self.become_backup"),
     mutant("installs before it advertises", INSTANCE,
         "self.advertise(Claim::Serving(self.effective), due, out);\n        self.tenure.0 = self.tenure.0.wrapping_add(1);\n        out.install(self.tenure);",
