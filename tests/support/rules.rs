@@ -168,7 +168,7 @@ fn learned(plan: &InstancePlan, heard: &Heard) -> u64 {
 /// Whether a master is so late that somebody else must have taken over.
 fn is_overdue(plan: &InstancePlan, master: &Master, at: Nanos) -> bool {
     plan.late_rival.is_some_and(|rival| {
-        let sent_at = master.since.max(master.next_advert_at - interval(plan));
+        let sent_at = master.since.max(master.next_advert_at.saturating_sub(interval(plan)));
         at >= sent_at + down(plan, rival.get(), plan.advert_int.get().into(), plan.down_adverts.into())
     })
 }
