@@ -94,11 +94,8 @@ const FIELDS: &[(&str, Set)] = &[
 /// The frame, with the authentication header filled in if it is told to have one.
 pub fn built(frame: &FrameSpec, fields: &[Field]) -> Result<Vec<u8>, String> {
     let mut octets = frame.build();
-    match fields.iter().find(|field| field.name == "ah") {
-        Some(Field { value, .. }) => {
-            signature::fill_header(&mut octets, value).ok_or(format!("`{value}` is no value for `ah`"))?
-        }
-        None => {}
+    if let Some(Field { value, .. }) = fields.iter().find(|field| field.name == "ah") {
+        signature::fill_header(&mut octets, value).ok_or_else(|| format!("`{value}` is no value for `ah`"))?;
     }
     Ok(octets)
 }
