@@ -167,6 +167,8 @@ fn ask_of(case: &str) -> Theirs {
     let exit = fs::read_to_string(place.join("exit")).unwrap_or_default();
     let data = fs::read(place.join("keepalived.data")).unwrap_or_default();
     fs::remove_dir_all(&place).unwrap();
+    // 2.2.7 makes a FIFO of a relative name where it happens to be (notify-fifo-wrong).
+    let _ = fs::remove_file(directory().join("notify.fifo"));
     Theirs {
         // A shell's 128 and more is a signal.
         exit: exit.trim().parse().ok().filter(|&code| code < 128),

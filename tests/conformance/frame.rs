@@ -8,11 +8,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use vrrp_common::wire::checksum::{ChecksumForm, Sum};
 use vrrp_common::wire::ip::{PROTOCOL_VRRP, multicast_mac};
 use vrrp_common::{Address, Family, Version};
+use vrrp_daemon::auth::Authentication;
 use vrrp_daemon::config::setup::{self, Destination};
 use vrrp_daemon::engine::plan::InstancePlan;
-use vrrp_tests::frames::FrameSpec;
+use vrrp_tests::frames::{AUTHENTICATION, FrameSpec};
 
 use crate::case::Field;
+use crate::signature;
 use crate::words::{hex, number, octets};
 
 /// Ethernet address of every interface of the router.
@@ -47,6 +49,9 @@ pub fn of_a_peer(plan: &InstancePlan, router: &setup::Instance, source: IpAddr, 
         frame.interval /= 100;
         let (kind, data) = router.authentication.of_message().unwrap_or_default();
         (frame.auth_type, frame.auth_data) = (kind, Some(data));
+        if let Authentication::Ah(_) = router.authentication {
+            frame.extensions = vec![AUTHENTICATION];
+        }
         frame.checksum_form = ChecksumForm::Message;
     }
     frame
@@ -81,7 +86,18 @@ const FIELDS: &[(&str, Set)] = &[
     ("cut", |frame, value| put(&mut frame.cut, small(value).map(Some))),
     ("checksum", set_checksum),
     ("pad", |frame, value| put(&mut frame.pad_to, small(value))),
+    ("hmac", signature::add_trailer),
+    ("ah", |frame, _| (frame.extensions == [AUTHENTICATION]).then_some(())),
 ];
+
+/// The frame, with the authentication header filled in if it is told to have one.
+pub fn built(frame: &FrameSpec, fields: &[Field]) -> Result<Vec<u8>, String> {
+    let mut octets = frame.build();
+    if let Some(Field { value, .. }) = fields.iter().find(|field| field.name == "ah") {
+        signature::fill_header(&mut octets, value).ok_or_else(|| format!("`{value}` is no value for `ah`"))?;
+    }
+    Ok(octets)
+}
 
 /// Changes one field.
 pub fn set(frame: &mut FrameSpec, field: &Field) -> Result<(), String> {
@@ -176,8 +192,11 @@ impl Sent {
         self.packet[0] >> 4 == 4
     }
 
+    /// What is behind the headers, a trailer too.
     pub fn message(&self) -> &[u8] {
-        &self.packet[if self.is_v4() { 20 } else { 40 }..]
+        let header = if self.is_v4() { 20 } else { 40 };
+        let authentication = if self.octet(9, 6) == AUTHENTICATION { 24 } else { 0 };
+        &self.packet[header + authentication..]
     }
 
     /// The octet that is here in an IPv4 header, there in an IPv6 one.

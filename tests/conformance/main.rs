@@ -9,6 +9,7 @@ mod reader;
 mod router;
 mod rules;
 mod runner;
+mod signature;
 mod table;
 mod words;
 

@@ -3,14 +3,17 @@
 //! What arrives goes the whole way: frame, `classify` by the rules of the configuration, and what it says to the engine.
 //! What leaves is the packet that the daemon would send.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use vrrp_common::abi::{DEVICE_PASS_UNKNOWN, Device};
 use vrrp_common::classify::{Ingress, classify};
 use vrrp_common::drop::{Disposition, Reason};
 use vrrp_common::wire::advert::MESSAGE_MAX;
 use vrrp_common::{Claim, Family, IfIndex, Instant};
+use vrrp_daemon::auth::Association;
 use vrrp_daemon::config::setup::Setup;
 use vrrp_daemon::engine::event::Level;
 use vrrp_daemon::engine::plan::{InstanceId, InterfaceId, TrackerId};
@@ -55,8 +58,12 @@ pub struct Router<'a> {
     tenures: Vec<Tenure>,
     adverts: Vec<Advert>,
     forms: Forms,
+    /// What those sign and verify with that do. Here it is 1970: the wall clock began with the case.
+    associations: BTreeMap<InstanceId, Association>,
     pub done: Vec<Done>,
     pub told: Vec<Told>,
+    /// When what happens at present happened.
+    now: Nanos,
 }
 
 impl<'a> Router<'a> {
@@ -70,6 +77,8 @@ impl<'a> Router<'a> {
             tenures: vec![Tenure::default(); instances],
             adverts: vec![Advert::unsent(); instances],
             forms: Forms::new(setup.instances.len()),
+            associations: delivered::associations(setup),
+            now: Nanos(0),
             done: Vec::new(),
             told: Vec::new(),
         }
@@ -96,6 +105,7 @@ impl<'a> Router<'a> {
     pub fn meet(&mut self, at: Nanos, happening: &Happening) -> Result<(), String> {
         self.done.clear();
         self.told.clear();
+        self.now = at;
         match happening {
             Happening::Interface { name, up, addresses } => self.interface(at, name, *up, addresses),
             Happening::Hear { source, on, fields } => {
@@ -172,7 +182,7 @@ impl<'a> Router<'a> {
         let (plan, router) = (plan(&id), &self.setup.instances[id.index()]);
         let mut spec = frame::of_a_peer(plan, router, source, self.sources[id.index()]);
         fields.iter().try_for_each(|field| frame::set(&mut spec, field))?;
-        Ok((id, spec.build()))
+        Ok((id, frame::built(&spec, fields)?))
     }
 
     /// A frame comes in by an interface.
@@ -193,6 +203,12 @@ impl<'a> Router<'a> {
             return Ok(());
         }
         let message = &message[..found.length];
+        let association = self.associations.get_mut(&InstanceId(found.slot));
+        let verdict = association.map(|it| it.verify(found.source, message, Duration::from_nanos(at.0)));
+        if let Some(Err(reason)) = verdict {
+            self.done.push((None, Deed::Refused(Disposition::Drop, reason)));
+            return Ok(());
+        }
         self.forms.hear(InstanceId(found.slot), found.family, found.header, found.checksum_form);
         let input = delivered::input(setup, InstanceId(found.slot), found.source, message);
         input.map_or(Ok(()), |input| self.handle(at, input))
@@ -244,6 +260,9 @@ impl<'a> Router<'a> {
         let checksum_form = self.forms.ours(id, router);
         let parts = Parts { plan, instance: router, source, index: index(plan.interface), checksum_form };
         advert.build(claim, 0, &parts);
+        if let Some(association) = self.associations.get_mut(&id) {
+            advert.sign(association, Duration::from_nanos(self.now.0));
+        }
         let mut send = |packet: &[u8], mac| {
             self.done.push((Some(id), Deed::Advert(Sent { packet: packet.to_vec(), mac })));
         };

@@ -2,7 +2,7 @@
 //!
 //! FMT is the message, CK its checksum, IP what carries it, TM time, FSM the state machine (I Init, B Backup, A Active, P
 //! preemption and preconditions, R our own restrictions), DP, GA and NA the data plane, RX the order of a receiver's tests,
-//! IV the two versions beside each other.
+//! AU authentication beyond a password, IV the two versions beside each other.
 
 /// How strictly a rule is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,8 @@ rules! {
     "FSM-A2" Must "Master, advert due: sends one, and the next is due an interval later.";
     "FSM-A3" Must "Master, priority 0: sends an advert at once, and counts its interval from there.";
     "FSM-A4" Must "Master, higher priority, or equal from a higher address: the addresses go, Backup.";
-    "FSM-A5" Must "Master, anything weaker: discarded and answered with an advert at once.";
+    "FSM-A5" Must "Master, anything weaker: discarded and answered with an advert at once."
+        except "version 2 answers, too, against RFC 3768 and with keepalived";
     "FSM-P1" Must "Preemption is a question for backups alone, and the owner always preempts.";
     "FSM-P2" Must "An interface that is down or has no address ends participation; a master says priority 0 first.";
     "FSM-P3" Must "An owner that hears another owner settles with it by address (erratum 8298).";
@@ -112,13 +113,14 @@ rules! {
         without "the kernel answers ARP, and the address is set on the master alone; without use_vmac it answers with the card's own MAC, as with keepalived"
         tests "e2e vmac::the_client_sees_the_virtual_mac", "e2e failover::crash_return_and_stop_v3";
     "DP-02" Must "IPv6: neighbour solicitations and router advertisements are the master's, with the virtual MAC."
-        without "the kernel answers neighbour solicitations, and the address is set on the master alone, with the virtual MAC by use_vmac. Router advertisements are another daemon's";
+        without "the kernel answers neighbour solicitations, and the address is set on the master alone, with the virtual MAC by use_vmac. Router advertisements are another daemon's"
+        tests "e2e accept::no_accept_answers_neighbour_solicitations_alone", "e2e ipv6::crash_return_and_stop";
     "DP-03" Must "Frames to the virtual MAC are forwarded by the master and dropped by backups."
         without "the interface of the virtual MAC is up in the master alone, and the kernel forwards what comes to one that is up"
         tests "e2e vmac::the_client_sees_the_virtual_mac";
     "DP-04" Must "A backup accepts no packets to the virtual addresses; a master as owner, or by accept mode."
         without "the kernel accepts what is for an address that is set, and it is set on the master alone; no_accept is a table of nftables"
-        tests "e2e accept::no_accept_answers_arp_alone", "e2e failover::crash_return_and_stop_v3";
+        tests "e2e accept::no_accept_answers_arp_alone", "e2e accept::no_accept_answers_neighbour_solicitations_alone", "e2e failover::crash_return_and_stop_v3";
     "DP-05" Should "Packets to a virtual address are not forwarded; redirects come from the address that the host used."
         without "the kernel forwards nothing that is for an address of its own, and chooses the source of its redirects";
     "DP-06" Should "Unsolicited neighbour advertisements are accepted in either state."
@@ -130,7 +132,8 @@ rules! {
         tests "e2e vmac::the_client_sees_the_virtual_mac", "e2e wire::tshark_is_content_with_v3";
 
     "NA-01" Must "Unsolicited neighbour advertisement: router and override set, not solicited, link-layer option, to ff02::1, hop limit 255."
-        except "without use_vmac the link-layer address is the card's own MAC, as keepalived's";
+        except "without use_vmac the link-layer address is the card's own MAC, as keepalived's"
+        tests "e2e wire::tshark_is_content_with_ipv6";
 
     "RX-01" Must "First test: TTL or hop limit 255.";
     "RX-02" Must "The version is known, and the virtual router's.";
@@ -149,6 +152,15 @@ rules! {
         except "version 2 does the same, against RFC 3768 and with keepalived: two owners would both stay";
     "RX-14" Should "v3: another interval than ours is logged.";
     "RX-15" Should "Priority 255 from several senders is logged.";
+
+    "AU-01" Ours "v2 `auth_type AH`: the header proves who sends, and its number is above all that was sent or heard."
+        tests "e2e authentication::a_header_is_not_heard_again";
+    "AU-02" Ours "`auth_hmac`: the trailer proves who sends; in mode enforce there must be one."
+        tests "e2e authentication::who_does_not_sign_or_signs_otherwise_is_not_heard";
+    "AU-03" Ours "`auth_hmac`: what was said is not heard again, by its number and, unless that alone is to count, by its time."
+        tests "e2e authentication::what_was_said_is_not_heard_again";
+    "AU-04" Ours "`auth_hmac`: in the modes permissive and receive-only unsigned adverts are heard; in the last none is signed."
+        tests "e2e authentication::hmac_is_introduced_step_by_step";
 
     "IV-01" May "A router can be set to send and accept both versions.";
     "IV-02" Must "With both, a master sends both at its rate; v2's field is at least 1 s.";

@@ -56,6 +56,7 @@ fn title(part: &str) -> &'static str {
         "GA" => "Gratuitous ARP",
         "NA" => "Neighbour advertisements",
         "RX" => "What a receiver tests",
+        "AU" => "Authentication",
         _ => "Both versions",
     }
 }

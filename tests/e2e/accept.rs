@@ -1,10 +1,13 @@
-//! `no_accept`: who does not own the addresses answers ARP for them and takes no packet to them (DP-04).
+//! `no_accept`: who does not own the addresses answers ARP and neighbour solicitations for them, and takes no packet to them
+//! (DP-04).
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use vrrp_common::Family;
 use vrrp_tests::client::Client;
-use vrrp_tests::conf::{Conf, VIP};
+use vrrp_tests::conf::{Conf, VIP, VIP6};
 use vrrp_tests::daemon::Daemon;
 use vrrp_tests::daemon::Program::{self, Keepalived, Vrrpd};
 use vrrp_tests::keepalived;
@@ -22,15 +25,23 @@ fn tables(lab: &Lab) -> Result<String> {
 fn reaches(program: Program, conf: &Conf) -> Result<(bool, bool)> {
     let mut reached = (false, false);
     with_lab(|lab| {
+        let address: IpAddr = match conf.family() {
+            Family::V4 => VIP.into(),
+            Family::V6 => VIP6.into(),
+        };
+        if conf.family() == Family::V6 {
+            lab.speak_ipv6()?;
+        }
         let _daemon = lab.start(A, program, &conf.text())?;
-        lab.watch.wait_holder(A, VIP, PATIENCE)?;
+        lab.watch.wait_holder(A, address, PATIENCE)?;
         // Not from the announcement.
         lab.client.ip("neigh flush all")?;
-        let client = Client::start(&lab.client, VIP)?;
+        let client = Client::start(&lab.client, address)?;
         let start = std::time::Instant::now();
         while !reached.0 && start.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(50));
-            reached.0 = lab.client.ip("neigh show to 192.168.1.100")?.contains("lladdr");
+            let shown = lab.client.ip(&format!("neigh show to {address}"))?;
+            reached.0 = shown.contains("lladdr") && (!conf.use_vmac || shown.contains("00:00:5e:00:"));
         }
         // What will be answered at all is answered at once.
         reached.1 = client.wait_answer(Stamp::now(), Duration::from_millis(500)).is_ok();
@@ -47,6 +58,19 @@ fn no_accept_answers_arp_alone() -> Result<()> {
     if !keepalived::is_missing() {
         ensure!(reaches(Keepalived, &conf.global("nftables"))? == (true, false), "keepalived accepts");
     }
+    Ok(())
+}
+
+/// Neighbour solicitations are always answered (RFC 9568 section 6.4.3), with the virtual MAC address where there is one (DP-02).
+#[test]
+fn no_accept_answers_neighbour_solicitations_alone() -> Result<()> {
+    let conf = Conf::v6(150).line("no_accept");
+    ensure!(reaches(Vrrpd, &conf)? == (true, false));
+    ensure!(reaches(Vrrpd, &conf.clone().vmac())? == (true, false));
+    if !keepalived::is_missing() {
+        ensure!(reaches(Keepalived, &conf.global("nftables"))? == (true, false), "keepalived accepts");
+    }
+    ensure!(reaches(Vrrpd, &Conf::v6(150).vmac())? == (true, true));
     Ok(())
 }
 

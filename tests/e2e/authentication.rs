@@ -7,9 +7,10 @@ use anyhow::{Result, ensure};
 use vrrp_common::drop::Reason;
 use vrrp_tests::conf::{Conf, VIP};
 use vrrp_tests::daemon::Daemon;
-use vrrp_tests::daemon::Program::Vrrpd;
+use vrrp_tests::daemon::Program::{self, Keepalived, Vrrpd};
 use vrrp_tests::forge;
-use vrrp_tests::lab::{A, B, Lab, with_lab};
+use vrrp_tests::keepalived;
+use vrrp_tests::lab::{A, B, Lab, own_address, with_lab};
 use vrrp_tests::stamp::Stamp;
 use vrrp_tests::vrrpd;
 
@@ -47,6 +48,45 @@ fn hmac_without_bpf_and_without_clocks() {
         };
         scenario::round(lab, [Vrrpd; 2], &monotonic(150), &monotonic(100)).map(drop)
     });
+}
+
+/// A router's kernel sums the trailer, too, over IPv6: one that did not would hear nothing.
+#[test]
+fn hmac_over_ipv6() {
+    with_lab(|lab| {
+        lab.speak_ipv6()?;
+        let conf = |priority| Conf { addresses: Conf::v6(priority).addresses, ..enforced(priority) };
+        scenario::round(lab, [Vrrpd; 2], &conf(150), &conf(100))?;
+        lab.nobody_complains()
+    });
+}
+
+/// To peers the TTL is not signed, and each gets a number of its own.
+fn header_to_peers(programs: [Program; 2]) {
+    if programs.contains(&Keepalived) && keepalived::is_missing() {
+        return;
+    }
+    with_lab(|lab| {
+        let conf =
+            |router: usize, priority| Conf::v2_ah(priority).unicast(own_address(router), own_address(1 - router));
+        scenario::round(lab, programs, &conf(A, 150), &conf(B, 100))?;
+        lab.nobody_complains()
+    });
+}
+
+#[test]
+fn header_to_peers_of_ours() {
+    header_to_peers([Vrrpd; 2]);
+}
+
+#[test]
+fn header_to_peers_with_keepalived_as_backup() {
+    header_to_peers([Vrrpd, Keepalived]);
+}
+
+#[test]
+fn header_to_peers_with_keepalived_as_master() {
+    header_to_peers([Keepalived, Vrrpd]);
 }
 
 /// First everybody learns to hear, then to sign, then to insist: no step of that makes a second master.

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 use vrrp_common::Version;
 use vrrp_common::drop::Reason;
+use vrrp_common::wire::advert::HMAC_TRAILER;
 use vrrp_tests::conf::{Conf, VIP};
 use vrrp_tests::daemon::{Daemon, Program::Vrrpd};
 use vrrp_tests::forge::{self, Flood};
@@ -187,6 +188,43 @@ fn a_flood_moves_nothing_v3() {
 #[test]
 fn a_flood_moves_nothing_without_bpf() {
     with_lab(|lab| withstand(lab, |priority| Conf::v3(priority).global("xdp_mode off"), false));
+}
+
+/// However many weaker adverts come, that the master leaves is heard: the limit is not for who is followed. Without it the backup
+/// would wait for thirteen seconds.
+fn hears_that_the_master_leaves(conf: fn(u8) -> Conf, trailer: usize) {
+    with_lab(|lab| {
+        let (a, b) = (conf(255).state("MASTER").every(400), conf(200).every(400));
+        let mut pair = scenario::elect(lab, [Vrrpd; 2], &a, &b)?;
+        let weaker = FrameSpec { priority: 50, trailer: vec![0; trailer], ..convincing(&a) }.build();
+        let attacker = &lab.attacker;
+        std::thread::scope(|scope| {
+            let flood = scope.spawn(|| forge::flood(attacker, &[weaker], 12_000, 4000));
+            std::thread::sleep(Duration::from_millis(500));
+            scenario::hand_over(lab, &mut pair, &b)?;
+            flood.join().expect("the flood ends").map(drop)
+        })?;
+        let status = vrrpd::status(&pair.b)?;
+        ensure!(vrrpd::drops(&status, Reason::RateLimited) > 0, "nothing was limited: {status:#}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_flood_does_not_hide_that_the_master_leaves() {
+    hears_that_the_master_leaves(Conf::v3, 0);
+}
+
+#[test]
+fn a_flood_does_not_hide_that_the_master_leaves_without_bpf() {
+    hears_that_the_master_leaves(|priority| Conf::v3(priority).global("xdp_mode off"), 0);
+}
+
+/// Adverts that are signed are never absorbed, but their sender is known.
+#[test]
+fn a_flood_does_not_hide_that_a_signing_master_leaves() {
+    const KEY: &str = "hex:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    hears_that_the_master_leaves(|priority| Conf::v3_hmac(priority, KEY, "enforce"), HMAC_TRAILER);
 }
 
 /// A stronger router with the wrong password is no router, however long it tries.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use vrrp_tests::client::Client;
 use vrrp_tests::conf::{Conf, VIP6, VIP6_FIRST};
-use vrrp_tests::daemon::Program::Vrrpd;
+use vrrp_tests::daemon::Program::{Keepalived, Vrrpd};
+use vrrp_tests::keepalived;
 use vrrp_tests::lab::{A, B, Lab, own_link_local, with_lab};
 use vrrp_tests::stamp::Stamp;
 
@@ -27,6 +28,30 @@ fn crash_return_and_stop() {
 fn crash_return_and_stop_with_xdp_mode_off() {
     let conf = |priority| Conf::v6(priority).global("xdp_mode off");
     with_ipv6_lab(|lab| scenario::round(lab, [Vrrpd; 2], &conf(150), &conf(100)).map(drop));
+}
+
+/// Another group of the link, whose Ethernet address is that of VRRP's own: joined, and heard by program and socket.
+#[test]
+fn another_group() {
+    for mode in ["xdp_mode native", "xdp_mode off"] {
+        let conf = |priority| Conf::v6(priority).global(mode).line("mcast_dst_ip ff12::12");
+        with_ipv6_lab(|lab| {
+            let pair = scenario::round(lab, [Vrrpd; 2], &conf(150), &conf(100))?;
+            drop(pair);
+            lab.nobody_complains()
+        });
+    }
+}
+
+#[test]
+fn another_group_with_keepalived() {
+    if keepalived::is_missing() {
+        return;
+    }
+    let conf = |priority| Conf::v6(priority).line("mcast_dst_ip ff12::12");
+    for programs in [[Vrrpd, Keepalived], [Keepalived, Vrrpd]] {
+        with_ipv6_lab(|lab| scenario::round(lab, programs, &conf(150), &conf(100)).map(drop));
+    }
 }
 
 /// The neighbour advertisement moves the client at once; it need not ask again.

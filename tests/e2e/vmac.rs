@@ -103,6 +103,27 @@ fn adverts_from_the_interface_below() {
     });
 }
 
+/// `use_vmac_addr`: what is on another interface is there by a virtual MAC address of its own, and the rest as without.
+#[test]
+fn addresses_on_other_interfaces() {
+    with_lab(|lab| {
+        let router = &lab.routers[A];
+        router.ip("link add eth1 type veth peer name far")?;
+        router.ip("link set eth1 up")?;
+        router.ip("link set far up")?;
+        let conf = Conf::v3(150).line("use_vmac_addr").line("virtual_ipaddress_excluded {\n 10.9.0.1/24 dev eth1\n }");
+        let mut daemon = lab.start(A, Vrrpd, &conf.text())?;
+        announced(lab, A, &conf, Stamp::default())?;
+        wait_shown(lab, A, "an interface on eth1", |shown| shown.contains("@eth1") && is_up(shown))?;
+        let shown = router.ip("-o address show to 10.9.0.1")?;
+        ensure!(shown.contains("vrrp.51") && shown.lines().count() == 1, "{shown}");
+        ensure!(router.ip("-o link show dev vrrp.51")?.contains("00:00:5e:00:01:33"), "the interface has another MAC");
+        ensure!(router.ip("-o address show dev eth0")?.contains("192.168.1.100"), "the address is not on eth0");
+        daemon.stop()?;
+        wait_shown(lab, A, "the interface to be gone", str::is_empty)
+    });
+}
+
 fn round(programs: [Program; 2], change: impl Fn(Conf) -> Conf) {
     if programs.contains(&Keepalived) && keepalived::is_missing() {
         return;

@@ -86,7 +86,9 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("a late master answers its successor", HEARING, "if self.is_overdue(now) {", "if false {"),
     mutant("believes every interval", HEARING, "if is_followed && interval > backup.interval", "if false && interval > backup.interval"),
     mutant("disbelieves a new master's interval", HEARING,
-        "backup.wait == Wait::Down && backup.master.is_some_and(|it| it.address == heard.source);", "backup.master.is_some();"),
+        "is_awaited && backup.master.is_some_and(|it| it.address == heard.source);", "is_awaited && backup.master.is_some();"),
+    mutant("believes every interval after priority 0", HEARING,
+        "matches!(backup.wait, Wait::Down | Wait::Skew)", "backup.wait == Wait::Down"),
     // Both versions.
     mutant("listens to what was said in version 3", VERSIONS, "        is_repetition\n    }\n\n    /// In", "        false\n    }\n\n    /// In"),
     mutant("never listens again to who spoke version 3", VERSIONS, "known.is_some_and(|known| now <", "known.is_some_and(|known| true || now <"),
@@ -113,7 +115,9 @@ pub const MUTANTS: &[Mutant] = &[
         "self.with(first, out, &go);",
         "out.push(Action::TellGroup { id: group, event: GroupEvent::Entered(state) });\n        self.with(first, out, &go);"),
     // Addresses and their announcement.
-    mutant("forgets to release on yielding", INSTANCE,
+    mutant("forgets to release on yielding", HEARING,
+        "self.release(out);\n            self.become_backup", "self.become_backup"),
+    mutant("forgets to release when it is late", INSTANCE,
         "self.release(out);\n            self.become_backup", "self.become_backup"),
     mutant("installs before it advertises", INSTANCE,
         "self.advertise(Claim::Serving(self.effective), due, out);\n        self.tenure.0 = self.tenure.0.wrapping_add(1);\n        out.install(self.tenure);",

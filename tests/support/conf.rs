@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::time::Duration;
 
+use vrrp_common::wire::ip::vrrp_group;
 use vrrp_common::{Centis, Family, Priority, Version, time};
 
 /// The virtual address of every configuration here.
@@ -163,6 +164,12 @@ impl Conf {
 
     pub fn family(&self) -> Family {
         if self.advertised().first().is_some_and(IpAddr::is_ipv6) { Family::V6 } else { Family::V4 }
+    }
+
+    /// The group that its adverts go to.
+    pub fn group(&self) -> IpAddr {
+        let given = self.lines.iter().find_map(|line| line.strip_prefix("mcast_dst_ip ")?.parse().ok());
+        given.unwrap_or(vrrp_group(self.family()).ip(self.family()))
     }
 
     /// How long this router waits for the next advert of a master that has the same interval.

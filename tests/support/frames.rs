@@ -42,6 +42,8 @@ pub const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 3));
 pub const STRANGER6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 3));
 /// A group that a rule names in place of VRRP's.
 pub const OTHER_GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 99));
+/// Of the same Ethernet address as VRRP's own.
+pub const OTHER_GROUP6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0, 0x12));
 
 /// Numbers of IPv6's extension headers.
 pub const HOP_BY_HOP: u8 = 0;

@@ -39,7 +39,8 @@ pub const HMAC_ROW: u32 = 13;
 pub const HMAC6_ROW: u32 = 14;
 pub const HMAC_OPTIONAL_ROW: u32 = 15;
 pub const BOTH_VERSIONS_ROW: u32 = 16;
-pub const ROWS: u32 = 17;
+pub const OTHER_GROUP6_ROW: u32 = 17;
+pub const ROWS: u32 = 18;
 /// A VLAN with a rule for [`V3_VRID`].
 pub const VLAN: u16 = 10;
 
@@ -83,6 +84,7 @@ pub fn rules() -> RuleTable {
         (key6(V3_VRID), row(V6_ROW, v6)),
         (key6(ANY_FIRST_VRID), row(ANY_FIRST_ROW, Rule { flags: RULE_ANY_FIRST_ADDRESS, ..v6 })),
         (to(Family::V4, 0, V3_VRID, OTHER_GROUP.into()), row(OTHER_GROUP_ROW, v3)),
+        (to(Family::V6, 0, V3_VRID, OTHER_GROUP6.into()), row(OTHER_GROUP6_ROW, v6)),
         (to(Family::V4, 0, V3_VRID, OWN.into()), row(UNICAST_ROW, unicast)),
         (to(Family::V6, 0, V3_VRID, OWN6_GLOBAL.into()), row(UNICAST6_ROW, unicast6)),
         (to(Family::V4, 0, OPEN_VRID, OWN.into()), row(OPEN_ROW, v3)),

@@ -168,7 +168,7 @@ fn learned(plan: &InstancePlan, heard: &Heard) -> u64 {
 /// Whether a master is so late that somebody else must have taken over.
 fn is_overdue(plan: &InstancePlan, master: &Master, at: Nanos) -> bool {
     plan.late_rival.is_some_and(|rival| {
-        let sent_at = master.since.max(master.next_advert_at - interval(plan));
+        let sent_at = master.since.max(master.next_advert_at.saturating_sub(interval(plan)));
         at >= sent_at + down(plan, rival.get(), plan.advert_int.get().into(), plan.down_adverts.into())
     })
 }
@@ -250,7 +250,7 @@ fn backup_hears(plan: &InstancePlan, backup: Backup, scene: &Scene, heard: &Hear
     };
     let (new, ours) = (learned(plan, heard), u64::from(plan.advert_int.get()));
     let master = Some(heard.source);
-    let followed = backup.master == master && backup.wait == Wait::Down;
+    let followed = backup.master == master && backup.wait != Wait::Over;
     let jumps = followed && new > backup.interval_centis && new > 10 * ours;
     let interval_centis = if jumps { backup.interval_centis } else { new };
     Backup { heard_at: at.max(backup.heard_at), interval_centis, wait: Wait::Down, master, patience }

@@ -11,7 +11,6 @@ use crate::lab::{A, B, Lab, own_address, own_link_local};
 use crate::stamp::Stamp;
 use crate::watch::Record;
 use anyhow::{Result, ensure};
-use vrrp_common::wire::ip::{VRRP_GROUP4, VRRP_GROUP6};
 use vrrp_common::{Family, Version};
 
 /// For what should come soon, on a machine that may stall.
@@ -64,10 +63,11 @@ pub fn announced(lab: &Lab, router: usize, conf: &Conf, since: Stamp) -> Result<
         }
         adverts(record, router, conf, since).find(|advert| advert.priority == conf.priority)
     })?;
-    let (source, destination) = conf.unicast.unwrap_or(match conf.family() {
-        Family::V4 => (own_address(router).into(), VRRP_GROUP4.into()),
-        Family::V6 => (own_link_local(router).into(), VRRP_GROUP6.into()),
-    });
+    let own = match conf.family() {
+        Family::V4 => own_address(router).into(),
+        Family::V6 => own_link_local(router).into(),
+    };
+    let (source, destination) = conf.unicast.unwrap_or((own, conf.group()));
     ensure!((advert.source, advert.destination) == (source, destination), "{advert:?}");
     ensure!(advert.ttl == 255 && advert.version == conf.version, "{advert:?}");
     ensure!(advert.interval == conf.advert_int.get() && advert.addresses == conf.advertised(), "{advert:?}");

@@ -236,6 +236,7 @@ fn the_destination_tells_instances_apart() {
         (FrameSpec::v3(), V3_ROW),
         (FrameSpec::v6(), V6_ROW),
         (other, OTHER_GROUP_ROW),
+        (FrameSpec { destination: OTHER_GROUP6, ..FrameSpec::v6() }, OTHER_GROUP6_ROW),
         (FrameSpec::unicast(), UNICAST_ROW),
         (FrameSpec::unicast6(), UNICAST6_ROW),
         (FrameSpec { vrid: OPEN_VRID, ..FrameSpec::unicast() }, OPEN_ROW),

@@ -42,7 +42,7 @@ impl Rng {
 
 /// The next frame; never shorter than an Ethernet header, which the kernel refuses to run.
 pub fn frame(rng: &mut Rng) -> Vec<u8> {
-    let mut spec = match rng.below(15) {
+    let mut spec = match rng.below(16) {
         0 => FrameSpec::v3(),
         1 => FrameSpec::v2(),
         2 => FrameSpec::v6(),
@@ -56,6 +56,7 @@ pub fn frame(rng: &mut Rng) -> Vec<u8> {
         13 => FrameSpec { vrid: BOTH_VERSIONS_VRID, ..FrameSpec::v3() },
         9 => FrameSpec::v3().with_trailer(),
         10 => FrameSpec::v6().with_trailer(),
+        14 => FrameSpec { destination: OTHER_GROUP6, ..FrameSpec::v6() },
         11 => FrameSpec { vrid: HMAC_OPTIONAL_VRID, ..FrameSpec::v2_password().with_trailer() },
         _ => FrameSpec::v2_password(),
     };
@@ -151,7 +152,7 @@ const SOURCES4: &[&str] =
     &["192.0.2.1", "192.0.2.2", "192.0.2.3", "0.0.0.0", "127.0.0.1", "224.0.0.18", "255.255.255.255", "223.255.0.1"];
 const SOURCES6: &[&str] = &["fe80::1", "::", "::1", "ff02::12", "2001:db8::1", "2001:db8:0:1::2", "febf::1", "fec0::1"];
 const DESTINATIONS4: &[&str] = &["224.0.0.17", "224.0.0.18", "224.0.0.99", "192.0.2.1", "192.0.2.9", "255.255.255.255"];
-const DESTINATIONS6: &[&str] = &["ff02::1", "ff02::12", "ff05::12", "fe80::1", "2001:db8::1"];
+const DESTINATIONS6: &[&str] = &["ff02::1", "ff02::12", "ff12::12", "ff05::12", "fe80::1", "2001:db8::1"];
 /// Headers before the message: IPv6's, an end of them, more than are looked behind.
 const EXTENSIONS: &[&[u8]] =
     &[&[0], &[43], &[44], &[51], &[60], &[0, 44], &[0, 43, 60], &[59], &[0, 58], &[0, 0, 0, 0, 0]];

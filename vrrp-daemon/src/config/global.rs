@@ -153,7 +153,7 @@ block! {
         "v3_checksum_as_v2" => v3_checksum_as_v2: Switch;
         /// Group that adverts are sent to; only the protocol's own is supported.
         "vrrp_mcast_group4" => mcast_group4: Option<At<Ipv4Addr>>;
-        /// Group that IPv6 adverts go to.
+        /// Group that IPv6 adverts go to, a link-local one.
         "vrrp_mcast_group6" => mcast_group6: Option<At<Ipv6Addr>>;
         /// Refuse unicast adverts of others than the peers.
         "vrrp_check_unicast_src" => check_unicast_src: Switch;

@@ -74,7 +74,7 @@ block! {
         "timer_expired_backup" | "thread_timer_expired" => timer_expired_backup: Option<At<LateRival>>;
         /// Source address of adverts.
         "mcast_src_ip" => mcast_src_ip: Option<At<IpAddr>>;
-        /// Group that adverts go to.
+        /// Group that adverts go to; over IPv6 a link-local one.
         "mcast_dst_ip" => mcast_dst_ip: Option<At<IpAddr>>;
         /// Source address of unicast adverts.
         "unicast_src_ip" => unicast_src_ip: Option<At<IpAddr>>;

@@ -13,6 +13,7 @@ mod patience;
 mod reload;
 mod standing;
 mod timers;
+mod versions;
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -69,8 +69,8 @@ impl From<Request> for Message {
 struct Heard {
     at: Instant,
     input: Input,
-    /// Of an advert that the kernel could absorb the next time.
-    advert: Option<Unchanged>,
+    /// Of an advert: what the kernel could absorb the next time.
+    advert: Unchanged,
 }
 
 pub struct Driver<T> {
@@ -261,12 +261,12 @@ impl<T: FnMut(Told)> Driver<T> {
             self.more = taken == RING_RECORDS;
         }
         let heard = &mut self.heard;
-        let packets = self.ports.drain_sockets(now, |at, input| heard.push(Heard { at, input, advert: None }))?;
+        let packets = self.ports.drain_sockets(now, |at, input, advert| heard.push(Heard { at, input, advert }))?;
         self.inspect(now);
         self.crowded = self.crowd.is_there(packets, now);
         self.decide_heard();
         self.see_waiting(now);
-        self.decide(now, Input::Deadline, None);
+        self.decide(now, Input::Deadline, Unchanged::default());
         self.hands.perform(&mut self.actions, &mut self.ports)?;
         self.hands.announce(&self.ports);
         self.actions.shrink_to(KEPT);
@@ -304,24 +304,23 @@ impl<T: FnMut(Told)> Driver<T> {
     }
 
     /// Lets the engine decide, and has the kernel absorb and limit what it says need not be heard.
-    fn decide(&mut self, at: Instant, input: Input, advert: Option<Unchanged>) {
+    fn decide(&mut self, at: Instant, input: Input, advert: Unchanged) {
         let from = self.actions.len();
         self.engine.handle(at, input, &mut self.actions);
         self.absorb(from, advert);
     }
 
     /// Does what actions from this one on say of absorbing and limiting.
-    fn absorb(&mut self, from: usize, advert: Option<Unchanged>) {
+    fn absorb(&mut self, from: usize, advert: Unchanged) {
         for index in from..self.actions.len() {
             match self.actions[index] {
                 Action::Absorb { id, on } => {
-                    let advert = advert.filter(|_| on);
-                    if advert.is_some() || self.absorbing[id.index()] {
-                        self.ports.absorb(id, advert);
-                        self.see(id);
-                        let before = std::mem::replace(&mut self.absorbing[id.index()], advert.is_some());
-                        self.absorbed = self.absorbed + usize::from(advert.is_some()) - usize::from(before);
-                    }
+                    let advert = if on { advert } else { Unchanged::default() };
+                    let absorbs = advert.is_absorbed();
+                    self.ports.absorb(id, advert);
+                    self.see(id);
+                    let before = std::mem::replace(&mut self.absorbing[id.index()], absorbs);
+                    self.absorbed = self.absorbed + usize::from(absorbs) - usize::from(before);
                 }
                 Action::Tell { id, .. } => self.ports.limit(id, self.engine.weaker_than(id)),
                 _ => {}
@@ -416,7 +415,7 @@ impl<T: FnMut(Told)> Driver<T> {
     }
 
     fn hear(&mut self, at: Instant, input: Input) {
-        self.heard.push(Heard { at, input, advert: None });
+        self.heard.push(Heard { at, input, advert: Unchanged::default() });
     }
 
     fn answer(&mut self, request: Request) {

@@ -45,11 +45,17 @@ pub enum Path {
     Socket(String),
 }
 
-/// What an advert must be like to say nothing new.
+/// Who is followed, and what its advert must be like to say nothing new: a header of zeros is no advert's.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unchanged {
     source: Address,
     header: [u8; HEADER],
+}
+
+impl Unchanged {
+    pub fn is_absorbed(&self) -> bool {
+        self.header != [0; HEADER]
+    }
 }
 
 /// One configured interface.
@@ -458,7 +464,11 @@ impl Ports {
     }
 
     /// Hands every advert that the raw sockets received before `now` to `each`; returns how many packets they had.
-    pub fn drain_sockets(&mut self, now: Instant, mut each: impl FnMut(Instant, Input)) -> std::io::Result<usize> {
+    pub fn drain_sockets(
+        &mut self,
+        now: Instant,
+        mut each: impl FnMut(Instant, Input, Unchanged),
+    ) -> std::io::Result<usize> {
         let device_rows = self.slots.capacity();
         let Self { setup, ports, sockets, rules, slots, devices, stances, buckets, forms, associations, .. } = self;
         let Self { counters, changes, suspects, ambiguous, .. } = self;
@@ -486,7 +496,7 @@ impl Ports {
                 {
                     let is_new = forms.hear(instance, found.family, found.header, found.checksum_form);
                     *changes = changes.wrapping_add(u32::from(is_new));
-                    each(arrival, input);
+                    each(arrival, input, Unchanged { source: found.source, ..Unchanged::default() });
                 }
                 if matches!(port.path, Path::Xdp(_)) {
                     suspects.entry(id).or_default().insert(found.row);
@@ -501,7 +511,7 @@ impl Ports {
     }
 
     /// What a record of the ring says to the engine, and what the kernel may absorb if the engine says so.
-    pub fn recorded(&mut self, head: &RecordHead, octets: &[u8]) -> Option<(Instant, Input, Option<Unchanged>)> {
+    pub fn recorded(&mut self, head: &RecordHead, octets: &[u8]) -> Option<(Instant, Input, Unchanged)> {
         let (id, arrival) = (self.slots.owner(head.slot)?, Instant::from_nanos(head.arrival));
         let mut count = |reason| self.counters.entry(head.slot).or_insert([0; REASON_SLOTS])[reason as usize] += 1;
         let association = self.associations.get_mut(&id);
@@ -518,8 +528,8 @@ impl Ports {
             self.changes = self.changes.wrapping_add(1);
         }
         // None that is signed goes unread.
-        let unchanged = (!is_signed).then_some(Unchanged { source: head.source, header });
-        Some((arrival, input, unchanged))
+        let header = if is_signed { [0; HEADER] } else { header };
+        Some((arrival, input, Unchanged { source: head.source, header }))
     }
 
     /// What adverts of an instance are signed with, if they are.
@@ -527,9 +537,8 @@ impl Ports {
         self.associations.get_mut(&id)
     }
 
-    /// Has the kernel absorb adverts equal to this one for an instance, or none.
-    pub fn absorb(&mut self, id: InstanceId, advert: Option<Unchanged>) {
-        let Unchanged { source, header } = advert.unwrap_or_default();
+    /// Has the kernel absorb adverts equal to this one for an instance, and limit none of its sender.
+    pub fn absorb(&mut self, id: InstanceId, Unchanged { source, header }: Unchanged) {
         self.set_stance(id, |stance| (stance.source, stance.header) = (source, header));
     }
 

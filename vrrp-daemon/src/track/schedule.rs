@@ -88,6 +88,7 @@ mod tests {
         assert!(widest < Some(Duration::from_millis(25)), "{widest:?}");
     }
 
+    #[cfg(feature = "io")]
     #[test]
     fn missed_starts_are_not_made_up_for() {
         let start = tokio::time::Instant::now();

@@ -55,9 +55,9 @@ impl Resolver<'_> {
                 }
                 let source = self.of_family(mcast_src_ip.or(*unicast_src_ip), family, (name, "mcast_src_ip"));
                 let group = self.of_family(*mcast_dst_ip, family, (name, "mcast_dst_ip"));
-                let none = mcast_dst_ip.filter(|_| group.is_some_and(|group| !group.is_multicast()));
-                if let Some(At { value, at }) = none {
-                    let message = format!("({name}) `mcast_dst_ip` is {value}, which is no multicast group");
+                if let Some(At { value, at }) = mcast_dst_ip.filter(|_| group.is_some_and(|group| !is_group(group))) {
+                    let what = if value.is_ipv6() { "link-local multicast group" } else { "multicast group" };
+                    let message = format!("({name}) `mcast_dst_ip` is {value}, which is no {what}");
                     self.found.error(Class::Value, at, message).done(LEFT_OUT);
                     return None;
                 }
@@ -144,5 +144,14 @@ impl Resolver<'_> {
         let message = format!("({name}) `{keyword}` is {value}, of the other family than the virtual addresses");
         self.found.error(Class::Conflict, at, message).done("the line is skipped");
         None
+    }
+}
+
+/// Whether adverts can go there: over IPv6 they stay on the link (RFC 9568 section 5.1.2.2), as keepalived has it, too.
+pub(super) fn is_group(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_multicast(),
+        // The scope is in the second octet, beside flags (RFC 4291 section 2.7).
+        IpAddr::V6(address) => address.is_multicast() && address.octets()[1] & 0x0f == 2,
     }
 }

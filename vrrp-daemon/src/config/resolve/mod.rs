@@ -264,8 +264,8 @@ fn global_defs<'a>(
         foreign,
     } = global;
     *refused |= refuses_all(&foreign, found);
-    let mcast_group4 = group(mcast_group4, Ipv4Addr::is_multicast, found);
-    let mcast_group6 = group(mcast_group6, Ipv6Addr::is_multicast, found);
+    let mcast_group4 = group(mcast_group4, "multicast group", found);
+    let mcast_group6 = group(mcast_group6, "link-local multicast group", found);
     let xdp = Xdp {
         mode: match xdp_mode {
             None | Some(XdpMode::Auto) => setup::XdpMode::Auto,
@@ -366,16 +366,16 @@ fn global_defs<'a>(
 }
 
 /// A group to send to, unless it is none.
-fn group<A: Copy + std::fmt::Display>(
+fn group<A: Copy + std::fmt::Display + Into<IpAddr>>(
     given: Option<At<A>>,
-    is_multicast: fn(&A) -> bool,
+    what: &str,
     found: &mut Diagnostics,
 ) -> Option<A> {
     let At { value, at } = given?;
-    if is_multicast(&value) {
+    if destination::is_group(value.into()) {
         return Some(value);
     }
-    found.error(Class::Value, at, format!("{value} is no multicast group")).done("VRRP's own group is used");
+    found.error(Class::Value, at, format!("{value} is no {what}")).done("VRRP's own group is used");
     None
 }
 

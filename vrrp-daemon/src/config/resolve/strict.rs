@@ -1,8 +1,7 @@
 //! `strict_mode`, `vrrp_strict`: what contradicts the RFC is reported, and done as the RFC has it.
 //!
-//! Each effect is where its keyword is resolved; all of them ask here. There, too, belong those of what is not done yet:
-//! unicast on an interface that can multicast, a MAC of one's own and `vmac_xmit_base`, `accept` by default, and
-//! `no_virtual_ipaddress`.
+//! Each effect is where its keyword is resolved; all of them ask here. Unicast stays: 2.2.7 allows it, later releases leave
+//! the virtual router out where its interface can multicast.
 
 use vrrp_common::Priority;
 

@@ -102,8 +102,10 @@ impl Instance {
     fn follow(&mut self, now: Instant, heard: Heard, theirs: Priority, out: &mut Out) {
         let (own, version, effective) = (self.plan.advert_int, self.plan.version, self.effective);
         let State::Backup(backup) = &mut self.state else { return };
-        // Of it, and not of any master: where intervals differ, two would be held apart by it for ever.
-        let is_followed = backup.wait == Wait::Down && backup.master.is_some_and(|it| it.address == heard.source);
+        // Of it, and not of any master: where intervals differ, two would be held apart by it for ever. Also when it has said
+        // that it leaves: whoever forges the one can forge the other.
+        let is_awaited = matches!(backup.wait, Wait::Down | Wait::Skew);
+        let is_followed = is_awaited && backup.master.is_some_and(|it| it.address == heard.source);
         let interval = learned(version, own, heard.interval);
         if is_followed && interval > backup.interval && interval.get() > own.get().saturating_mul(JUMP) {
             self.stats.interval_jumps += 1;

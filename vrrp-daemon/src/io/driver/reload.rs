@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Driver, Heard, clock};
+use super::{Driver, Heard, Unchanged, clock};
 use crate::engine::Input;
 use crate::engine::plan::{GroupId, InstanceId, TrackerId};
 use crate::engine::snapshot::Snapshot;
@@ -38,7 +38,7 @@ impl<T: FnMut(Told)> Driver<T> {
         self.setup = Arc::clone(&to.setup);
         self.engine.reload(now, &to.setup.plan, &to.matching, &self.ports.sources, &mut self.actions);
         self.tell_states();
-        self.absorb(0, None);
+        self.absorb(0, Unchanged::default());
         for id in (0..self.setup.instances.len() as u32).map(InstanceId) {
             self.ports.limit(id, self.engine.weaker_than(id));
         }
