@@ -26,7 +26,7 @@ fn tell(dir: &Dir, mut setup: Setup, told: &[Told]) -> (String, Vec<Moment>) {
     let mut reader = std::fs::File::open(&fifo.path).unwrap();
     setup.telling.fifos.push(fifo);
     let (notices, mut scripts) = mpsc::channel(100);
-    let (telling, mut teller) = start(Arc::new(setup), vec![open], notices, &Losses::default()).unwrap();
+    let (telling, mut teller) = start(Arc::new(setup), [Arc::new(open)].into(), notices, &Losses::default()).unwrap();
     told.iter().for_each(|told| teller.tell(told.clone()));
     drop(teller);
     telling.stop();
@@ -76,9 +76,9 @@ fn lines_are_keepaliveds_in_the_order_of_the_events() {
 }
 
 #[test]
-fn deleted_is_a_fault_unless_there_is_a_script_for_it() {
+fn deleted_is_a_fault_unless_it_is_asked_for() {
     let dir = Dir::new();
-    let notify = Notify { deleted: Some(shell(&dir, "")), ..Notify::default() };
+    let notify = Notify { says_deleted: true, any: Some(shell(&dir, "")), ..Notify::default() };
     let (lines, scripts) = tell(&dir, setup(notify), &[instance(Event::Deleted)]);
     assert_eq!((lines.as_str(), &scripts[..]), ("INSTANCE \"VI_1\" DELETED 100\n", &[Moment::Deleted][..]));
 }
@@ -106,7 +106,7 @@ fn after_a_reload_states_are_written_where_that_is_asked_for() {
 #[test]
 fn overflow_is_counted_and_never_waited_for() {
     let losses = Losses::default();
-    let (mut teller, messages) = queue(Arc::new(setup(Notify::default())), &losses, 1);
+    let (mut teller, messages) = queue(Arc::new(setup(Notify::default())), [].into(), &losses, 1);
     (0..OF_EACH + 3).for_each(|_| teller.tell(instance(Event::BecameMaster)));
     assert_eq!(losses.events.load(Ordering::Relaxed), 3);
     drop(messages);
