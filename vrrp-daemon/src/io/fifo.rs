@@ -129,7 +129,7 @@ mod tests {
         let open = Fifo::open_all(&[stays.clone(), goes.clone()], &[]);
         let weak: Vec<_> = open.iter().map(Arc::downgrade).collect();
         assert!(open[0].write("kept\n") && dir.join("other").exists());
-        let later = Fifo::open_all(&[stays.clone()], &weak);
+        let later = Fifo::open_all(std::slice::from_ref(&stays), &weak);
         drop(open);
         assert!(Arc::ptr_eq(&later[0], &weak[0].upgrade().unwrap()) && !dir.join("other").exists());
         let mut octets = [0; 5];
