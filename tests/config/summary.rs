@@ -35,6 +35,7 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         vmacs,
         statics,
         telling,
+        reloading,
     } = setup;
     if *daemon != Default::default() {
         writeln!(out, "{daemon:?}")?;
@@ -64,6 +65,9 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
     }
     if telling.states_on_reload {
         writeln!(out, "states are written on reload")?;
+    }
+    if *reloading != Default::default() {
+        writeln!(out, "{reloading:?}")?;
     }
     if plan.startup != Startup::default() {
         writeln!(out, "{:?}", plan.startup)?;
@@ -244,6 +248,9 @@ fn hooks(notify: &Notify, out: &mut String) -> std::fmt::Result {
             writeln!(out, "  notify {name}: {}", command(hook))?;
         }
     }
+    if notify.says_deleted && notify.deleted.is_none() {
+        writeln!(out, "  notify deleted")?;
+    }
     if notify.priority_changes {
         writeln!(out, "  notify of changes of priority")?;
     }
@@ -275,6 +282,7 @@ pub fn assert_consistent(setup: &Setup, case: &str) {
         daemon: _,
         service: _,
         telling: _,
+        reloading: _,
     } = setup;
     assert_eq!(plan.interfaces as usize, interfaces.len(), "{case}");
     assert_eq!(plan.trackers.len(), trackers.len(), "{case}");

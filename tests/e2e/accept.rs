@@ -16,7 +16,7 @@ use vrrp_tests::stamp::Stamp;
 
 use vrrp_tests::scenario::PATIENCE;
 
-fn tables(lab: &Lab) -> Result<String> {
+pub fn tables(lab: &Lab) -> Result<String> {
     let output = lab.routers[A].command("nft").args(["list", "ruleset"]).output()?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

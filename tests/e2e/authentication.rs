@@ -16,8 +16,8 @@ use vrrp_tests::vrrpd;
 
 use vrrp_tests::scenario::{self, PATIENCE};
 
-const KEY: &str = "hex:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-const OTHER_KEY: &str = "\"another key, which is long enough\"";
+pub const KEY: &str = "hex:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+pub const OTHER_KEY: &str = "\"another key, which is long enough\"";
 
 fn enforced(priority: u8) -> Conf {
     Conf::v3_hmac(priority, KEY, "enforce")
@@ -183,7 +183,7 @@ fn a_header_is_not_heard_again() {
 }
 
 /// The adverts that a router sent last.
-fn said(lab: &Lab, router: usize) -> Vec<Vec<u8>> {
+pub fn said(lab: &Lab, router: usize) -> Vec<Vec<u8>> {
     let record = lab.watch.record();
     let sent = record.frames.iter().filter(|seen| seen.router == router && seen.advert().is_some());
     let frames: Vec<_> = sent.map(|seen| seen.octets.clone()).collect();
@@ -191,7 +191,7 @@ fn said(lab: &Lab, router: usize) -> Vec<Vec<u8>> {
 }
 
 /// Stronger adverts, and a last one, that the new master had heard: it stays.
-fn replay(lab: &Lab, frames: &[Vec<u8>], master: &Daemon, reason: Reason) -> Result<()> {
+pub fn replay(lab: &Lab, frames: &[Vec<u8>], master: &Daemon, reason: Reason) -> Result<()> {
     ensure!(frames.len() == 3, "{} adverts were captured", frames.len());
     let before = vrrpd::drops(&vrrpd::status(master)?, reason);
     forge::flood(&lab.attacker, frames, 30, 100)?;

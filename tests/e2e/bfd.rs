@@ -17,7 +17,7 @@ const C: usize = 2;
 
 /// A session with `neighbor` that the virtual router tracks by `weight`; a tenth of a second between packets, three of
 /// which may be missed.
-fn tracking(conf: Conf, neighbor: impl std::fmt::Display, weight: i32) -> Conf {
+pub fn tracking(conf: Conf, neighbor: impl std::fmt::Display, weight: i32) -> Conf {
     let mut conf = conf.line(format!("track_bfd {{\n        gateway weight {weight}\n    }}"));
     conf.before = format!(
         "bfd_instance gateway {{\n    neighbor_ip {neighbor}\n    min_rx 100\n    min_tx 100\n    multiplier 3\n}}\n"

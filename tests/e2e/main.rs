@@ -3,6 +3,7 @@
 //! Every test has a laboratory of its own. Times are asserted as order and as generous bounds: machines stall.
 
 mod accept;
+mod appointed;
 mod authentication;
 mod bad_input;
 mod bfd;
@@ -13,6 +14,7 @@ mod fifo;
 mod forged;
 mod interop;
 mod ipv6;
+mod kept;
 mod link_state;
 mod mail;
 mod matrix;
@@ -26,6 +28,7 @@ mod service;
 mod starved;
 mod sync_groups;
 mod tidiness;
+mod told;
 mod trackers;
 mod unicast;
 mod urgency;

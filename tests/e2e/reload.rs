@@ -15,10 +15,10 @@ use vrrp_tests::vrrpd;
 use crate::tidiness::host;
 use vrrp_tests::scenario::{PATIENCE, elect};
 
-const SECOND: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 110);
+pub const SECOND: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 110);
 const THIRD: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 111);
 
-fn write(daemon: &Daemon, text: &str) -> Result<()> {
+pub fn write(daemon: &Daemon, text: &str) -> Result<()> {
     // As editors do it: whoever reads meanwhile reads one or the other.
     let path = daemon.directory.join("keepalived.conf");
     fs::write(path.with_extension("new"), text)?;
@@ -26,7 +26,7 @@ fn write(daemon: &Daemon, text: &str) -> Result<()> {
 }
 
 /// Has a daemon reload this, and waits until it has.
-fn reload(daemon: &Daemon, text: &str) -> Result<()> {
+pub fn reload(daemon: &Daemon, text: &str) -> Result<()> {
     write(daemon, text)?;
     vrrpd::vrrpctl(daemon, &["reload"]).map(drop)
 }

@@ -117,7 +117,7 @@ fn draw(rng: &mut Rng, tracing: bool) -> (World, Nanos) {
         let mut sync = Vec::new();
         if synced {
             sync.push(GroupPlan { members: (0..groups as u32).map(InstanceId).collect() });
-            synchronise(&mut instances);
+            synchronise(&mut instances, GroupId(0));
         }
         let tracker = TrackerPlan {
             rise: rng.between(1, 3) as u32,
@@ -149,10 +149,10 @@ fn draw(rng: &mut Rng, tracing: bool) -> (World, Nanos) {
 
 /// Members of one sync group: as strong as each other, as keepalived's manual has it, or the group could never agree with
 /// another.
-fn synchronise(instances: &mut [InstancePlan]) {
+pub fn synchronise(instances: &mut [InstancePlan], group: GroupId) {
     let first = instances[0].clone();
     for instance in instances {
-        instance.group = Some(GroupId(0));
+        instance.group = Some(group);
         (instance.priority, instance.wanted, instance.preempt) = (first.priority, first.wanted, first.preempt);
         instance.late_rival = first.late_rival;
         // What weighs is the group's; what could be a fault may concern one of them alone.
@@ -181,7 +181,7 @@ pub fn priority(octet: u8) -> Priority {
 }
 
 /// One thing goes wrong, or right again.
-fn disturb(world: &mut World, rng: &mut Rng, longest: Nanos) {
+pub fn disturb(world: &mut World, rng: &mut Rng, longest: Nanos) {
     let router = rng.below(world.routers.len() as u64) as usize;
     match rng.below(15) {
         0 => world.net.loss_percent = rng.pick(&[0, 5, 30, 70, 100]),
@@ -214,7 +214,7 @@ fn partition(world: &mut World, rng: &mut Rng, sides: u64) {
 
 /// Adverts get through and hosts keep up again; what is down, cut off or failing may stay so. After a while everything
 /// must be right, and stay as it is.
-fn rest(world: &mut World, rng: &mut Rng, longest: Nanos) {
+pub fn rest(world: &mut World, rng: &mut Rng, longest: Nanos) {
     let all = 0..world.routers.len();
     let heals = rng.chance(60);
     world.net.loss_percent = 0;

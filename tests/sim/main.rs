@@ -3,6 +3,7 @@
 //! `VRRP_SIM_SEEDS` is how many seeds are tried (1000), `VRRP_SIM_SEED` the first (0). A single seed is traced.
 
 mod chaos;
+mod regroup;
 mod scenarios;
 mod table;
 
@@ -19,14 +20,26 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 /// Each seed is a world that is disturbed at random and then left in peace, several times over.
 #[test]
 fn seeds() {
-    let (first, count) = (number("VRRP_SIM_SEED", 0), number("VRRP_SIM_SEEDS", 1000));
+    live("seeds", number("VRRP_SIM_SEEDS", 1000), chaos::live);
+}
+
+/// The same, of worlds that are reloaded more than anything else.
+#[test]
+fn regrouped() {
+    live("regrouped", number("VRRP_SIM_SEEDS", 1000), regroup::live);
+}
+
+fn live(test: &str, count: u64, life: fn(u64, bool) -> chaos::Tally) {
+    let first = number("VRRP_SIM_SEED", 0);
     let begun = Instant::now();
     let mut tally = chaos::Tally::default();
     for seed in first..first + count {
-        let lived = catch_unwind(AssertUnwindSafe(|| chaos::live(seed, count == 1)));
+        let lived = catch_unwind(AssertUnwindSafe(|| life(seed, count == 1)));
         match lived {
             Ok(counted) => tally += counted,
-            Err(_) => panic!("replay: VRRP_SIM_SEED={seed} VRRP_SIM_SEEDS=1 cargo test -p vrrp-tests --test sim seeds"),
+            Err(_) => {
+                panic!("replay: VRRP_SIM_SEED={seed} VRRP_SIM_SEEDS=1 cargo test -p vrrp-tests --test sim {test}")
+            }
         }
     }
     let rate = count as f64 / begun.elapsed().as_secs_f64();

@@ -1,6 +1,8 @@
 //! What must hold after every step of a world: what each engine did is compared with a second reading of the rules; and
 //! what must hold of a whole group once it had time to settle.
 
+mod regrouped;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -42,19 +44,13 @@ struct Group {
 
 impl Watcher {
     pub fn new(plan: &Plan, address: IpAddr) -> Self {
-        let groups = plan.instances.iter().map(|plan| Group {
-            plan: plan.clone(),
-            expected: Expected::Out,
-            due: Nanos::MAX,
-            wishes: false,
-            tenure: Tenure::default(),
-            answered: Vec::new(),
-            sent_at: None,
-            speakers: BTreeMap::new(),
-        });
-        let members = |group: &GroupPlan| group.members.iter().map(|id| id.index()).collect();
-        let parties = plan.groups.iter().map(members).collect();
-        Self { address, groups: groups.collect(), parties, link_up: false, stopped: false }
+        let groups = plan.instances.iter().map(Group::new);
+        Self { address, groups: groups.collect(), parties: parties(plan), link_up: false, stopped: false }
+    }
+
+    /// How many instances it follows.
+    pub fn groups(&self) -> usize {
+        self.groups.len()
     }
 
     /// The groups whose addresses it wishes to hold.
@@ -270,7 +266,26 @@ impl Watcher {
     }
 }
 
+/// Members of sync groups.
+fn parties(plan: &Plan) -> Vec<Vec<usize>> {
+    let members = |group: &GroupPlan| group.members.iter().map(|id| id.index()).collect();
+    plan.groups.iter().map(members).collect()
+}
+
 impl Group {
+    fn new(plan: &InstancePlan) -> Self {
+        Self {
+            plan: plan.clone(),
+            expected: Expected::Out,
+            due: Nanos::MAX,
+            wishes: false,
+            tenure: Tenure::default(),
+            answered: Vec::new(),
+            sent_at: None,
+            speakers: BTreeMap::new(),
+        }
+    }
+
     /// With both versions (RFC 9568 section 8.4): whether a router that was heard in version 3, so lately that the next would
     /// still be waited for, says the same in version 2.
     fn is_repetition(&mut self, at: Nanos, priority: u8, heard: &Heard) -> bool {
@@ -410,7 +425,7 @@ pub fn settled(world: &World) -> Result<Vec<usize>, Breach> {
             for &master in &masters {
                 let rest = &world.routers[master].plan.instances;
                 let together = |other: usize| rest[other].group.is_some() && rest[other].group == rest[group].group;
-                for other in (0..world.groups()).filter(|&other| together(other)) {
+                for other in (0..rest.len()).filter(|&other| together(other)) {
                     must!(world.routers[master].is_master(other), "router {master} serves {group} and not {other}");
                 }
                 must!(able.contains(&master), "group {group}: router {master} serves and is not able to");
@@ -434,7 +449,7 @@ pub fn settled(world: &World) -> Result<Vec<usize>, Breach> {
 
 /// Whether nothing keeps the router from serving, nor the others of its sync group.
 fn is_able(router: &Router, group: usize) -> bool {
-    let sync = router.plan.instances[group].group;
+    let Some(sync) = router.plan.instances.get(group).map(|plan| plan.group) else { return false };
     let with_it = router.plan.instances.iter().filter(|plan| sync.is_some() && plan.group == sync);
     let party = with_it.chain(std::iter::once(&router.plan.instances[group]));
     let faulty = party.flat_map(|plan| &plan.watches).any(|watch| {

@@ -62,7 +62,7 @@ impl Quiet {
         actions
     }
 
-    /// Goes on by another plan of the same instances; returns the actions, without those about absorbing.
+    /// Goes on by another plan; returns the actions, without those about absorbing. Those that stay keep their numbers.
     pub fn reload(
         &mut self,
         now: Instant,
@@ -73,6 +73,9 @@ impl Quiet {
         let mut actions = Vec::new();
         (0..self.expected.len() as u32).for_each(|id| self.see(InstanceId(id)));
         self.engine.remove(now, matching, &mut actions);
+        actions.retain(|action| !matches!(action, Action::Absorb { .. }));
+        self.expected = matching.instances.carry(std::mem::take(&mut self.expected), |_| None);
+        self.last_seen = vec![None; self.expected.len()];
         self.engine.reload(now, plan, matching, sources, &mut actions);
         actions.retain(|action| match *action {
             Action::Absorb { id, on } => {

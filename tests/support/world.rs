@@ -3,6 +3,8 @@
 //! Each input is judged by [`Watcher`] as it is handled. Faults are chosen by whoever runs the world; only how they fall
 //! (which advert is lost, how late a router wakes) is drawn from the seed.
 
+mod regroup;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -91,7 +93,8 @@ impl Router {
     }
 
     pub fn snapshot(&self, group: usize) -> Option<Snapshot> {
-        self.machine.as_ref().map(|machine| machine.engine.snapshot(InstanceId(group as u32)))
+        let machine = self.machine.as_ref().filter(|machine| group < machine.watcher.groups());
+        machine.map(|machine| machine.engine.snapshot(InstanceId(group as u32)))
     }
 
     pub fn is_master(&self, group: usize) -> bool {
@@ -145,7 +148,7 @@ impl World {
     }
 
     pub fn groups(&self) -> usize {
-        self.routers[0].plan.instances.len()
+        self.routers.iter().map(|router| router.plan.instances.len()).max().unwrap_or_default()
     }
 
     pub fn masters(&self, group: usize) -> Vec<usize> {
@@ -288,8 +291,8 @@ impl World {
     fn befall(&mut self, pending: Pending) {
         match pending {
             Pending::Arrive { to, group, heard } => {
-                let plan = &self.routers[to].plan.instances[group];
-                let is_understood = heard.version == plan.version || plan.both_versions;
+                let plan = self.routers[to].plan.instances.get(group);
+                let is_understood = plan.is_some_and(|plan| heard.version == plan.version || plan.both_versions);
                 if self.routers[to].link_up && is_understood {
                     self.happen(to, Input::Advert(InstanceId(group as u32), heard));
                     self.turn(to);

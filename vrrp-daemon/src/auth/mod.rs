@@ -75,10 +75,12 @@ impl Association {
         }
     }
 
-    /// Goes on above what another one has used, where all routers of a virtual router share one sequence.
+    /// Goes on above what another one has used and heard: by other keys, or another password.
     pub fn go_on_from(&mut self, before: &Self) {
-        if let (Self::Ah(own), Self::Ah(before)) = (self, before) {
-            own.go_on_from(before);
+        match (self, before) {
+            (Self::Ah(own), Self::Ah(before)) => own.go_on_from(before),
+            (Self::Hmac(own), Self::Hmac(before)) => own.go_on_from(before),
+            _ => {}
         }
     }
 

@@ -81,6 +81,12 @@ impl Association {
         }
     }
 
+    /// Numbers, and knows what was said, as the other one would: a key may be added or dropped, and those that stay must
+    /// not be replayable for it.
+    pub fn go_on_from(&mut self, before: &Self) {
+        (self.sent, self.heard) = (before.sent, before.heard.clone());
+    }
+
     /// Fills in the trailer of an IP packet of ours that has [`room`](Policy::room) for it. `now` is the time since 1970.
     pub fn sign(&mut self, packet: &mut [u8], now: Duration) {
         let (header, source, destination) = match self.family {

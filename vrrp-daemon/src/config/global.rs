@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::mail::{ConnectTime, HelloName, MailAddress, Recipients, SmtpServer};
-use super::notify::{FifoPath, FilePath};
+use super::notify::{FifoPath, FilePath, MarkPath, TimePath};
 use super::service::{BracketTime, ProcessName, Umask};
 use super::unsupported;
 use super::vmac::Prefix;
@@ -115,6 +115,12 @@ block! {
         "json_version" => json_version: Option<Whole<1, 2>>;
         /// The names of these files say which instance and network namespace they are of.
         "data_use_instance" => data_use_instance: Switch;
+        /// File whose first line says when to reload: HH:MM:SS or YYYY-MM-DD HH:MM:SS, UTC with a Z behind it.
+        "reload_time_file" => reload_time_file: Option<TimePath>;
+        /// It is not removed when its time has come, and a time of day comes again.
+        "reload_repeat" => reload_repeat: Mark;
+        /// File that is there while a configuration is read; by default keepalived.reload beside keepalived's pid files.
+        "reload_file" => reload_file: Option<MarkPath>;
         /// Announcement rounds of virtual routers that follow and do not say: time to the second.
         "vrrp_garp_master_delay" => garp_master_delay: Option<At<GarpDelay>>;
         /// The same: announcements in a round.

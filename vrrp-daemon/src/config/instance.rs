@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::address::Address;
 use super::auth::{AuthHmac, Authentication};
 use super::global::{GarpDelay, GarpRefresh, GarpRepeat};
+use super::notify::DeletedLine;
 use super::setup::{Route, Rule};
 use super::unicast::Peer;
 use super::unsupported;
@@ -120,8 +121,8 @@ block! {
         "notify_fault" => notify_fault: Option<CommandLine>;
         /// Run when the daemon stops.
         "notify_stop" => notify_stop: Option<CommandLine>;
-        /// Run when a reload takes it away, in place of what is run on entering fault.
-        "notify_deleted" => notify_deleted: Option<CommandLine>;
+        /// A reload that takes it away is told as DELETED and not as FAULT; the script, if there is one, is run.
+        "notify_deleted" => notify_deleted: Option<DeletedLine>;
         /// Run when a master hears a weaker one.
         "notify_master_rx_lower_pri" => notify_master_rx_lower_pri: Option<CommandLine>;
         /// Run on every change, with four words appended.

@@ -43,6 +43,7 @@ pub struct Setup {
     pub vmacs: Vec<Vmac>,
     pub statics: Statics,
     pub telling: Telling,
+    pub reloading: Reloading,
 }
 
 /// Who is told of changes beside the scripts of virtual routers and groups; from `global_defs`.
@@ -98,6 +99,22 @@ pub struct Fifo {
     pub owner: RunAs,
     /// Its reader; the path is appended.
     pub script: Option<Command>,
+}
+
+/// What files have to do with reloads; from `global_defs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloading {
+    pub time_file: Option<TimeFile>,
+    /// `reload_file`: there while a configuration is read.
+    pub mark: Option<String>,
+}
+
+/// `reload_time_file`: says when to reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeFile {
+    pub path: String,
+    /// `reload_repeat`: it stays when its time has come, and a time of day comes again.
+    pub repeats: bool,
 }
 
 /// What the daemon has on the host for as long as it runs, whoever is master.
@@ -371,6 +388,8 @@ pub struct Notify {
     pub stop: Option<Command>,
     /// `notify_deleted`: a reload took it away.
     pub deleted: Option<Command>,
+    /// `notify_deleted`, with a script or without: that is told as DELETED and not as FAULT.
+    pub says_deleted: bool,
     /// `notify_master_rx_lower_pri`: a master heard a weaker one.
     pub rx_lower: Option<Command>,
     /// `notify`: on every change, with four arguments appended.

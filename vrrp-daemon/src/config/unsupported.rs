@@ -53,8 +53,6 @@ foreign! {
             "real-time priority does not wait for lateness: short intervals have it from the start";
         "config_save_dir" | "tmp_config_directory" Skipped "files are written below --run-dir alone";
         "reload_check_config" Skipped "a reload is always checked before it is applied";
-        "reload_time_file" | "reload_repeat" | "reload_file" Skipped
-            "a reload is asked for by SIGHUP or vrrpctl, and by no file";
         "vrrp_netlink_cmd_rcv_bufs" | "vrrp_netlink_cmd_rcv_bufs_force" | "vrrp_netlink_monitor_rcv_bufs"
             | "vrrp_netlink_monitor_rcv_bufs_force" | "process_monitor_rcv_bufs" | "process_monitor_rcv_bufs_force"
             | "vrrp_rx_bufs_policy" | "vrrp_rx_bufs_multiplier" Skipped "buffers are sized by the daemon";

@@ -53,7 +53,11 @@ fn write_status(out: &mut String, status: &Status, detail: bool, paint: Paint) -
     if let Some(router_id) = &daemon.router_id {
         write!(out, ", router {router_id}")?;
     }
-    writeln!(out, ", {}\n", daemon.config)?;
+    writeln!(out, ", {}", daemon.config)?;
+    if let Some(due) = &daemon.reload_due {
+        writeln!(out, "next reload {due}")?;
+    }
+    writeln!(out)?;
     if instances.is_empty() {
         return writeln!(out, "The configuration has no vrrp_instance.");
     }

@@ -139,8 +139,8 @@ impl Engine {
         }
     }
 
-    /// Makes one of those who came together by a reload. Who is new here serves with the others; where one of them knew a
-    /// better master, or was at fault, none does.
+    /// Makes one of those who came together by a reload. Who is new here serves with the others, and so does who was held back
+    /// by another group alone; where one of them knew a better master, or was at fault, none does.
     fn unite_group(&mut self, now: Instant, id: GroupId, out: &mut Vec<Action>) {
         let members = self.groups[id.index()].members.clone();
         let in_state = |engine: &Self, state| {
@@ -148,7 +148,11 @@ impl Engine {
             members.iter().find(is_in).copied()
         };
         let master = in_state(self, StateName::Master);
-        let serves = in_state(self, StateName::Backup).or(in_state(self, StateName::Fault)).is_none();
+        let follows = |member: &InstanceId| {
+            let instance = &self.instances[member.index()];
+            instance.state() == StateName::Backup && instance.ready_at().is_none()
+        };
+        let serves = !members.iter().any(follows) && in_state(self, StateName::Fault).is_none();
         self.each_stands(now, id, out);
         match master {
             Some(master) if !serves => {

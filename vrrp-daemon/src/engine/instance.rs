@@ -32,7 +32,7 @@ pub struct Instance {
     pub(super) tenure: Tenure,
     stats: Stats,
     /// Where both versions are heard: who speaks version 3.
-    speakers: Vec<Speaker>,
+    pub(super) speakers: Vec<Speaker>,
 }
 
 #[derive(Clone, Debug)]

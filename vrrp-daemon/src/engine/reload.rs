@@ -86,6 +86,10 @@ impl Instance {
         }
         let before = std::mem::replace(&mut self.plan, plan);
         let plan = &self.plan;
+        if plan.both_versions != before.both_versions {
+            // With one version nobody took note of who speaks the other, so what was known is old.
+            self.speakers.clear();
+        }
         match &mut self.state {
             State::Init | State::Fault | State::Stopped => {}
             State::Backup(backup) => {

@@ -11,20 +11,22 @@ use std::time::Duration;
 
 use nix::sys::signal::SigSet;
 use tokio::runtime;
-use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinSet, LocalSet};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::LocalSet;
 use tokio::time::{interval, timeout};
 use tracing::warn;
 
+use super::appointment::keep::keep;
 use super::control::{self, Request, Socket};
 use super::dump;
 use super::mail::{self, Letter};
 use super::notify::{self, Notice};
+use super::readers::Readers;
 use super::reload::Move;
 use super::sparing::Withheld;
 use super::status::Process;
 use super::telling::Losses;
-use crate::config::setup::{Command, Fifo, Notify, Setup, Tracker, TrackerKind};
+use crate::config::setup::{Command, Notify, Setup, Tracker, TrackerKind};
 use crate::engine::plan::{Subject, TrackerId};
 use crate::track::report::{Board, InUse, Report};
 use crate::track::watch::Watchers;
@@ -56,7 +58,8 @@ pub fn disable_unusable(setup: &mut Setup) {
         setup.instances.iter_mut().filter_map(|instance| Some((&instance.name, instance.notify.as_deref_mut()?)));
     let groups = setup.groups.iter_mut().filter_map(|group| Some((&group.name, group.notify.as_deref_mut()?)));
     for (name, notify) in instances.chain(groups) {
-        let Notify { master, backup, fault, stop, deleted, rx_lower, any, priority_changes: _ } = notify;
+        let Notify { master, backup, fault, stop, deleted, says_deleted: _, rx_lower, any, priority_changes: _ } =
+            notify;
         for (script, keyword) in [
             (master, "notify_master"),
             (backup, "notify_backup"),
@@ -105,7 +108,6 @@ pub fn start<M: From<Request> + Send + 'static>(
 ) -> io::Result<Errands> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let (stop, stopping) = watch::channel(false);
-    let fifos = setup.telling.fifos.clone();
     let (dumps, dumped) = mpsc::channel(dump::QUEUE);
     // Bounded by who sends: a reload waits for the one before it.
     let (errands, mut inbox) = mpsc::unbounded_channel();
@@ -126,23 +128,33 @@ pub fn start<M: From<Request> + Send + 'static>(
                     reports(report).await;
                 }
             });
-            let watching = async {
-                watchers.set(in_use(&setup, 0)).await;
-                drop(setup);
-                let mut edition: u32 = 0;
-                while let Some(Errand::Reload(to)) = inbox.recv().await {
+            let mut readers = Readers::default();
+            let reload = async || {
+                let (reply, _nobody) = oneshot::channel();
+                drop(requests.send(Request::Reload { reply }.into()).await);
+            };
+            let following = async {
+                let (mut next, mut edition) = (Some(setup), 0_u32);
+                while let Some(setup) = next.take() {
+                    watchers.set(in_use(&setup, edition)).await;
+                    readers.set(&setup.telling.fifos);
+                    let keeping = keep(setup.reloading.time_file.clone(), &process.reload_due, &reload);
+                    // After a reload nobody needs it.
+                    drop(setup);
+                    tokio::select! {
+                        errand = inbox.recv() => next = errand.map(|Errand::Reload(to)| Arc::clone(&to.setup)),
+                        () = keeping => {}
+                    }
                     edition = edition.wrapping_add(1);
-                    watchers.set(in_use(&to.setup, edition)).await;
                 }
             };
-            let readers = fifo_readers(fifos, &stopping);
-            let serving = control::serve(&socket, process.clone(), board, requests);
+            let serving = control::serve(&socket, process.clone(), board, requests.clone());
             tokio::select! {
-                _ = async { tokio::join!(serving, dumping, tell_losses(&process, &withheld), watching) } => {}
+                _ = async { tokio::join!(serving, dumping, tell_losses(&process, &withheld), following) } => {}
                 () = stop_of(stopping) => {}
             }
             drop(socket);
-            let rest = async { tokio::join!(watchers.end(), readers.join_all(), notifying, mailing) };
+            let rest = async { tokio::join!(watchers.end(), readers.end(), notifying, mailing) };
             let _ = timeout(TIME_TO_STOP, rest).await;
             passing_on.abort();
         });
@@ -178,18 +190,6 @@ impl Errands {
             _ => drop(thread.join()),
         }
     }
-}
-
-/// Runs the scripts that read the FIFOs.
-fn fifo_readers(fifos: Vec<Fifo>, stopping: &watch::Receiver<bool>) -> JoinSet<()> {
-    let mut readers = JoinSet::new();
-    for Fifo { path, owner: _, script } in fifos {
-        let stop = stop_of(stopping.clone());
-        if let Some(script) = script {
-            readers.spawn_local(async move { notify::read_fifo(&script, &path, stop).await });
-        }
-    }
-    readers
 }
 
 /// The trackers that some instance depends on, by their ids after so many reloads.

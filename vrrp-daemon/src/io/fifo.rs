@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 use nix::errno::Errno;
 use nix::sys::stat::Mode;
@@ -42,8 +43,34 @@ impl Fifo {
         let Some(file) = file else { return Err(io::Error::other("there is something else in its place")) };
         let fifo = Self { file, path, made };
         fifo.file.set_permissions(Permissions::from_mode(MODE))?;
-        fchown(&fifo.file, Some(setup.owner.uid), Some(setup.owner.gid))?;
+        fifo.give_to(setup)?;
         Ok(fifo)
+    }
+
+    /// Those of a configuration that can be had; those that were there `before` go on. Without one the daemon goes on, as
+    /// keepalived does.
+    pub fn open_all(fifos: &[setup::Fifo], before: &[Weak<Self>]) -> Arc<[Arc<Self>]> {
+        let open = |wanted: &setup::Fifo| {
+            let path = Path::new(&wanted.path);
+            let known = before.iter().filter_map(Weak::upgrade).find(|fifo| fifo.path == path && fifo.is_same(path));
+            let opened = match known {
+                Some(fifo) => fifo.give_to(wanted).map(|()| fifo),
+                None => Self::open(wanted).map(Arc::new),
+            };
+            let why = opened.as_ref().err().map(ToString::to_string);
+            if let Some(why) = why {
+                tracing::warn!(
+                    "nothing is written to the FIFO {}: {why}; remove what is there, or name another",
+                    wanted.path
+                );
+            }
+            opened.ok()
+        };
+        fifos.iter().filter_map(open).collect()
+    }
+
+    fn give_to(&self, setup: &setup::Fifo) -> io::Result<()> {
+        fchown(&self.file, Some(setup.owner.uid), Some(setup.owner.gid))
     }
 
     /// Writes a line, unless the pipe is full; whether it was written.
@@ -93,6 +120,27 @@ mod tests {
         mkfifo(&dir.join("fifo"), Mode::from_bits_truncate(0o666)).unwrap();
         drop(Fifo::open(&setup(&dir)).unwrap());
         assert_eq!(fs::symlink_metadata(dir.join("fifo")).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn one_that_stays_goes_on_and_one_that_is_gone_is_removed() {
+        let dir = Dir::new();
+        let (stays, goes) = (setup(&dir), setup::Fifo { path: dir.join("other").display().to_string(), ..setup(&dir) });
+        let open = Fifo::open_all(&[stays.clone(), goes.clone()], &[]);
+        let weak: Vec<_> = open.iter().map(Arc::downgrade).collect();
+        assert!(open[0].write("kept\n") && dir.join("other").exists());
+        let later = Fifo::open_all(std::slice::from_ref(&stays), &weak);
+        drop(open);
+        assert!(Arc::ptr_eq(&later[0], &weak[0].upgrade().unwrap()) && !dir.join("other").exists());
+        let mut octets = [0; 5];
+        File::open(dir.join("fifo")).unwrap().read_exact(&mut octets).unwrap();
+        assert_eq!(&octets, b"kept\n");
+        // Removed by somebody meanwhile: another one is made.
+        fs::remove_file(dir.join("fifo")).unwrap();
+        let weak: Vec<_> = later.iter().map(Arc::downgrade).collect();
+        let anew = Fifo::open_all(&[stays], &weak);
+        drop(later);
+        assert!(dir.join("fifo").exists() && anew.len() == 1);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::ports::Ports;
 use super::reload::Move;
 use super::routed::Routed;
 use super::socket::{self, Content, Refused, device, send_many};
-use super::telling::Told;
+use super::telling::{Fifos, Told};
 use super::tx::{Advert, Packets, Parts};
 use crate::config::setup::Setup;
 use crate::engine::matching::Matching;
@@ -84,7 +84,7 @@ impl<T: FnMut(Told)> Hands<T> {
     }
 
     /// Goes on by another configuration, between two turns.
-    pub fn reload(&mut self, setup: Arc<Setup>, matching: &Matching) -> io::Result<()> {
+    pub fn reload(&mut self, setup: Arc<Setup>, fifos: Fifos, matching: &Matching) -> io::Result<()> {
         let moves = &matching.instances;
         let instances = setup.instances.len();
         self.adverts = moves.carry(std::mem::take(&mut self.adverts), |_| Advert::unsent());
@@ -97,7 +97,7 @@ impl<T: FnMut(Told)> Hands<T> {
         let count = |id: InstanceId| setup.plan.instances[id.index()].addresses;
         self.announcements.take_over(before, moves, moved, count);
         self.routed.reload(&setup)?;
-        (self.tell)(Told::Reloaded(Arc::clone(&setup)));
+        (self.tell)(Told::Reloaded(Arc::clone(&setup), fifos));
         self.setup = setup;
         Ok(())
     }

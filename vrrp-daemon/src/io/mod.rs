@@ -1,6 +1,7 @@
 //! What acts on the host: everything with a file descriptor.
 
 pub mod announce;
+pub mod appointment;
 pub mod bfd;
 pub mod bracket;
 pub mod capabilities;
@@ -30,6 +31,7 @@ pub mod observe;
 pub mod pidfile;
 pub mod ports;
 pub mod privilege;
+pub mod readers;
 pub mod readiness;
 pub mod reload;
 pub mod repairs;

@@ -1,5 +1,4 @@
-//! Notify scripts: the one of the moment, then the generic one with keepalived's four arguments; and the scripts that read
-//! the FIFOs.
+//! Notify scripts: the one of the moment, then the generic one with keepalived's four arguments.
 //!
 //! Scripts are started in the order of the notices and not waited for.
 
@@ -9,13 +8,13 @@ use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::warn;
 use vrrp_common::Priority;
 
 use crate::config::setup::{Command, Notify, Setup};
 use crate::engine::plan::{GroupId, InstanceId};
 use crate::engine::snapshot::StateName;
-use crate::track::run::{Bond, GRACE, Outcome};
+use crate::track::run::{Bond, Outcome};
 
 /// Notices that may wait: each of several thousand instances can change its state once while no script can be started.
 pub const QUEUE: usize = 8192;
@@ -24,7 +23,7 @@ pub const QUEUE: usize = 8192;
 const RUNNING: usize = 256;
 
 /// How long running scripts have when the daemon stops; keepalived's second.
-const TIME_AT_STOP: Duration = Duration::from_secs(1);
+pub const TIME_AT_STOP: Duration = Duration::from_secs(1);
 
 /// What others than the log are told of; keepalived's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +120,8 @@ impl Notice {
     pub fn scripts(&self) -> impl Iterator<Item = (&Command, Vec<String>)> {
         let (kind, name, priority, notify) = self.subject();
         let (specific, generic) = notify.map_or((None, None), |notify| {
-            let Notify { master, backup, fault, stop, deleted, rx_lower, any, priority_changes: _ } = notify;
+            let Notify { master, backup, fault, stop, deleted, says_deleted: _, rx_lower, any, priority_changes: _ } =
+                notify;
             match self.moment {
                 Moment::Master => (master.as_ref(), any.as_ref()),
                 Moment::Backup => (backup.as_ref(), any.as_ref()),
@@ -181,23 +181,6 @@ fn start(running: &mut JoinSet<()>, command: &Command, more: &[String], notice: 
     }
 }
 
-/// Runs the script that reads a FIFO, whose path is appended, until `stop` completes and the FIFO's end, which it then sees,
-/// is a second ago. One that ends before is not started again, as with keepalived.
-pub async fn read_fifo(script: &Command, path: &str, stop: impl Future<Output = ()>) {
-    let name = script.argv.first().cloned().unwrap_or_default();
-    let mut run = match script.start(&[path], Bond::EndsWithUs) {
-        Ok(run) => run,
-        Err(error) => return warn!(script = name, %error, "the script that reads {path} could not be started"),
-    };
-    tokio::select! {
-        outcome = run.finish() => return info!(script = name, ?outcome, "the script that reads {path} has ended"),
-        () = stop => {}
-    }
-    if timeout(TIME_AT_STOP, run.finish()).await.is_err() {
-        run.end(GRACE).await;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
@@ -246,6 +229,7 @@ mod tests {
             fault: writer(&dir, "fault"),
             stop: writer(&dir, "stop"),
             deleted: writer(&dir, "deleted"),
+            says_deleted: true,
             rx_lower: writer(&dir, "master_rx_lower_pri"),
             any: writer(&dir, "any"),
             priority_changes: true,
@@ -303,20 +287,5 @@ mod tests {
         let pid = dir.read("pid");
         assert!(!pid.is_empty());
         wait_until_gone(&pid).await;
-    }
-
-    #[tokio::test]
-    async fn the_reader_of_a_fifo_ends_with_it_or_is_ended() {
-        let dir = Dir::new();
-        let polite = shell(&dir, r#"echo "$@" > $0/told"#);
-        read_fifo(&polite, "/run/fifo", std::future::pending()).await;
-        assert_eq!(dir.read("told"), "/run/fifo\n");
-        let stubborn = shell(&dir, "echo $$ > $0/pid.new; mv $0/pid.new $0/pid; exec sleep 100");
-        read_fifo(&stubborn, "/run/fifo", dir_has(&dir, "pid")).await;
-        wait_until_gone(&dir.read("pid")).await;
-    }
-
-    async fn dir_has(dir: &Dir, name: &str) {
-        dir.wait_for(name, |text| !text.is_empty()).await;
     }
 }

@@ -1,8 +1,10 @@
 //! SIGHUP and `vrrpctl reload`: a thread of its own reads, checks and prepares the new configuration, and then has the other
 //! threads go on by it. What is wrong is said, and the old one stays.
 
-use std::sync::Arc;
+mod mark;
+
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
@@ -10,8 +12,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::driver::Message;
 use super::errands::{self, Errand};
+use super::fifo::Fifo;
 use super::privilege::{self, Urgency};
 use super::run::Places;
+use super::telling::Fifos;
 use super::xdp::{Sizes, Xdp};
 use super::{bfd, files, firewall, log, ports};
 use crate::config::matching;
@@ -39,6 +43,7 @@ pub struct Next {
     pub to: Arc<Move>,
     /// A program with more room, where the tables of the present one are too small.
     pub program: Option<(Xdp, Sizes)>,
+    pub fifos: Fifos,
     /// Hears for how long the protocol was held up; or why nothing came of it.
     pub done: SyncSender<Result<Duration, String>>,
 }
@@ -63,6 +68,8 @@ pub struct Reloads {
     pub urgency: Urgency,
     /// Room in the kernel's tables; `None` while there is no program.
     pub room: Option<Sizes>,
+    /// Those that are open; whoever writes to them keeps them so.
+    pub fifos: Vec<Weak<Fifo>>,
     pub protocol: mpsc::Sender<Message>,
     pub errands: mpsc::UnboundedSender<Errand>,
     pub sessions: mpsc::UnboundedSender<Vec<Bfd>>,
@@ -71,6 +78,7 @@ pub struct Reloads {
 impl Reloads {
     /// Serves until nobody is left who could want one.
     pub fn run(mut self, wanted: &Receiver<Wanted>) {
+        mark::remove(self.current.reloading.mark.as_deref());
         while let Ok(first) = wanted.recv() {
             let waiting: Vec<_> = std::iter::once(first).chain(wanted.try_iter()).collect();
             tracing::info!("Reloading {}", self.places.config.display());
@@ -89,7 +97,11 @@ impl Reloads {
     }
 
     fn reload(&mut self) -> Result<Duration, String> {
-        let mut setup = read(&self.places)?;
+        let mark = self.current.reloading.mark.as_deref();
+        mark::set(mark);
+        let read = read(&self.places);
+        mark::remove(mark);
+        let mut setup = read?;
         keep_fixed(&self.current, &mut setup);
         if self.places.no_bfd {
             bfd::leave_out(&mut setup);
@@ -102,7 +114,9 @@ impl Reloads {
         let room = program.as_ref().map(|(_, sizes)| *sizes);
         let to = Arc::new(Move { setup: Arc::new(setup), matching });
         let (done, outcome) = sync_channel(1);
-        let next = Box::new(Next { to: Arc::clone(&to), program, done });
+        let fifos = Fifo::open_all(&to.setup.telling.fifos, &self.fifos);
+        let open = fifos.iter().map(Arc::downgrade).collect();
+        let next = Box::new(Next { to: Arc::clone(&to), program, fifos, done });
         let gone = || "the daemon is stopping".to_owned();
         self.protocol.blocking_send(Message::Reload(next)).map_err(|_| gone())?;
         let took = outcome.recv().map_err(|_| gone())??;
@@ -111,6 +125,7 @@ impl Reloads {
             let _ = self.sessions.send(bfd::peers(&to.setup));
         }
         self.room = room.or(self.room);
+        self.fifos = open;
         // The one before is freed here, where nobody waits for it.
         self.current = Arc::clone(&to.setup);
         Ok(took)

@@ -12,6 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::mpsc;
 
+use super::appointment::keep::Due;
 use super::bfd;
 use super::bracket;
 use super::control::{self, Socket};
@@ -35,9 +36,9 @@ use super::reload::{self, Reloads, Wanted};
 use super::service::Starter;
 use super::signals::{Asked, Signals};
 use super::status::Process;
-use super::telling::{self, Losses, Teller, Telling, Told};
+use super::telling::{self, Fifos, Losses, Teller, Telling, Told};
 use super::xdp::{Sizes, Xdp};
-use crate::config::setup::{self, HOST, Setup, Statics, XdpMode};
+use crate::config::setup::{HOST, Setup, Statics, XdpMode};
 use crate::engine::plan::{InterfaceId, Subject};
 use crate::track::report::Report;
 
@@ -125,7 +126,9 @@ pub fn run(
     firewall::check(&setup).map_err(|error| Failure::Configuration(format!("{error:#}")))?;
 
     network.commands.send(Command::Tidy)?;
-    let (telling, mut teller, errands) = start_slow(&setup, places, socket, &inbox)?;
+    let fifos = Fifo::open_all(&setup.telling.fifos, &[]);
+    let open = fifos.iter().map(Arc::downgrade).collect();
+    let (telling, mut teller, errands) = start_slow(&setup, places, socket, fifos, &inbox)?;
     let sessions = bfd::start(if places.no_bfd { Vec::new() } else { bfd::peers(&setup) }, urgency)?;
     let tell = move |told| teller.tell(told);
     let (reloads, wanted) = std::sync::mpsc::sync_channel(reload::WAITING);
@@ -136,6 +139,7 @@ pub fn run(
         places: places.clone(),
         urgency,
         room,
+        fifos: open,
         protocol: inbox.clone(),
         errands: errands.errands(),
         sessions: sessions.changes(),
@@ -177,17 +181,19 @@ fn start_slow(
     setup: &Arc<Setup>,
     places: &Places,
     socket: Socket,
+    fifos: Fifos,
     inbox: &mpsc::Sender<Message>,
 ) -> Result<(Telling, Teller, Errands), Failure> {
     let losses = Losses::default();
     let ((notices, noticed), (letters, written)) = (mpsc::channel(notify::QUEUE), mpsc::channel(mail::QUEUE));
-    let (telling, teller) = telling::start(Arc::clone(setup), open_fifos(setup), (notices, letters), &losses)?;
+    let (telling, teller) = telling::start(Arc::clone(setup), fifos, (notices, letters), &losses)?;
     let process = Process {
         version: env!("CARGO_PKG_VERSION"),
         started_at: SystemTime::now(),
         config: places.config.clone(),
         log: places.log.clone(),
         losses,
+        reload_due: Due::default(),
     };
     let reports = inbox.clone();
     let report = async move |(edition, id, reading): Report| {
@@ -197,21 +203,6 @@ fn start_slow(
     let told = (noticed, written);
     let errands = errands::start(Arc::clone(setup), socket, process, withheld, told, inbox.clone(), report)?;
     Ok((telling, teller, errands))
-}
-
-/// Without one that cannot be had the daemon goes on, as keepalived does.
-fn open_fifos(setup: &Setup) -> Vec<Fifo> {
-    let open = |fifo: &setup::Fifo| match Fifo::open(fifo) {
-        Ok(fifo) => Some(fifo),
-        Err(error) => {
-            tracing::warn!(
-                "nothing is written to the FIFO {}: {error}; remove what is there, or name another",
-                fifo.path
-            );
-            None
-        }
-    };
-    setup.telling.fifos.iter().filter_map(open).collect()
 }
 
 /// Every interface in use must exist, unless it may come later; keepalived, too, refuses to start without.

@@ -16,6 +16,7 @@ use vrrp_common::drop::Reason;
 use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::{Family, IfIndex, Instant, Version};
 
+use super::appointment::keep::Due;
 use super::lateness::{Late, Measured};
 use super::log::Loss;
 use super::sysctl;
@@ -62,6 +63,9 @@ pub struct Daemon {
     pub config: String,
     /// keepalived `router_id`.
     pub router_id: Option<String>,
+    /// When the next reload is due by `reload_time_file`: RFC 3339, UTC, milliseconds; `null` when none is.
+    #[serde(default)]
+    pub reload_due: Option<String>,
     /// Log lines lost since the start because nobody took them in time.
     pub log_lines_lost: u64,
     /// Events since the start that nobody was told of because too many were waiting.
@@ -240,6 +244,7 @@ pub struct Process {
     /// `None` where logging is somebody else's, as in tests.
     pub log: Option<Loss>,
     pub losses: Losses,
+    pub reload_due: Due,
 }
 
 impl Status {
@@ -276,6 +281,7 @@ fn daemon(process: &Process, setup: &Setup, lateness: &Measured, clock: SystemTi
         seconds: clock.duration_since(process.started_at).unwrap_or_default().as_secs(),
         config: process.config.display().to_string(),
         router_id: setup.daemon.router_id.clone(),
+        reload_due: process.reload_due.get().map(rfc3339),
         log_lines_lost: process.log.as_ref().map_or(0, Loss::lines),
         events_lost: process.losses.events.load(Ordering::Relaxed),
         notices_lost: process.losses.notices.load(Ordering::Relaxed),
@@ -424,6 +430,7 @@ mod tests {
             config: "/etc/keepalived/keepalived.conf".into(),
             log: None,
             losses: Losses { notices: Arc::new(AtomicU64::new(3)), ..Losses::default() },
+            reload_due: Due::default(),
         };
         let mut json = serde_json::to_value(Status::new(&process, &observed, &BTreeMap::new(), clock)).unwrap();
         json["daemon"]["pid"] = 1.into();
@@ -432,7 +439,7 @@ mod tests {
         let expected = r#"{
             "daemon": {
                 "version": "0.1.0", "pid": 1, "since": "1970-01-12T13:45:00.000Z", "seconds": 100,
-                "config": "/etc/keepalived/keepalived.conf", "router_id": "lvs-a",
+                "config": "/etc/keepalived/keepalived.conf", "router_id": "lvs-a", "reload_due": null,
                 "log_lines_lost": 0, "events_lost": 0, "notices_lost": 3, "fifo_lines_lost": 0, "letters_lost": 0, "late": null
             },
             "interfaces": [{

@@ -43,16 +43,20 @@ pub enum Told {
         up: bool,
         delay: Option<Duration>,
     },
-    /// What is told from now on is by the ids of this configuration.
-    Reloaded(Arc<Setup>),
+    /// What is told from now on is by the ids of this configuration, and goes to its FIFOs.
+    Reloaded(Arc<Setup>, Fifos),
     /// What it is after a reload, which is no change: for the FIFOs alone, with `fifo_write_vrrp_states_on_reload`.
     Is(InstanceId, StateName, Priority),
     GroupIs(GroupId, StateName),
 }
 
+/// The FIFOs of a configuration; each is closed, and gone, when nothing more can be told that it should have.
+pub type Fifos = Arc<[Arc<Fifo>]>;
+
 struct Message {
     /// The configuration that ids are indices of; it may be another after a reload.
     setup: Arc<Setup>,
+    fifos: Fifos,
     at: Instant,
     told: Told,
 }
@@ -74,6 +78,7 @@ pub struct Losses {
 #[derive(Clone)]
 pub struct Teller {
     setup: Arc<Setup>,
+    fifos: Fifos,
     queue: Sender<Message>,
     lost: Arc<AtomicU64>,
     sparing: Sparing,
@@ -86,15 +91,15 @@ impl Teller {
     }
 
     /// The same queue for another configuration, as after a reload: `instance` is from now on an index of that.
-    fn with(&self, setup: Arc<Setup>) -> Self {
+    fn with(&self, setup: Arc<Setup>, fifos: Fifos) -> Self {
         let sparing = Sparing::new(setup.instances.len(), Arc::clone(self.sparing.withheld()));
-        Self { setup, sparing, ..self.clone() }
+        Self { setup, fifos, sparing, ..self.clone() }
     }
 
     /// Never waits: what does not fit into the queue is counted and gone, and so are events that come too often.
     pub fn tell(&mut self, told: Told) {
-        if let Told::Reloaded(setup) = told {
-            return *self = self.with(setup);
+        if let Told::Reloaded(setup, fifos) = told {
+            return *self = self.with(setup, fifos);
         }
         let at = clock::now();
         if let Told::Instance(id, event, _) = told
@@ -103,7 +108,8 @@ impl Teller {
         {
             return;
         }
-        if self.queue.try_send(Message { setup: Arc::clone(&self.setup), at, told }).is_err() {
+        let (setup, fifos) = (Arc::clone(&self.setup), Arc::clone(&self.fifos));
+        if self.queue.try_send(Message { setup, fifos, at, told }).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -115,12 +121,12 @@ pub struct Telling(JoinHandle<()>);
 /// Starts the thread. Changes of state that have scripts go on to `notices`, what is mailed of them to `letters`.
 pub fn start(
     setup: Arc<Setup>,
-    fifos: Vec<Fifo>,
+    fifos: Fifos,
     (notices, letters): (Sender<Notice>, Sender<Letter>),
     losses: &Losses,
 ) -> io::Result<(Telling, Teller)> {
-    let (teller, messages) = queue(setup, losses, QUEUE);
-    let mut voice = Voice { fifos, notices, letters, losses: losses.clone(), states: Vec::new() };
+    let (teller, messages) = queue(setup, fifos, losses, QUEUE);
+    let mut voice = Voice { notices, letters, losses: losses.clone(), states: Vec::new() };
     let thread = std::thread::Builder::new().name("telling".into()).spawn(move || {
         // Signals are for the main thread.
         let _ = SigSet::all().thread_block();
@@ -129,10 +135,10 @@ pub fn start(
     Ok((Telling(thread), teller))
 }
 
-fn queue(setup: Arc<Setup>, losses: &Losses, least: usize) -> (Teller, Receiver<Message>) {
+fn queue(setup: Arc<Setup>, fifos: Fifos, losses: &Losses, least: usize) -> (Teller, Receiver<Message>) {
     let (queue, messages) = mpsc::channel(least.max(setup.instances.len() * OF_EACH));
     let sparing = Sparing::new(setup.instances.len(), Arc::default());
-    (Teller { setup, queue, lost: Arc::clone(&losses.events), sparing }, messages)
+    (Teller { setup, fifos, queue, lost: Arc::clone(&losses.events), sparing }, messages)
 }
 
 impl Telling {
@@ -144,7 +150,6 @@ impl Telling {
 
 /// Who speaks.
 struct Voice {
-    fifos: Vec<Fifo>,
     notices: Sender<Notice>,
     letters: Sender<Letter>,
     losses: Losses,
@@ -159,13 +164,13 @@ impl Voice {
         }
     }
 
-    fn say(&mut self, Message { setup, at, told }: &Message) {
+    fn say(&mut self, Message { setup, fifos, at, told }: &Message) {
         if self.states.len() != setup.instances.len() {
             self.states = vec![StateName::Init; setup.instances.len()];
         }
         let (who, moment) = match *told {
             // The sender's own.
-            Told::Reloaded(_) => return,
+            Told::Reloaded(..) => return,
             Told::Instance(id, event, effective) => {
                 log::at(*at, || log::event(&setup.instances[id.index()].name, &event, effective));
                 (Who::Instance(id, effective), self.moment(setup, id, &event))
@@ -180,13 +185,13 @@ impl Voice {
             }
             Told::Is(id, state, effective) => {
                 self.states[id.index()] = state;
-                return self.write_state(setup, Who::Instance(id, effective), state);
+                return self.write_state(setup, fifos, Who::Instance(id, effective), state);
             }
-            Told::GroupIs(id, state) => return self.write_state(setup, Who::Group(id), state),
+            Told::GroupIs(id, state) => return self.write_state(setup, fifos, Who::Group(id), state),
         };
         let Some(moment) = moment else { return };
         let notice = Notice { setup: Arc::clone(setup), who, moment };
-        self.write(&notice);
+        self.write(fifos, &notice);
         if let Some(letter) = Letter::of(&notice)
             && self.letters.try_send(letter).is_err()
         {
@@ -205,11 +210,11 @@ impl Voice {
             return Moment::entering(state);
         }
         match (event, self.states[id.index()]) {
-            // As keepalived: FAULT, unless there is a script for it.
+            // As keepalived: FAULT, unless `notify_deleted` is there.
             (Event::Deleted, _) => {
                 let notify = setup.instances[id.index()].notify.as_deref();
-                let has_script = notify.is_some_and(|notify| notify.deleted.is_some());
-                Some(if has_script { Moment::Deleted } else { Moment::Fault })
+                let says_so = notify.is_some_and(|notify| notify.says_deleted);
+                Some(if says_so { Moment::Deleted } else { Moment::Fault })
             }
             (Event::MasterHeardLower { .. }, _) => Some(Moment::RxLower),
             (Event::PriorityChanged { .. }, StateName::Master) => Some(Moment::MasterPriority),
@@ -218,20 +223,20 @@ impl Voice {
         }
     }
 
-    fn write_state(&mut self, setup: &Arc<Setup>, who: Who, state: StateName) {
+    fn write_state(&mut self, setup: &Arc<Setup>, fifos: &Fifos, who: Who, state: StateName) {
         if setup.telling.states_on_reload
             && let Some(moment) = Moment::entering(state)
         {
-            self.write(&Notice { setup: Arc::clone(setup), who, moment });
+            self.write(fifos, &Notice { setup: Arc::clone(setup), who, moment });
         }
     }
 
-    fn write(&mut self, notice: &Notice) {
-        if self.fifos.is_empty() || !notice.is_for_fifos() {
+    fn write(&mut self, fifos: &Fifos, notice: &Notice) {
+        if fifos.is_empty() || !notice.is_for_fifos() {
             return;
         }
         let line = notice.line();
-        for fifo in &self.fifos {
+        for fifo in fifos.iter() {
             if !fifo.write(&line) {
                 self.losses.fifo_lines.fetch_add(1, Ordering::Relaxed);
             }

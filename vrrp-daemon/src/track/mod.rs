@@ -3,10 +3,12 @@
 pub mod bfd;
 pub mod check;
 pub mod command;
+#[cfg(feature = "io")]
+pub mod eye;
 pub mod file;
 pub mod process;
 #[cfg(feature = "io")]
-mod readable;
+pub mod readable;
 #[cfg(feature = "io")]
 pub mod report;
 #[cfg(feature = "io")]

@@ -39,7 +39,7 @@ use super::global::{
 use super::host::Host;
 use super::instance::Instance;
 use super::root::Config;
-use super::setup::{self, Daemon, Dumps, Firewall, Scheduling, Setup, Xdp};
+use super::setup::{self, Daemon, Dumps, Firewall, Reloading, Scheduling, Service, Setup, Xdp};
 use super::unsupported;
 use crate::engine::plan::{InterfaceId, Startup};
 use crate::syntax::command::UserName;
@@ -74,13 +74,14 @@ pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut
     let mut refused = refuses_all(&foreign, found);
     load_balancing(&foreign, &global, &instances, found);
     let (service, has_namespace) = service::of_root(net_namespace.0, instance.0, use_pid_dir, host, found);
-    let (daemon, defaults, words, told, names) = global_defs(global, host, source, &mut refused, found);
+    let (daemon, reloading, defaults, words, told, names) =
+        global_defs(global, &service, host, source, &mut refused, found);
     let mut resolver = Resolver {
         host,
         found,
         defaults,
         has_namespace,
-        setup: Setup { daemon, service, ..Setup::default() },
+        setup: Setup { daemon, service, reloading, ..Setup::default() },
         interfaces: BTreeMap::new(),
         trackers: Vec::new(),
         tracker_names: BTreeMap::new(),
@@ -184,11 +185,12 @@ struct Defaults {
 
 fn global_defs<'a>(
     global: GlobalDefs,
+    service: &Service,
     host: &dyn Host,
     source: &'a dyn Source,
     refused: &mut bool,
     found: &mut Diagnostics,
-) -> (Daemon, Defaults, service::Words, notify::Global, Names<'a>) {
+) -> (Daemon, Reloading, Defaults, service::Words, notify::Global, Names<'a>) {
     let GlobalDefs {
         startup_script,
         startup_script_timeout,
@@ -222,6 +224,9 @@ fn global_defs<'a>(
         json_dump_file,
         json_version,
         data_use_instance,
+        reload_time_file,
+        reload_repeat,
+        reload_file,
         garp_master_delay,
         garp_master_repeat,
         min_garp,
@@ -352,6 +357,7 @@ fn global_defs<'a>(
             name_instance: data_use_instance.is_on(),
         },
     };
+    let reloading = service::reloading(reload_time_file, reload_repeat, reload_file, service);
     let words = service::Words {
         startup_script,
         startup_script_timeout,
@@ -362,7 +368,7 @@ fn global_defs<'a>(
         process_name,
         vrrp_process_name,
     };
-    (daemon, defaults, words, told, Names::new(source, iproute_usr_dir.0, iproute_etc_dir.0))
+    (daemon, reloading, defaults, words, told, Names::new(source, iproute_usr_dir.0, iproute_etc_dir.0))
 }
 
 /// A group to send to, unless it is none.

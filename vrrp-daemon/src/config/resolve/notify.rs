@@ -1,7 +1,7 @@
 //! Who is told what: the scripts of a virtual router or a group, and the FIFOs.
 
 use super::{Resolver, mail};
-use crate::config::notify::FifoPath;
+use crate::config::notify::{DeletedLine, FifoPath};
 use crate::config::setup::{Dumps, Fifo, Notify, RunAs, Telling};
 use crate::syntax::command::CommandLine;
 use crate::syntax::diagnostic::Class;
@@ -14,7 +14,7 @@ pub struct Written {
     pub backup: Option<CommandLine>,
     pub fault: Option<CommandLine>,
     pub stop: Option<CommandLine>,
-    pub deleted: Option<CommandLine>,
+    pub deleted: Option<DeletedLine>,
     pub rx_lower: Option<CommandLine>,
     pub any: Option<CommandLine>,
     pub priority_changes: Switch,
@@ -41,7 +41,8 @@ impl Resolver<'_> {
             backup: script(backup, "notify_backup"),
             fault: script(fault, "notify_fault"),
             stop: script(stop, "notify_stop"),
-            deleted: script(deleted, "notify_deleted"),
+            says_deleted: deleted.is_some(),
+            deleted: script(deleted.and_then(|line| line.0), "notify_deleted"),
             rx_lower: script(rx_lower, "notify_master_rx_lower_pri"),
             any: script(any, "notify"),
             // Nobody but the FIFOs is told.

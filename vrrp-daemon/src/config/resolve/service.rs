@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::Resolver;
 use crate::config::host::Host;
+use crate::config::notify::{FilePath, MarkPath, TimePath};
 use crate::config::service::{BracketTime, Name, ProcessName, Umask};
-use crate::config::setup::{Bracket, Service};
+use crate::config::setup::{Bracket, Reloading, Service, TimeFile};
 use crate::syntax::command::CommandLine;
 use crate::syntax::diagnostic::{Class, Diagnostics};
 use crate::syntax::schema::{At, Lenient, Mark};
@@ -56,6 +57,20 @@ impl Resolver<'_> {
         let command = self.notification(line, of)?;
         let timeout = timeout.map_or(TIMEOUT, |timeout| Duration::from_secs(timeout.get() as u64));
         Some(Bracket { command, timeout })
+    }
+}
+
+/// The files that reloads have to do with. The default place is with keepalived's pid files, which are in a directory where
+/// several daemons may be running.
+pub fn reloading(time_file: Option<TimePath>, repeat: Mark, mark: Option<MarkPath>, service: &Service) -> Reloading {
+    let Service { net_namespace, instance, use_pid_dir, .. } = service;
+    let usual = match *use_pid_dir || instance.is_some() || net_namespace.is_some() {
+        true => "/run/keepalived/keepalived.reload",
+        false => "/run/keepalived.reload",
+    };
+    Reloading {
+        time_file: time_file.map(|TimePath(FilePath(path))| TimeFile { path, repeats: repeat.0.is_some() }),
+        mark: mark.map(|MarkPath(path)| path.map_or_else(|| usual.to_owned(), |path| path.0)),
     }
 }
 

@@ -50,6 +50,7 @@ fn sample() -> Status {
         seconds: 273_906,
         config: "/etc/keepalived/keepalived.conf".into(),
         router_id: Some("lvs-a".into()),
+        reload_due: None,
         log_lines_lost: 0,
         events_lost: 0,
         notices_lost: 0,
@@ -86,12 +87,14 @@ fn many_instances() {
     let mut sample = sample();
     let peer = Some("rfc9568".into());
     sample.instances[1].checksum = Some(Checksum { ours: "rfc5798".into(), peer });
+    sample.daemon.reload_due = Some("2026-01-03T00:00:00.000Z".into());
     sample.instances[0].drops = [("ttl_not_255".into(), 12), ("ok_passed".into(), 7)].into();
     sample.interfaces[0].drops = [("vrid_unknown".into(), 3456)].into();
     sample.daemon.late.advert = Spread { count: 7380, p50_us: 64, p99_us: 128, max_us: 1499, buckets: Vec::new() };
     sample.daemon.late.wakeup = Spread { count: 9000, p50_us: 32, p99_us: 64, max_us: 64, buckets: Vec::new() };
     let expected = "\
 vrrpd 0.1.0, pid 812, up 3 d 4 h, router lvs-a, /etc/keepalived/keepalived.conf
+next reload 2026-01-03T00:00:00.000Z
 
 INSTANCE  STATE   FOR        PRIORITY        MASTER                    WHERE         WHY
 VI_1      MASTER  2 h 3 min  150 (base 100)  this router               eth0 vrid 51  no advert from a master for the whole down interval

@@ -260,6 +260,32 @@ fn who_was_held_back_serves() {
     }
 }
 
+/// What held it back does so no longer, and it knows of no better master: the group that it joins need not step back.
+#[test]
+fn who_was_held_back_serves_with_those_it_joins() {
+    let mut router = Router::up(10 * S, vec![of(100), of(100), of(100)], vec![vec![1, 2]]);
+    router.hears(13 * S, 2, ABOVE, 150);
+    router.on(14 * S, Input::Deadline);
+    assert_eq!(router.states(), [StateName::Master, StateName::Backup, StateName::Backup]);
+    let instances = vec![(of(100), same(0)), (of(100), same(1)), (of(100), same(2))];
+    let done = router.reload(14_500 * MS, instances, vec![vec![0, 1]]);
+    assert_eq!(router.states(), [StateName::Master, StateName::Master, StateName::Backup], "{done}");
+    assert!(!done.contains("0 release") && done.contains("1 advert 100, 1 install 1, 1 MASTER"), "{done}");
+}
+
+/// With one version nobody takes note of who speaks the other.
+#[test]
+fn who_spoke_version_3_is_forgotten_with_version_2() {
+    let both = || InstancePlan { both_versions: true, ..of(100) };
+    let mut router = Router::up(10 * S, vec![both()], Vec::new());
+    router.hears(11 * S, 0, ABOVE, 150);
+    assert_eq!(router.engine.instances[0].speakers.len(), 1);
+    router.reload(12 * S, vec![(both(), same(0))], Vec::new());
+    assert_eq!(router.engine.instances[0].speakers.len(), 1);
+    router.reload(12 * S, vec![(of(100), same(0))], Vec::new());
+    assert_eq!(router.engine.instances[0].speakers.len(), 0);
+}
+
 #[test]
 fn a_delay_ends_with_its_keyword() {
     let patient = || InstancePlan { preempt_delay: std::time::Duration::from_secs(60), ..of(100) };

@@ -74,6 +74,7 @@ fn daemon(dir: &Dir, test: impl FnOnce(PathBuf) + Send + 'static) {
         config: "/etc/keepalived/keepalived.conf".into(),
         log: None,
         losses: Default::default(),
+        reload_due: Default::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (requests, mut asked) = mpsc::channel::<Request>(REQUESTS);

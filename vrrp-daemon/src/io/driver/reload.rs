@@ -20,7 +20,7 @@ impl<T: FnMut(Told)> Driver<T> {
             next.refuse();
             return Ok(());
         }
-        let Next { to, program, done } = next;
+        let Next { to, program, fifos, done } = next;
         if let Some((program, sizes)) = program {
             self.grow(program, sizes)?;
         }
@@ -29,7 +29,7 @@ impl<T: FnMut(Told)> Driver<T> {
 
         self.ports.reload(Arc::clone(&to.setup), &to.matching)?;
         self.ports.detached.drain(..).for_each(|program_link| self.hands.let_go(program_link));
-        self.hands.reload(Arc::clone(&to.setup), &to.matching)?;
+        self.hands.reload(Arc::clone(&to.setup), fifos, &to.matching)?;
         // Before anything is asked of it by the new ids.
         self.hands.move_network(Arc::clone(&to))?;
         self.held = self.held.carry(&to.setup, &to.matching);

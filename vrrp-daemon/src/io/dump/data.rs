@@ -192,7 +192,9 @@ fn tracked(setup: &Setup, plan: &InstancePlan, out: &mut String) -> fmt::Result 
 }
 
 fn notify(notify: Option<&Notify>, out: &mut String) -> fmt::Result {
-    let Some(Notify { master, backup, fault, stop, deleted, rx_lower, any, priority_changes }) = notify else {
+    let Some(Notify { master, backup, fault, stop, deleted, says_deleted: _, rx_lower, any, priority_changes }) =
+        notify
+    else {
         return Ok(());
     };
     let mut script = |what: &str, script: &Option<Command>| match script {

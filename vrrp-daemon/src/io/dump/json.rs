@@ -185,7 +185,7 @@ fn data<'a>(
         wantstate: number(snapshot.state),
         version: plan.version as u8,
         smtp_alert: instance.smtp_alert,
-        notify_deleted: notify.is_some_and(|notify| notify.deleted.is_some()),
+        notify_deleted: notify.is_some_and(|notify| notify.says_deleted),
         scripts: notify.map(scripts).unwrap_or_default(),
         vips: listed(true),
         evips: listed(false),
@@ -216,7 +216,7 @@ fn data<'a>(
 
 fn scripts(notify: &Notify) -> Scripts {
     let text = |script: &Option<Command>| script.as_ref().map(command);
-    let Notify { master, backup, fault, stop, deleted, rx_lower, any, priority_changes: _ } = notify;
+    let Notify { master, backup, fault, stop, deleted, says_deleted: _, rx_lower, any, priority_changes: _ } = notify;
     Scripts {
         script_backup: text(backup),
         script_master: text(master),

@@ -39,6 +39,7 @@ fn process() -> Process {
         config: "/etc/keepalived/keepalived.conf".into(),
         log: None,
         losses: Losses::default(),
+        reload_due: Default::default(),
     }
 }
 

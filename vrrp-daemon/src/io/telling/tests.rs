@@ -27,7 +27,8 @@ fn tell(dir: &Dir, mut setup: Setup, told: &[Told]) -> (String, Vec<Moment>) {
     setup.telling.fifos.push(fifo);
     let (notices, mut scripts) = mpsc::channel(100);
     let (letters, _written) = mpsc::channel(1);
-    let (telling, mut teller) = start(Arc::new(setup), vec![open], (notices, letters), &Losses::default()).unwrap();
+    let start = |setup, fifo| start(setup, [fifo].into(), (notices, letters), &Losses::default());
+    let (telling, mut teller) = start(Arc::new(setup), Arc::new(open)).unwrap();
     told.iter().for_each(|told| teller.tell(told.clone()));
     drop(teller);
     telling.stop();
@@ -77,9 +78,9 @@ fn lines_are_keepaliveds_in_the_order_of_the_events() {
 }
 
 #[test]
-fn deleted_is_a_fault_unless_there_is_a_script_for_it() {
+fn deleted_is_a_fault_unless_it_is_asked_for() {
     let dir = Dir::new();
-    let notify = Notify { deleted: Some(shell(&dir, "")), ..Notify::default() };
+    let notify = Notify { says_deleted: true, any: Some(shell(&dir, "")), ..Notify::default() };
     let (lines, scripts) = tell(&dir, setup(notify), &[instance(Event::Deleted)]);
     assert_eq!((lines.as_str(), &scripts[..]), ("INSTANCE \"VI_1\" DELETED 100\n", &[Moment::Deleted][..]));
 }
@@ -107,7 +108,7 @@ fn after_a_reload_states_are_written_where_that_is_asked_for() {
 #[test]
 fn overflow_is_counted_and_never_waited_for() {
     let losses = Losses::default();
-    let (mut teller, messages) = queue(Arc::new(setup(Notify::default())), &losses, 1);
+    let (mut teller, messages) = queue(Arc::new(setup(Notify::default())), [].into(), &losses, 1);
     (0..OF_EACH + 3).for_each(|_| teller.tell(instance(Event::BecameMaster)));
     assert_eq!(losses.events.load(Ordering::Relaxed), 3);
     drop(messages);
@@ -130,7 +131,7 @@ fn letters_are_written_in_the_order_of_the_events_and_counted_when_nobody_takes_
     let (notices, _scripts) = mpsc::channel(1);
     let (letters, mut written) = mpsc::channel(2);
     let losses = Losses::default();
-    let (telling, mut teller) = start(Arc::new(setup), Vec::new(), (notices, letters), &losses).unwrap();
+    let (telling, mut teller) = start(Arc::new(setup), [].into(), (notices, letters), &losses).unwrap();
     for event in [Event::Started, Event::BecameMaster, Event::BecameFault, Event::Stopped] {
         teller.tell(instance(event));
     }

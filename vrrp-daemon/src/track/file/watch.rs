@@ -1,33 +1,23 @@
-//! Reads files when inotify says that they changed; all of them by one inotify, of which a user may have few.
+//! Reads files when inotify says that they changed; all of them by one inotify.
 //!
 //! A number counts when its writer closes the file: before that it is half written. What inotify cannot follow, a path
 //! with links or a directory that is not there yet, is read once a second.
 
-use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
-use tokio::io::unix::AsyncFd;
+use nix::sys::inotify::WatchDescriptor;
 use tokio::select;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::{File, InitFile, VALUE_MAX};
-use crate::track::readable::readable;
+use crate::track::eye::{self, Changed, Eye, POLL_INTERVAL};
 use crate::track::report::{Finding, Reading};
 use crate::track::watch::{Job, Stop, Watch};
-
-/// How often a file is read that inotify cannot follow.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// Octets of a file that are looked at: a number and what stands around it.
-const LENGTH: u64 = 64;
 
 impl Watch for File {
     const TOGETHER: bool = true;
@@ -37,7 +27,7 @@ impl Watch for File {
     }
 
     async fn watch(jobs: Vec<Job<Self>>, stop: Stop) {
-        let mut eye = Eye::new();
+        let mut eye = Eye::new("track_file");
         let mut files: Vec<_> = jobs.into_iter().map(|job| Tracked { job, directory: None, last: None }).collect();
         for Job { watched, fresh, .. } in files.iter().map(|file| &file.job) {
             if let Some(init) = watched.init.filter(|_| *fresh)
@@ -52,8 +42,9 @@ impl Watch for File {
         loop {
             for file in &mut files {
                 // First the watch, then the look: what changes between the two is looked at twice and not missed.
-                let is_concerned = changed.concerns(file);
-                file.directory = file.directory.or_else(|| eye.follow(&file.job.watched));
+                let path = Path::new(&file.job.watched.path);
+                let is_concerned = changed.concerns(path, file.directory);
+                file.directory = file.directory.or_else(|| eye.follow(path));
                 if is_concerned {
                     file.look().await;
                 }
@@ -63,11 +54,8 @@ impl Watch for File {
                 _ = ticks.tick() => Changed::Unfollowed,
                 () = stop.asked() => return,
             };
-            if let Changed::In { gone, .. } = &changed {
-                let is_gone = |directory: WatchDescriptor| gone.contains(&directory);
-                files
-                    .iter_mut()
-                    .for_each(|file| file.directory = file.directory.filter(|&directory| !is_gone(directory)));
+            for file in &mut files {
+                file.directory = file.directory.filter(|&directory| !changed.ends(directory));
             }
         }
     }
@@ -94,96 +82,9 @@ impl Tracked {
     }
 }
 
-/// Which files may have changed.
-enum Changed {
-    All,
-    /// Those that are not followed.
-    Unfollowed,
-    /// Those of some directories; those of some can be followed no longer.
-    In {
-        directories: BTreeSet<WatchDescriptor>,
-        gone: BTreeSet<WatchDescriptor>,
-    },
-}
-
-impl Changed {
-    fn concerns(&self, file: &Tracked) -> bool {
-        match self {
-            Self::All => true,
-            Self::Unfollowed => file.directory.is_none() || has_links(Path::new(&file.job.watched.path)),
-            Self::In { directories, gone: _ } => {
-                file.directory.is_none_or(|directory| directories.contains(&directory))
-            }
-        }
-    }
-}
-
-/// A path whose links can be turned to something else without its directory changing.
-fn has_links(path: &Path) -> bool {
-    fs::canonicalize(path).is_ok_and(|real| real != path)
-}
-
-/// Sees what happens in directories. Without inotify it sees nothing, and all is read once a second.
-struct Eye(Option<(Inotify, AsyncFd<OwnedFd>)>);
-
-impl Eye {
-    fn new() -> Self {
-        let opened = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).map_err(io::Error::from);
-        let opened = opened.and_then(|inotify| {
-            let ready = readable(inotify.as_fd().try_clone_to_owned()?)?;
-            Ok((inotify, ready))
-        });
-        if let Err(error) = &opened {
-            warn!("track_file: no inotify ({error}); files are read once a second");
-        }
-        Self(opened.ok())
-    }
-
-    /// Follows the directory of a file, if it can be.
-    fn follow(&self, file: &File) -> Option<WatchDescriptor> {
-        let (inotify, _) = self.0.as_ref()?;
-        let directory = Path::new(&file.path).parent()?;
-        let changes = AddWatchFlags::IN_CLOSE_WRITE
-            | AddWatchFlags::IN_MOVE
-            | AddWatchFlags::IN_CREATE
-            | AddWatchFlags::IN_DELETE;
-        let ends = AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_DELETE_SELF;
-        inotify.add_watch(directory, changes | ends | AddWatchFlags::IN_ONLYDIR).ok()
-    }
-
-    /// Waits until something changed.
-    async fn changed(&mut self) -> Changed {
-        let Some((inotify, ready)) = &self.0 else { return std::future::pending().await };
-        loop {
-            match ready.readable().await {
-                Ok(mut guard) => match inotify.read_events() {
-                    Ok(events) => {
-                        if events.iter().any(|event| event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW)) {
-                            return Changed::All;
-                        }
-                        let lost =
-                            AddWatchFlags::IN_IGNORED | AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_DELETE_SELF;
-                        let gone = events.iter().filter(|event| event.mask.intersects(lost)).map(|event| event.wd);
-                        let directories = events.iter().map(|event| event.wd);
-                        return Changed::In { gone: gone.collect(), directories: directories.collect() };
-                    }
-                    Err(Errno::EAGAIN) => guard.clear_ready(),
-                    Err(Errno::EINTR) => {}
-                    Err(error) => {
-                        warn!("track_file: inotify failed ({error}); files are read once a second");
-                        self.0 = None;
-                        return Changed::All;
-                    }
-                },
-                Err(_) => return std::future::pending().await,
-            }
-        }
-    }
-}
-
 /// What the file says now.
 fn read(path: &Path) -> Finding {
-    let text = match text(path) {
+    let text = match eye::text(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return finding(0, "is not there and reads as 0".into());
@@ -203,17 +104,6 @@ fn read(path: &Path) -> Finding {
 
 fn finding(value: i16, text: String) -> Finding {
     Finding { reading: Reading::Value(value), text }
-}
-
-fn text(path: &Path) -> io::Result<String> {
-    let mut octets = Vec::new();
-    // A FIFO would be waited for without the flag.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    file.take(LENGTH).read_to_end(&mut octets)?;
-    Ok(String::from_utf8_lossy(&octets).into_owned())
 }
 
 /// Writes the number that the file is to begin with. What is no file of its own, a link to one say, is left alone: who can

@@ -1,5 +1,8 @@
 //! Real files, and what is heard of them.
 
+use std::fs;
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 
 use super::*;
