@@ -53,6 +53,9 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
     if telling.dumps != Default::default() {
         writeln!(out, "{:?}", telling.dumps)?;
     }
+    if let Some(dbus) = &telling.dbus {
+        writeln!(out, "{dbus:?}")?;
+    }
     if telling.states_on_reload {
         writeln!(out, "states are written on reload")?;
     }

@@ -51,6 +51,17 @@ pub struct Telling {
     /// `fifo_write_vrrp_states_on_reload`.
     pub states_on_reload: bool,
     pub dumps: Dumps,
+    /// `enable_dbus`.
+    pub dbus: Option<Dbus>,
+}
+
+/// How the daemon is to be found on the system's message bus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dbus {
+    /// `dbus_service_name`.
+    pub name: String,
+    /// `dbus_no_interface_name`: in paths, for the interface of a virtual router that has none.
+    pub no_interface: String,
 }
 
 /// The files that keepalived's signals ask for.

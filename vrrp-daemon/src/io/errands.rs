@@ -17,6 +17,7 @@ use tokio::time::{interval, timeout};
 use tracing::warn;
 
 use super::control::{self, Request, Socket};
+use super::dbus;
 use super::dump;
 use super::notify::{self, Notice};
 use super::reload::Move;
@@ -83,7 +84,7 @@ pub enum Errand {
 /// The slow thread's handle.
 #[derive(Debug)]
 pub struct Errands {
-    dumps: mpsc::Sender<dump::Kind>,
+    dumps: mpsc::Sender<(dump::Kind, dump::By)>,
     errands: mpsc::UnboundedSender<Errand>,
     stop: watch::Sender<bool>,
     stopped: std::sync::mpsc::Receiver<()>,
@@ -92,13 +93,13 @@ pub struct Errands {
 
 /// Starts the thread. `reports` is called on it with what trackers find out, and may wait for the protocol thread to take
 /// it; so do requests in `requests`, of which no more than [`control::REQUESTS`] are ever open. The scripts of `notices` are
-/// run, and those that read FIFOs.
+/// run, and those that read FIFOs; `signals` are told on the message bus.
 pub fn start<M: From<Request> + Send + 'static>(
     setup: Arc<Setup>,
     socket: Socket,
     process: Process,
     withheld: Arc<Withheld>,
-    notices: mpsc::Receiver<Notice>,
+    (notices, signals): (mpsc::Receiver<Notice>, mpsc::Receiver<Notice>),
     requests: mpsc::Sender<M>,
     reports: impl AsyncFn(Report) + Send + 'static,
 ) -> io::Result<Errands> {
@@ -106,6 +107,7 @@ pub fn start<M: From<Request> + Send + 'static>(
     let (stop, stopping) = watch::channel(false);
     let fifos = setup.telling.fifos.clone();
     let (dumps, dumped) = mpsc::channel(dump::QUEUE);
+    let wishes = dbus::Wishes::new(dumps.clone(), requests.clone());
     // Bounded by who sends: a reload waits for the one before it.
     let (errands, mut inbox) = mpsc::unbounded_channel();
     let (done, stopped) = std::sync::mpsc::sync_channel(1);
@@ -116,6 +118,10 @@ pub fn start<M: From<Request> + Send + 'static>(
         local.block_on(&runtime, async {
             let process = Rc::new(process);
             let dumping = dump::serve(dumped, requests.clone());
+            let (holds, held) = watch::channel(Arc::clone(&setup));
+            let lost = Arc::clone(&process.losses.signals);
+            let signalling = dbus::run(held, signals, lost, wishes, stop_of(stopping.clone()));
+            let signalling = tokio::task::spawn_local(signalling);
             let notifying = tokio::task::spawn_local(notify::run(notices, stop_of(stopping.clone())));
             let (board, (found, mut finds)) = (Board::default(), mpsc::channel(REPORTS));
             let mut watchers = Watchers::new(board.clone(), found);
@@ -130,6 +136,7 @@ pub fn start<M: From<Request> + Send + 'static>(
                 let mut edition: u32 = 0;
                 while let Some(Errand::Reload(to)) = inbox.recv().await {
                     edition = edition.wrapping_add(1);
+                    holds.send_replace(Arc::clone(&to.setup));
                     watchers.set(in_use(&to.setup, edition)).await;
                 }
             };
@@ -140,7 +147,7 @@ pub fn start<M: From<Request> + Send + 'static>(
                 () = stop_of(stopping) => {}
             }
             drop(socket);
-            let rest = async { tokio::join!(watchers.end(), readers.join_all(), notifying) };
+            let rest = async { tokio::join!(watchers.end(), readers.join_all(), notifying, signalling) };
             let _ = timeout(TIME_TO_STOP, rest).await;
             passing_on.abort();
         });
@@ -155,7 +162,7 @@ pub fn start<M: From<Request> + Send + 'static>(
 impl Errands {
     /// Has a file written. Who asks faster than they are written gets fewer of them.
     pub fn dump(&self, kind: dump::Kind) {
-        if self.dumps.try_send(kind).is_err() {
+        if self.dumps.try_send((kind, dump::By::Signal)).is_err() {
             warn!("a file of the daemon's state was asked for before the ones before were written; ask again");
         }
     }
@@ -213,8 +220,8 @@ async fn stop_of(mut stopping: watch::Receiver<bool>) {
 /// Says now and then what came to nothing.
 async fn tell_losses(process: &Process, withheld: &Withheld) {
     let mut ticks = interval(LOSS_INTERVAL);
-    let mut told = [0; 3];
-    let Losses { events, notices, fifo_lines } = &process.losses;
+    let mut told = [0; 4];
+    let Losses { events, notices, fifo_lines, signals } = &process.losses;
     loop {
         ticks.tick().await;
         if let Some(log) = &process.log {
@@ -225,6 +232,7 @@ async fn tell_losses(process: &Process, withheld: &Withheld) {
             (events, "events were neither logged nor told: too many were waiting"),
             (notices, "changes of state had no notify scripts run: too many were waiting"),
             (fifo_lines, "lines were not written to a FIFO: nobody read it"),
+            (signals, "changes of state were not told on the message bus: too many were waiting"),
         ];
         for ((lost, text), told) in texts.into_iter().zip(&mut told) {
             let lost: u64 = AtomicU64::load(lost, Ordering::Relaxed);

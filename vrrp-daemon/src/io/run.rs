@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::bfd;
 use super::bracket;
 use super::control::{self, Socket};
+use super::dbus;
 use super::driver::{self, Driver, Message};
 use super::dump::Kind;
 use super::errands::{self, Errands};
@@ -179,8 +180,8 @@ fn start_slow(
     inbox: &mpsc::Sender<Message>,
 ) -> Result<(Telling, Teller, Errands), Failure> {
     let losses = Losses::default();
-    let (notices, waiting) = mpsc::channel(notify::QUEUE);
-    let (telling, teller) = telling::start(Arc::clone(setup), open_fifos(setup), notices, &losses)?;
+    let ((notices, noticed), (signals, signalled)) = (mpsc::channel(notify::QUEUE), mpsc::channel(dbus::QUEUE));
+    let (telling, teller) = telling::start(Arc::clone(setup), open_fifos(setup), (notices, signals), &losses)?;
     let process = Process {
         version: env!("CARGO_PKG_VERSION"),
         started_at: SystemTime::now(),
@@ -193,7 +194,8 @@ fn start_slow(
         drop(reports.send(Message::Found { edition, id, reading }).await);
     };
     let withheld = teller.withheld();
-    let errands = errands::start(Arc::clone(setup), socket, process, withheld, waiting, inbox.clone(), report)?;
+    let told = (noticed, signalled);
+    let errands = errands::start(Arc::clone(setup), socket, process, withheld, told, inbox.clone(), report)?;
     Ok((telling, teller, errands))
 }
 

@@ -63,6 +63,8 @@ pub struct Losses {
     pub notices: Arc<AtomicU64>,
     /// Lines that a FIFO's reader did not take.
     pub fifo_lines: Arc<AtomicU64>,
+    /// Changes of state that were not told on the message bus.
+    pub signals: Arc<AtomicU64>,
 }
 
 /// The protocol thread's end.
@@ -107,15 +109,15 @@ impl Teller {
 /// The thread's handle.
 pub struct Telling(JoinHandle<()>);
 
-/// Starts the thread. Changes of state that have scripts go on to `notices`.
+/// Starts the thread. Changes of state that have scripts go on to `notices`, and with `enable_dbus` all to `signals`.
 pub fn start(
     setup: Arc<Setup>,
     fifos: Vec<Fifo>,
-    notices: Sender<Notice>,
+    (notices, signals): (Sender<Notice>, Sender<Notice>),
     losses: &Losses,
 ) -> io::Result<(Telling, Teller)> {
     let (teller, messages) = queue(setup, losses, QUEUE);
-    let mut voice = Voice { fifos, notices, losses: losses.clone(), states: Vec::new() };
+    let mut voice = Voice { fifos, notices, signals, losses: losses.clone(), states: Vec::new() };
     let thread = std::thread::Builder::new().name("telling".into()).spawn(move || {
         // Signals are for the main thread.
         let _ = SigSet::all().thread_block();
@@ -141,6 +143,7 @@ impl Telling {
 struct Voice {
     fifos: Vec<Fifo>,
     notices: Sender<Notice>,
+    signals: Sender<Notice>,
     losses: Losses,
     /// By instance: the state last told of.
     states: Vec<StateName>,
@@ -179,6 +182,7 @@ impl Voice {
         let Some(moment) = moment else { return };
         let notice = Notice { setup: Arc::clone(setup), who, moment };
         self.write(&notice);
+        self.signal(&notice);
         // Most have no script: nothing to queue.
         if notice.scripts().next().is_some() && self.notices.try_send(notice).is_err() {
             self.losses.notices.fetch_add(1, Ordering::Relaxed);
@@ -210,6 +214,13 @@ impl Voice {
             && let Some(moment) = Moment::entering(state)
         {
             self.write(&Notice { setup: Arc::clone(setup), who, moment });
+        }
+    }
+
+    fn signal(&mut self, notice: &Notice) {
+        let wanted = notice.setup.telling.dbus.is_some() && notice.state().is_some();
+        if wanted && self.signals.try_send(notice.clone()).is_err() {
+            self.losses.signals.fetch_add(1, Ordering::Relaxed);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::Resolver;
 use crate::config::notify::FifoPath;
-use crate::config::setup::{Dumps, Fifo, Notify, RunAs, Telling};
+use crate::config::setup::{Dbus, Dumps, Fifo, Notify, RunAs, Telling};
 use crate::syntax::command::CommandLine;
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::Switch;
@@ -28,6 +28,7 @@ pub struct Global {
     pub vrrp_fifo_script: Option<CommandLine>,
     pub states_on_reload: Switch,
     pub dumps: Dumps,
+    pub dbus: Option<Dbus>,
 }
 
 impl Resolver<'_> {
@@ -50,10 +51,10 @@ impl Resolver<'_> {
     }
 
     pub(super) fn telling(&mut self, written: Global) -> Telling {
-        let Global { fifo, fifo_script, vrrp_fifo, vrrp_fifo_script, states_on_reload, dumps } = written;
+        let Global { fifo, fifo_script, vrrp_fifo, vrrp_fifo_script, states_on_reload, dumps, dbus } = written;
         let fifos = [("notify_fifo", fifo, fifo_script), ("vrrp_notify_fifo", vrrp_fifo, vrrp_fifo_script)];
         let fifos = fifos.into_iter().filter_map(|(keyword, fifo, script)| self.fifo(keyword, fifo, script));
-        Telling { fifos: fifos.collect(), states_on_reload: states_on_reload.is_on(), dumps }
+        Telling { fifos: fifos.collect(), states_on_reload: states_on_reload.is_on(), dumps, dbus }
     }
 
     fn fifo(&mut self, keyword: &str, fifo: Option<FifoPath>, script: Option<CommandLine>) -> Option<Fifo> {

@@ -52,13 +52,20 @@ fn checks_report_and_stop_ends_everything() {
     let path = socket.path().to_owned();
     let (requests, _asked) = mpsc::channel::<Request>(control::REQUESTS);
     let (report, reported) = channel();
-    let (notices, waiting) = mpsc::channel(1);
+    let ((notices, waiting), (_signals, signalled)) = (mpsc::channel(1), mpsc::channel(1));
     let start_setup = Arc::clone(&setup);
-    let errands =
-        start(start_setup, socket, process(), Arc::default(), waiting, requests, async move |(_, id, reading)| {
+    let errands = start(
+        start_setup,
+        socket,
+        process(),
+        Arc::default(),
+        (waiting, signalled),
+        requests,
+        async move |(_, id, reading)| {
             let _ = report.send((id, reading));
-        })
-        .unwrap();
+        },
+    )
+    .unwrap();
     assert_eq!(reported.recv_timeout(Duration::from_secs(10)), Ok((TrackerId(0), Reading::Passed)));
     assert!(path.exists());
     let start = Instant::now();

@@ -25,8 +25,8 @@ fn tell(dir: &Dir, mut setup: Setup, told: &[Told]) -> (String, Vec<Moment>) {
     let open = Fifo::open(&fifo).unwrap();
     let mut reader = std::fs::File::open(&fifo.path).unwrap();
     setup.telling.fifos.push(fifo);
-    let (notices, mut scripts) = mpsc::channel(100);
-    let (telling, mut teller) = start(Arc::new(setup), vec![open], notices, &Losses::default()).unwrap();
+    let ((notices, mut scripts), (signals, _unheard)) = (mpsc::channel(100), mpsc::channel(1));
+    let (telling, mut teller) = start(Arc::new(setup), vec![open], (notices, signals), &Losses::default()).unwrap();
     told.iter().for_each(|told| teller.tell(told.clone()));
     drop(teller);
     telling.stop();
