@@ -272,8 +272,11 @@ impl Presence {
         SignalEmitter::new(&self.connection, path::daemon(&self.base))
     }
 
+    /// Whoever asked for the reload that ends this has his answer first.
     async fn leave(self) -> Result<(), Error> {
         Vrrp::vrrp_stopped(&self.daemon()?).await?;
-        self.connection.close().await
+        self.connection.release_name(self.name.as_str()).await?;
+        self.connection.graceful_shutdown().await;
+        Ok(())
     }
 }
