@@ -63,6 +63,9 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
     if telling.wants_snmp {
         writeln!(out, "SNMP is asked for")?;
     }
+    if let Some(dbus) = &telling.dbus {
+        writeln!(out, "{dbus:?}")?;
+    }
     if telling.states_on_reload {
         writeln!(out, "states are written on reload")?;
     }

@@ -8,6 +8,7 @@ mod authentication;
 mod bad_input;
 mod bfd;
 mod console;
+mod dbus;
 mod dumps;
 mod failover;
 mod fifo;

@@ -95,7 +95,11 @@ impl Watcher {
         let acting: Vec<usize> = by_group.keys().copied().collect();
         let nothing_done = |index| (index, Vec::new());
         match input {
-            Input::Advert(id, _) | Input::Seen(id) | Input::Source { id, .. } | Input::Address { id, .. } => {
+            Input::Advert(id, _)
+            | Input::Seen(id)
+            | Input::Announce(id)
+            | Input::Source { id, .. }
+            | Input::Address { id, .. } => {
                 let mut concerned = vec![id.index()];
                 if let Some(sync) = self.groups[id.index()].plan.group {
                     concerned.clone_from(&self.parties[sync.index()]);

@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod bpf;
+pub mod bus;
 pub mod capture;
 pub mod client;
 pub mod conf;

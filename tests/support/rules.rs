@@ -204,7 +204,7 @@ pub fn expect(plan: &InstancePlan, was: Expected, scene: &Scene) -> Result<Expec
             _ => was,
         },
         // Worlds hand in every advert; quiet mode lives in the shadow.
-        (was, Input::Address { .. } | Input::Seen(_)) => was,
+        (was, Input::Address { .. } | Input::Announce(_) | Input::Seen(_)) => was,
         (Expected::Backup(backup), Input::Deadline) => match down_at(plan, scene.priority, &backup) <= now {
             true if plan.group.is_none() => master_since(plan, now),
             true => Expected::Backup(Backup { wait: Wait::Over, ..backup }),

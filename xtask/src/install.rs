@@ -10,6 +10,9 @@ pub type Need = (&'static str, &'static str);
 /// What the tests run besides our own programs.
 pub const TESTS: &[Need] = &[
     ("capsh", "libcap2-bin"),
+    ("dbus-daemon", "dbus-daemon"),
+    ("dbus-monitor", "dbus-bin"),
+    ("dbus-send", "dbus-bin"),
     ("ethtool", "ethtool"),
     ("ip", "iproute2"),
     ("keepalived", "keepalived"),

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::dbus::{BusName, PathWord};
 use super::mail::{ConnectTime, HelloName, MailAddress, Recipients, SmtpServer};
 use super::notify::{FifoPath, FilePath, MarkPath, TimePath};
 use super::service::{BracketTime, ProcessName, Umask};
@@ -105,6 +106,12 @@ block! {
         "smtp_alert_vrrp" => smtp_alert_vrrp: Switch;
         /// Entering fault is not mailed.
         "no_email_faults" => no_email_faults: Mark;
+        /// Be on the system's message bus, to be asked and heard there as keepalived is.
+        "enable_dbus" => enable_dbus: Mark;
+        /// Under this name; default org.keepalived.Vrrp1.
+        "dbus_service_name" => dbus_service_name: Lenient<BusName>;
+        /// What stands there for the interface of virtual routers that have none; default `none`.
+        "dbus_no_interface_name" => dbus_no_interface_name: Lenient<PathWord>;
         /// File of the state that SIGUSR1 asks for, in place of keepalived.data in $TMPDIR or /tmp.
         "state_dump_file" => state_dump_file: Option<FilePath>;
         /// The same of the statistics that SIGUSR2 asks for.

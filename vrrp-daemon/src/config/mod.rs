@@ -6,6 +6,7 @@
 mod address;
 mod auth;
 mod check;
+mod dbus;
 mod garp_group;
 mod global;
 pub mod host;

@@ -57,6 +57,17 @@ pub struct Telling {
     /// SNMP is asked for (`enable_snmp_vrrp` and the like), which is not done.
     pub wants_snmp: bool,
     pub dumps: Dumps,
+    /// `enable_dbus`.
+    pub dbus: Option<Dbus>,
+}
+
+/// How the daemon is to be found on the system's message bus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dbus {
+    /// `dbus_service_name`.
+    pub name: String,
+    /// `dbus_no_interface_name`: in paths, for the interface of a virtual router that has none.
+    pub no_interface: String,
 }
 
 /// Where the mail of those with `smtp_alert` goes.

@@ -36,7 +36,6 @@ foreign! {
         "enable_traps" | "enable_snmp_keepalived" | "enable_snmp_vrrp" | "enable_snmp_rfc" | "enable_snmp_rfcv2"
             | "enable_snmp_rfcv3" | "snmp_socket" Skipped NO_SNMP;
         "enable_snmp_checker" | "snmp_vs_stats_update_interval" | "snmp_rs_stats_update_interval" LoadBalancing "";
-        "enable_dbus" | "dbus_service_name" | "dbus_no_interface_name" Skipped "there is no D-Bus service";
         "vrrp_garp_extra_if" | "vrrp_vmac_garp_intvl" Skipped
             "only interfaces beside the one of the adverts would announce more often";
         "vrrp_iptables" | "vrrp_ipsets" Skipped "no_accept is done by nftables";

@@ -18,7 +18,7 @@ use super::plan::{GroupId, InstancePlan, OfInstance, Wanted};
 use super::snapshot::{Cause, Rival, Snapshot, StateName};
 use super::stats::Stats;
 use super::tracking::{Fault, Standing, Surroundings};
-use super::{Due, Out, Tenure, Why};
+use super::{Announced, Due, Out, Tenure, Why};
 use versions::Speaker;
 
 #[derive(Clone, Debug)]
@@ -276,6 +276,13 @@ impl Instance {
         master.garp.settled(now, plan, address, installed, out);
         if !installed {
             out.tell(Event::AddressFailed { address }, self.effective);
+        }
+    }
+
+    /// A round that was asked for; nobody else's addresses are announced.
+    pub fn announce(&self, out: &mut Out) {
+        if matches!(self.state, State::Master(_)) {
+            out.announce(Announced::All, 1);
         }
     }
 

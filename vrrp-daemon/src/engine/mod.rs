@@ -55,6 +55,8 @@ pub enum Input {
     Value { id: TrackerId, value: i16 },
     /// An address of an [`Action::Install`] is set, or cannot be.
     Address { id: InstanceId, tenure: Tenure, address: u32, installed: bool },
+    /// Somebody wants the addresses announced once more, if they are here (keepalived's SendGarp).
+    Announce(InstanceId),
     /// The daemon stops: leave everything.
     Shutdown,
 }
@@ -211,6 +213,7 @@ impl Engine {
             Input::Address { id, tenure, address, installed } => {
                 self.with(id, out, |instance, out| instance.address_settled(now, tenure, address, installed, out));
             }
+            Input::Announce(id) => self.with(id, out, |instance, out| instance.announce(out)),
             Input::Shutdown => self.stop(now, out),
         }
     }

@@ -58,6 +58,10 @@ pub enum Request {
     Stop {
         reply: oneshot::Sender<Result<(), String>>,
     },
+    /// The addresses of the virtual router of this name are announced, if it is master; not answered.
+    Announce {
+        name: String,
+    },
 }
 
 /// A request as it is written: `{"do":"status"}`.

@@ -431,6 +431,12 @@ impl<T: FnMut(Told)> Driver<T> {
                     let _ = reply.map(|reply| reply.send(refused));
                 }
             }
+            Request::Announce { name } => {
+                let index = self.setup.instances.iter().position(|instance| instance.name == name);
+                if let Some(index) = index {
+                    self.hear(clock::now(), Input::Announce(InstanceId(index as u32)));
+                }
+            }
             Request::Stop { reply } => {
                 let _ = reply.send(Ok(()));
                 self.stop();

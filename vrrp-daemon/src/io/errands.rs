@@ -18,6 +18,7 @@ use tracing::warn;
 
 use super::appointment::keep::keep;
 use super::control::{self, Request, Socket};
+use super::dbus;
 use super::dump;
 use super::mail::{self, Letter};
 use super::notify::{self, Notice};
@@ -87,7 +88,7 @@ pub enum Errand {
 /// The slow thread's handle.
 #[derive(Debug)]
 pub struct Errands {
-    dumps: mpsc::Sender<dump::Kind>,
+    dumps: mpsc::Sender<(dump::Kind, dump::By)>,
     errands: mpsc::UnboundedSender<Errand>,
     stop: watch::Sender<bool>,
     stopped: std::sync::mpsc::Receiver<()>,
@@ -96,19 +97,20 @@ pub struct Errands {
 
 /// Starts the thread. `reports` is called on it with what trackers find out, and may wait for the protocol thread to take
 /// it; so do requests in `requests`, of which no more than [`control::REQUESTS`] are ever open. The scripts of `notices` are
-/// run, and those that read FIFOs; `letters` are mailed.
+/// run, and those that read FIFOs; `letters` are mailed, `signals` told on the message bus.
 pub fn start<M: From<Request> + Send + 'static>(
     setup: Arc<Setup>,
     socket: Socket,
     process: Process,
     withheld: Arc<Withheld>,
-    (notices, letters): (mpsc::Receiver<Notice>, mpsc::Receiver<Letter>),
+    (notices, letters, signals): (mpsc::Receiver<Notice>, mpsc::Receiver<Letter>, mpsc::Receiver<Notice>),
     requests: mpsc::Sender<M>,
     reports: impl AsyncFn(Report) + Send + 'static,
 ) -> io::Result<Errands> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let (stop, stopping) = watch::channel(false);
     let (dumps, dumped) = mpsc::channel(dump::QUEUE);
+    let wishes = dbus::Wishes::new(dumps.clone(), requests.clone());
     // Bounded by who sends: a reload waits for the one before it.
     let (errands, mut inbox) = mpsc::unbounded_channel();
     let (done, stopped) = std::sync::mpsc::sync_channel(1);
@@ -120,6 +122,10 @@ pub fn start<M: From<Request> + Send + 'static>(
             let process = Rc::new(process);
             let dumping = dump::serve(dumped, requests.clone());
             let mailing = tokio::task::spawn_local(mail::run(letters, Arc::clone(&process.losses.letters)));
+            let (holds, held) = watch::channel(Arc::clone(&setup));
+            let lost = Arc::clone(&process.losses.signals);
+            let signalling = dbus::run(held, signals, lost, wishes, stop_of(stopping.clone()));
+            let signalling = tokio::task::spawn_local(signalling);
             let notifying = tokio::task::spawn_local(notify::run(notices, stop_of(stopping.clone())));
             let (board, (found, mut finds)) = (Board::default(), mpsc::channel(REPORTS));
             let mut watchers = Watchers::new(board.clone(), found);
@@ -145,6 +151,7 @@ pub fn start<M: From<Request> + Send + 'static>(
                         errand = inbox.recv() => next = errand.map(|Errand::Reload(to)| Arc::clone(&to.setup)),
                         () = keeping => {}
                     }
+                    next.iter().for_each(|setup| drop(holds.send_replace(Arc::clone(setup))));
                     edition = edition.wrapping_add(1);
                 }
             };
@@ -154,7 +161,7 @@ pub fn start<M: From<Request> + Send + 'static>(
                 () = stop_of(stopping) => {}
             }
             drop(socket);
-            let rest = async { tokio::join!(watchers.end(), readers.end(), notifying, mailing) };
+            let rest = async { tokio::join!(watchers.end(), readers.end(), notifying, mailing, signalling) };
             let _ = timeout(TIME_TO_STOP, rest).await;
             passing_on.abort();
         });
@@ -169,7 +176,7 @@ pub fn start<M: From<Request> + Send + 'static>(
 impl Errands {
     /// Has a file written. Who asks faster than they are written gets fewer of them.
     pub fn dump(&self, kind: dump::Kind) {
-        if self.dumps.try_send(kind).is_err() {
+        if self.dumps.try_send((kind, dump::By::Signal)).is_err() {
             warn!("a file of the daemon's state was asked for before the ones before were written; ask again");
         }
     }
@@ -215,8 +222,8 @@ async fn stop_of(mut stopping: watch::Receiver<bool>) {
 /// Says now and then what came to nothing.
 async fn tell_losses(process: &Process, withheld: &Withheld) {
     let mut ticks = interval(LOSS_INTERVAL);
-    let mut told = [0; 4];
-    let Losses { events, notices, fifo_lines, letters } = &process.losses;
+    let mut told = [0; 5];
+    let Losses { events, notices, fifo_lines, letters, signals } = &process.losses;
     loop {
         ticks.tick().await;
         if let Some(log) = &process.log {
@@ -228,6 +235,7 @@ async fn tell_losses(process: &Process, withheld: &Withheld) {
             (notices, "changes of state had no notify scripts run: too many were waiting"),
             (fifo_lines, "lines were not written to a FIFO: nobody read it"),
             (letters, "letters were not sent: the mail server did not take them, or too many were waiting"),
+            (signals, "changes of state were not told on the message bus: too many were waiting"),
         ];
         for ((lost, text), told) in texts.into_iter().zip(&mut told) {
             let lost: u64 = AtomicU64::load(lost, Ordering::Relaxed);

@@ -8,6 +8,7 @@ pub mod capabilities;
 pub mod clock;
 pub mod control;
 pub mod crowd;
+pub mod dbus;
 pub mod delivered;
 pub mod driver;
 pub mod dump;

@@ -96,6 +96,19 @@ impl Notice {
         }
     }
 
+    /// The state that a virtual router has now; one that is not configured any more is at fault, as keepalived has it.
+    pub fn state(&self) -> Option<(InstanceId, StateName)> {
+        let Who::Instance(id, _) = self.who else { return None };
+        let state = match self.moment {
+            Moment::Master => StateName::Master,
+            Moment::Backup => StateName::Backup,
+            Moment::Fault | Moment::Deleted => StateName::Fault,
+            Moment::Stop => StateName::Stop,
+            Moment::RxLower | Moment::MasterPriority | Moment::BackupPriority => return None,
+        };
+        Some((id, state))
+    }
+
     /// keepalived's line for FIFOs.
     pub fn line(&self) -> String {
         let (kind, name, priority, _) = self.subject();

@@ -16,6 +16,7 @@ use super::appointment::keep::Due;
 use super::bfd;
 use super::bracket;
 use super::control::{self, Socket};
+use super::dbus;
 use super::driver::{self, Driver, Message};
 use super::dump::Kind;
 use super::errands::{self, Errands};
@@ -185,8 +186,10 @@ fn start_slow(
     inbox: &mpsc::Sender<Message>,
 ) -> Result<(Telling, Teller, Errands), Failure> {
     let losses = Losses::default();
-    let ((notices, noticed), (letters, written)) = (mpsc::channel(notify::QUEUE), mpsc::channel(mail::QUEUE));
-    let (telling, teller) = telling::start(Arc::clone(setup), fifos, (notices, letters), &losses)?;
+    let (notices, noticed) = mpsc::channel(notify::QUEUE);
+    let (letters, written) = mpsc::channel(mail::QUEUE);
+    let (signals, signalled) = mpsc::channel(dbus::QUEUE);
+    let (telling, teller) = telling::start(Arc::clone(setup), fifos, (notices, letters, signals), &losses)?;
     let process = Process {
         version: env!("CARGO_PKG_VERSION"),
         started_at: SystemTime::now(),
@@ -200,7 +203,7 @@ fn start_slow(
         drop(reports.send(Message::Found { edition, id, reading }).await);
     };
     let withheld = teller.withheld();
-    let told = (noticed, written);
+    let told = (noticed, written, signalled);
     let errands = errands::start(Arc::clone(setup), socket, process, withheld, told, inbox.clone(), report)?;
     Ok((telling, teller, errands))
 }

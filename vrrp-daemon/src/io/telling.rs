@@ -72,6 +72,8 @@ pub struct Losses {
     pub fifo_lines: Arc<AtomicU64>,
     /// Letters that no mail server took.
     pub letters: Arc<AtomicU64>,
+    /// Changes of state that were not told on the message bus.
+    pub signals: Arc<AtomicU64>,
 }
 
 /// The protocol thread's end.
@@ -118,15 +120,16 @@ impl Teller {
 /// The thread's handle.
 pub struct Telling(JoinHandle<()>);
 
-/// Starts the thread. Changes of state that have scripts go on to `notices`, what is mailed of them to `letters`.
+/// Starts the thread. Changes of state that have scripts go on to `notices`, what is mailed of them to `letters`, and with
+/// `enable_dbus` all to `signals`.
 pub fn start(
     setup: Arc<Setup>,
     fifos: Fifos,
-    (notices, letters): (Sender<Notice>, Sender<Letter>),
+    (notices, letters, signals): (Sender<Notice>, Sender<Letter>, Sender<Notice>),
     losses: &Losses,
 ) -> io::Result<(Telling, Teller)> {
     let (teller, messages) = queue(setup, fifos, losses, QUEUE);
-    let mut voice = Voice { notices, letters, losses: losses.clone(), states: Vec::new() };
+    let mut voice = Voice { notices, letters, signals, losses: losses.clone(), states: Vec::new() };
     let thread = std::thread::Builder::new().name("telling".into()).spawn(move || {
         // Signals are for the main thread.
         let _ = SigSet::all().thread_block();
@@ -152,6 +155,7 @@ impl Telling {
 struct Voice {
     notices: Sender<Notice>,
     letters: Sender<Letter>,
+    signals: Sender<Notice>,
     losses: Losses,
     /// By instance: the state last told of.
     states: Vec<StateName>,
@@ -197,6 +201,7 @@ impl Voice {
         {
             self.losses.letters.fetch_add(1, Ordering::Relaxed);
         }
+        self.signal(&notice);
         // Most have no script: nothing to queue.
         if notice.scripts().next().is_some() && self.notices.try_send(notice).is_err() {
             self.losses.notices.fetch_add(1, Ordering::Relaxed);
@@ -228,6 +233,13 @@ impl Voice {
             && let Some(moment) = Moment::entering(state)
         {
             self.write(fifos, &Notice { setup: Arc::clone(setup), who, moment });
+        }
+    }
+
+    fn signal(&mut self, notice: &Notice) {
+        let wanted = notice.setup.telling.dbus.is_some() && notice.state().is_some();
+        if wanted && self.signals.try_send(notice.clone()).is_err() {
+            self.losses.signals.fetch_add(1, Ordering::Relaxed);
         }
     }
 

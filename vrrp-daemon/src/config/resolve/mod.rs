@@ -39,7 +39,7 @@ use super::global::{
 use super::host::Host;
 use super::instance::Instance;
 use super::root::Config;
-use super::setup::{self, Daemon, Dumps, Firewall, Reloading, Scheduling, Service, Setup, Xdp};
+use super::setup::{self, Daemon, Dbus, Dumps, Firewall, Reloading, Scheduling, Service, Setup, Xdp};
 use super::unsupported;
 use crate::engine::plan::{InterfaceId, Startup};
 use crate::syntax::command::UserName;
@@ -52,6 +52,10 @@ use crate::syntax::value::{InterfaceName, Whole};
 const INTERFACES: usize = 4096;
 /// The interface of a virtual router that names none, as in keepalived.
 const DEFAULT_INTERFACE: &str = "eth0";
+/// The daemon's name on the message bus where none is given; keepalived's own.
+const BUS_NAME: &str = "org.keepalived.Vrrp1";
+/// What stands there for the interface of a virtual router without one.
+const NO_INTERFACE: &str = "none";
 
 /// The setup that a configuration comes to.
 pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut Diagnostics) -> Setup {
@@ -223,6 +227,9 @@ fn global_defs<'a>(
         stats_dump_file,
         json_dump_file,
         json_version,
+        enable_dbus,
+        dbus_service_name,
+        dbus_no_interface_name,
         data_use_instance,
         reload_time_file,
         reload_repeat,
@@ -356,6 +363,10 @@ fn global_defs<'a>(
             second_json: json_version.is_some_and(|version| version.get() == 2),
             name_instance: data_use_instance.is_on(),
         },
+        dbus: enable_dbus.0.map(|_| Dbus {
+            name: dbus_service_name.0.map_or_else(|| BUS_NAME.to_owned(), |name| name.0),
+            no_interface: dbus_no_interface_name.0.map_or_else(|| NO_INTERFACE.to_owned(), |word| word.0),
+        }),
     };
     let reloading = service::reloading(reload_time_file, reload_repeat, reload_file, service);
     let words = service::Words {

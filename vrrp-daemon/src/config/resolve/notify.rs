@@ -2,7 +2,7 @@
 
 use super::{Resolver, mail};
 use crate::config::notify::{DeletedLine, FifoPath};
-use crate::config::setup::{Dumps, Fifo, Notify, RunAs, Telling};
+use crate::config::setup::{Dbus, Dumps, Fifo, Notify, RunAs, Telling};
 use crate::syntax::command::CommandLine;
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::Switch;
@@ -30,6 +30,7 @@ pub struct Global {
     pub mail: mail::Words,
     pub wants_snmp: bool,
     pub dumps: Dumps,
+    pub dbus: Option<Dbus>,
 }
 
 impl Resolver<'_> {
@@ -53,12 +54,12 @@ impl Resolver<'_> {
     }
 
     pub(super) fn telling(&mut self, written: Global) -> Telling {
-        let Global { fifo, fifo_script, vrrp_fifo, vrrp_fifo_script, states_on_reload, mail, wants_snmp, dumps } =
+        let Global { fifo, fifo_script, vrrp_fifo, vrrp_fifo_script, states_on_reload, mail, wants_snmp, dumps, dbus } =
             written;
         let fifos = [("notify_fifo", fifo, fifo_script), ("vrrp_notify_fifo", vrrp_fifo, vrrp_fifo_script)];
         let fifos = fifos.into_iter().filter_map(|(keyword, fifo, script)| self.fifo(keyword, fifo, script));
         let fifos = fifos.collect();
-        Telling { fifos, states_on_reload: states_on_reload.is_on(), mail: self.mail(mail), wants_snmp, dumps }
+        Telling { fifos, states_on_reload: states_on_reload.is_on(), mail: self.mail(mail), wants_snmp, dumps, dbus }
     }
 
     fn fifo(&mut self, keyword: &str, fifo: Option<FifoPath>, script: Option<CommandLine>) -> Option<Fifo> {

@@ -28,6 +28,7 @@ enum Given {
     AddressSet,
     AddressFailed,
     AddressOfAnEarlierTenure,
+    Announce,
     /// Handed in at 10.5 s, when nothing is due yet.
     TooEarly,
     /// Handed in at 60 s, when everything is due.
@@ -38,7 +39,7 @@ enum Given {
 use Given::*;
 
 const FROM: [From; 5] = [From::Init, From::Fault, From::Stopped, From::Backup, From::Master];
-const GIVEN: [Given; 12] = [
+const GIVEN: [Given; 13] = [
     InterfaceUp,
     InterfaceDown,
     SourceGone,
@@ -48,6 +49,7 @@ const GIVEN: [Given; 12] = [
     AddressSet,
     AddressFailed,
     AddressOfAnEarlierTenure,
+    Announce,
     TooEarly,
     Due,
     Shutdown,
@@ -60,23 +62,26 @@ use StateName::{Backup as B, Fault as F, Init as I, Master as M, Stop as S_};
 /// What does not touch an instance that waits or serves.
 const INDIFFERENT: &[Given] = &[InterfaceUp, SourceOther, CheckPassed, AddressOfAnEarlierTenure, TooEarly];
 
+/// What means nothing to one that takes no part.
+const NOTHING: &[Given] = &[AddressSet, AddressFailed, AddressOfAnEarlierTenure, Announce, TooEarly, Due];
+
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
     Row("FSM-I2", From::Init, &[InterfaceUp], B, "", 14_109_375_000),
     Row("FSM-P2", From::Init, &[InterfaceDown, CheckFailed], F, "", NEVER),
     Row("waits for its interface", From::Init, &[SourceGone, SourceOther, CheckPassed], I, "", NEVER),
-    Row("nothing is pending", From::Init, &[AddressSet, AddressFailed, AddressOfAnEarlierTenure, TooEarly, Due], I, "", NEVER),
+    Row("nothing is pending", From::Init, NOTHING, I, "", NEVER),
     Row("FSM-B1", From::Init, &[Shutdown], S_, "", NEVER),
 
     Row("FSM-I2 again", From::Fault, &[InterfaceUp], B, "", 14_109_375_000),
     Row("still at fault", From::Fault, &[InterfaceDown, CheckFailed, SourceGone, SourceOther, CheckPassed], F, "", NEVER),
-    Row("nothing is pending", From::Fault, &[AddressSet, AddressFailed, AddressOfAnEarlierTenure, TooEarly, Due], F, "", NEVER),
+    Row("nothing is pending", From::Fault, NOTHING, F, "", NEVER),
     Row("FSM-B1", From::Fault, &[Shutdown], S_, "", NEVER),
 
     Row("stopped is the end", From::Stopped, &GIVEN, S_, "", NEVER),
 
     Row("indifferent", From::Backup, INDIFFERENT, B, "", 13_609_375_000),
-    Row("indifferent", From::Backup, &[AddressSet, AddressFailed], B, "", 13_609_375_000),
+    Row("indifferent", From::Backup, &[AddressSet, AddressFailed, Announce], B, "", 13_609_375_000),
     Row("FSM-P2", From::Backup, &[InterfaceDown, SourceGone, CheckFailed], F, "", NEVER),
     Row("FSM-B2", From::Backup, &[Due], M, "advert 100, install 1", 61_000_000_000),
     Row("FSM-B1", From::Backup, &[Shutdown], S_, "", NEVER),
@@ -84,6 +89,7 @@ const ROWS: &[Row] = &[
     Row("indifferent", From::Master, INDIFFERENT, M, "", 11_000_000_000),
     Row("the last address", From::Master, &[AddressSet], M, "#1 x1, all x4", 11_000_000_000),
     Row("the last address", From::Master, &[AddressFailed], M, "all x4", 11_000_000_000),
+    Row("asked for, once", From::Master, &[Announce], M, "all x1", 11_000_000_000),
     Row("FSM-P2", From::Master, &[InterfaceDown, SourceGone, CheckFailed], F, "advert 0, release", NEVER),
     Row("FSM-A2", From::Master, &[Due], M, "advert 100", 61_000_000_000),
     Row("FSM-A1", From::Master, &[Shutdown], S_, "advert 0, release", NEVER),
@@ -132,6 +138,7 @@ fn input(given: Given) -> Input {
         AddressSet => set(1, 1),
         AddressFailed => Input::Address { id: ID, tenure: Tenure(1), address: 1, installed: false },
         AddressOfAnEarlierTenure => set(0, 1),
+        Announce => Input::Announce(ID),
         TooEarly | Due => Input::Deadline,
         Shutdown => Input::Shutdown,
     }

@@ -97,6 +97,7 @@ fn daemon(dir: &Dir, test: impl FnOnce(PathBuf) + Send + 'static) {
                     }
                     Request::Reload { reply } => drop(reply.send(Err("line 1: no".into()))),
                     Request::Stop { reply } => drop(reply.send(Ok(()))),
+                    Request::Announce { name } => panic!("nobody can ask here to announce {name}"),
                 }
             }
         };

@@ -37,13 +37,20 @@ pub enum Kind {
     Json,
 }
 
+/// How it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    Signal,
+    Bus,
+}
+
 /// By name of a virtual router: what it had counted when counting was to begin anew. The counters themselves run on.
 type Zero = BTreeMap<String, Counts>;
 
 /// Writes what is asked for, until nobody can ask any more.
-pub async fn serve(mut asked: mpsc::Receiver<Kind>, requests: mpsc::Sender<impl From<Request>>) {
+pub async fn serve(mut asked: mpsc::Receiver<(Kind, By)>, requests: mpsc::Sender<impl From<Request>>) {
     let mut zero = Zero::new();
-    while let Some(kind) = asked.recv().await {
+    while let Some((kind, by)) = asked.recv().await {
         let (reply, answer) = oneshot::channel();
         if requests.send(Request::Status { reply }.into()).await.is_err() {
             return;
@@ -51,13 +58,13 @@ pub async fn serve(mut asked: mpsc::Receiver<Kind>, requests: mpsc::Sender<impl 
         let Ok(observed) = answer.await else { return };
         let before = std::mem::take(&mut zero);
         // A disk may hang, and the checks beside this may not.
-        let written = tokio::task::spawn_blocking(move || write(kind, &observed, before));
+        let written = tokio::task::spawn_blocking(move || write(kind, by, &observed, before));
         zero = written.await.unwrap_or_default();
     }
 }
 
 /// Writes one file, and says where; what was counted until the next zero.
-fn write(kind: Kind, observed: &Observed, zero: Zero) -> Zero {
+fn write(kind: Kind, by: By, observed: &Observed, zero: Zero) -> Zero {
     let setup = &observed.setup;
     let (what, path, text) = match kind {
         Kind::Data => ("data", path(setup, "data", &setup.telling.dumps.data), data::text(observed, wall(observed))),
@@ -71,7 +78,11 @@ fn write(kind: Kind, observed: &Observed, zero: Zero) -> Zero {
     };
     match file::replace(&path, text.as_bytes()) {
         // keepalived's words.
-        Ok(()) => info!("Printing VRRP {what} for process({}) on signal", std::process::id()),
+        Ok(()) => match (by, kind) {
+            (By::Signal, _) => info!("Printing VRRP {what} for process({}) on signal", std::process::id()),
+            (By::Bus, Kind::StatsClear) => info!("Printing and clearing VRRP {what} on DBus request"),
+            (By::Bus, _) => info!("Printing VRRP {what} on DBus request"),
+        },
         Err(error) => warn!("{} cannot be written: {error}", path.display()),
     }
     match kind {

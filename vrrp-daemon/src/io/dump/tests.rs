@@ -93,8 +93,8 @@ fn the_second_form_is_an_object() {
 fn counting_begins_anew_for_the_files_alone() {
     let dir = Dir::new();
     let observed = observed(&dir);
-    let zero = write(Kind::StatsClear, &observed, Zero::new());
+    let zero = write(Kind::StatsClear, By::Signal, &observed, Zero::new());
     assert!(dir.read("stats").contains("    Received: 7\n") && dir.read("stats").contains("    TTL: 3\n"));
-    write(Kind::Stats, &observed, zero);
+    write(Kind::Stats, By::Bus, &observed, zero);
     assert!(!dir.read("stats").contains(": 7") && !dir.read("stats").contains(": 3"), "{}", dir.read("stats"));
 }

@@ -54,7 +54,7 @@ fn checks_report_and_stop_ends_everything() {
     let (requests, _asked) = mpsc::channel::<Request>(control::REQUESTS);
     let (report, reported) = channel();
     let (notices, noticed) = mpsc::channel(1);
-    let told = (noticed, mpsc::channel(1).1);
+    let told = (noticed, mpsc::channel(1).1, mpsc::channel(1).1);
     let start_setup = Arc::clone(&setup);
     let errands =
         start(start_setup, socket, process(), Arc::default(), told, requests, async move |(_, id, reading)| {

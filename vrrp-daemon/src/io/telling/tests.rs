@@ -26,8 +26,8 @@ fn tell(dir: &Dir, mut setup: Setup, told: &[Told]) -> (String, Vec<Moment>) {
     let mut reader = std::fs::File::open(&fifo.path).unwrap();
     setup.telling.fifos.push(fifo);
     let (notices, mut scripts) = mpsc::channel(100);
-    let (letters, _written) = mpsc::channel(1);
-    let start = |setup, fifo| start(setup, [fifo].into(), (notices, letters), &Losses::default());
+    let told_to = (notices, mpsc::channel(1).0, mpsc::channel(1).0);
+    let start = |setup, fifo| start(setup, [fifo].into(), told_to, &Losses::default());
     let (telling, mut teller) = start(Arc::new(setup), Arc::new(open)).unwrap();
     told.iter().for_each(|told| teller.tell(told.clone()));
     drop(teller);
@@ -131,7 +131,8 @@ fn letters_are_written_in_the_order_of_the_events_and_counted_when_nobody_takes_
     let (notices, _scripts) = mpsc::channel(1);
     let (letters, mut written) = mpsc::channel(2);
     let losses = Losses::default();
-    let (telling, mut teller) = start(Arc::new(setup), [].into(), (notices, letters), &losses).unwrap();
+    let (telling, mut teller) =
+        start(Arc::new(setup), [].into(), (notices, letters, mpsc::channel(1).0), &losses).unwrap();
     for event in [Event::Started, Event::BecameMaster, Event::BecameFault, Event::Stopped] {
         teller.tell(instance(event));
     }
