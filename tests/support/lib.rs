@@ -14,6 +14,7 @@ pub mod invariants;
 pub mod judges;
 pub mod keepalived;
 pub mod lab;
+pub mod lines;
 pub mod netns;
 pub mod quiet;
 pub mod rng;
