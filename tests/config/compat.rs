@@ -2,29 +2,33 @@
 //!
 //! `VRRP_BLESS=1` writes the page anew.
 
+mod behaviour;
 mod language;
+mod program;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use vrrp_daemon::cli;
 use vrrp_daemon::config::keywords::{self, Row, Standing};
+use vrrp_daemon::syntax::source::Memory;
 
-use super::{cases, directory};
+use super::{cases, directory, read};
 
 const HEAD: &str = "\
 # What becomes of keepalived's configuration
 
-Every keyword of a `keepalived.conf`, and every flag of the command line, is one of these:
+Every keyword of a `keepalived.conf`, every word of an address, a route or a rule, and every flag of the command line, is
+one of these:
 
 - **supported**: it is read, and done as keepalived does it. Where the versions differ, the newer one counts, unless that
   would lose mastership against the older.
 - **accepted**: it is read and has no effect here; `vrrpd -t` says so and why. What belongs to keepalived's load balancing is
   passed over with one notice for all of it.
 - **refused**: without it something else would be on the wire, or something would be missing, so the virtual router that asks
-  for it is left out, with an error; outside virtual routers all of them are.
+  for it is left out, with an error; outside virtual routers all of them are. A refused flag is answered, and the daemon
+  does not start.
 
 A keyword that is in none of these tables is unknown: it is reported, with its line, and skipped.
 
@@ -37,6 +41,15 @@ and checked by the same without the variable.
 
 /// How our own keywords start, or the blocks that they are in.
 const OURS: &[&str] = &["xdp_", "vrrpd_", "track_check"];
+
+/// Blocks whose lines are made of the same words.
+const ALIKE: &[(&str, &str)] = &[
+    ("virtual_ipaddress", ", `virtual_ipaddress_excluded`, `static_ipaddress`: after an address"),
+    ("use_vmac", ": after it"),
+    ("virtual_routes", ", `static_routes`: words of a route"),
+    ("encap", ": words of a route after it"),
+    ("virtual_rules", ", `static_rules`: words of a rule"),
+];
 
 /// How a row counts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,18 +87,22 @@ fn page() -> String {
     for block in blocks(&keywords::rows()) {
         keywords_of(&block, &mut body, &mut counts);
     }
-    flags(&mut body, &mut counts);
+    program::flags(&mut body, &mut counts);
+    program::signals(&mut body);
+    program::exit_codes(&mut body);
+    behaviour::table(&mut body);
+    behaviour::lines(&mut body);
     let mut page = HEAD.to_owned();
     let _ = writeln!(page, "\n{}.", sentence(&counts));
     page + &body
 }
 
-/// "2 keywords and flags: 1 supported, 1 accepted, 0 refused".
+/// "2 keywords, words and flags: 1 supported, 1 accepted, 0 refused".
 fn sentence(counts: &Counts) -> String {
     let of = |verdict: Verdict| format!("{} {}", counts.get(&verdict).unwrap_or(&0), verdict.label());
     let all: usize = counts.values().sum();
     let each = [Verdict::Supported, Verdict::Accepted, Verdict::Refused].map(of);
-    format!("{all} keywords and flags of keepalived's: {}", each.join(", "))
+    format!("{all} keywords, words and flags of keepalived's: {}", each.join(", "))
 }
 
 /// The rows, block by block.
@@ -105,7 +122,10 @@ fn language(page: &mut String) {
 fn keywords_of(rows: &[Row], page: &mut String, counts: &mut Counts) {
     let title = match rows.first().map_or("", |row| row.block) {
         "" => "Outside all blocks".to_owned(),
-        block => format!("`{block}`"),
+        block => {
+            let more = ALIKE.iter().find(|(name, _)| *name == block).map_or("", |(_, more)| more);
+            format!("`{block}`{more}")
+        }
     };
     let _ = writeln!(page, "\n## {title}\n\n| keyword | standing | what it means, or why not |\n|---|---|---|");
     for row in rows {
@@ -117,27 +137,6 @@ fn keywords_of(rows: &[Row], page: &mut String, counts: &mut Counts) {
         let standing = if is_ours { "ours" } else { verdict.label() };
         let text = if row.standing == Standing::LoadBalancing { "load balancing" } else { row.text };
         let _ = writeln!(page, "| `{}` | {standing} | {} |", row.name, text.replace('|', "\\|"));
-    }
-}
-
-/// keepalived's flags (`keepalived -h`), and which of ours each is.
-fn flags(page: &mut String, counts: &mut Counts) {
-    let _ = writeln!(
-        page,
-        "\n## Flags of the command line\n\n| flag | standing | what it means, or why not |\n|---|---|---|"
-    );
-    let command = cli::command();
-    for &(short, long) in language::FLAGS {
-        let ours = command.get_arguments().find(|ours| ours.get_long() == Some(long));
-        let help = ours.and_then(|ours| Some((ours.get_help()?.to_string(), ours.get_help_heading())));
-        let (verdict, text) = match help {
-            None => (Verdict::Refused, "unknown here: usage is printed, and the exit code is 1".to_owned()),
-            Some((why, Some(cli::WITHOUT_EFFECT))) => (Verdict::Accepted, why),
-            Some((help, _)) => (Verdict::Supported, help),
-        };
-        *counts.entry(verdict).or_default() += 1;
-        let short = short.map(|short| format!("`-{short}` ")).unwrap_or_default();
-        let _ = writeln!(page, "| {short}`--{long}` | {} | {} |", verdict.label(), text.replace('|', "\\|"));
     }
 }
 
@@ -172,6 +171,33 @@ fn every_keyword_of_keepalived_has_a_row() {
         }
     }
     assert!(missing.is_empty(), "keepalived has them: {missing:?}");
+}
+
+/// The tables of words are documentation alone, unless each of them is read.
+#[test]
+fn every_word_of_a_line_is_read() {
+    let blocks: [(&str, &[&str]); 4] = [
+        ("virtual_ipaddress", &["virtual_ipaddress {\n10.0.0.1/24 WORD\n}"]),
+        ("virtual_routes", &["virtual_routes {\n10.1.0.0/16 nexthop WORD\n}"]),
+        ("encap", &["virtual_routes {\n10.1.0.0/16 encap WORD\n}", "virtual_routes {\n10.1.0.0/16 encap ip WORD\n}"]),
+        ("virtual_rules", &["virtual_rules {\nnot WORD\n}"]),
+    ];
+    let is_read = |line: &&str, word: &str| {
+        let head = "vrrp_instance VI {\ninterface eth0\nvirtual_router_id 1\n";
+        let report =
+            read(&Memory::of("k.conf", format!("{head}{}\n}}\n", line.replace("WORD", word))), "k.conf").report();
+        !report.contains(&format!("unknown option `{word}`"))
+            && !report.contains(&format!("is `{word}`; expected ip, ip6"))
+    };
+    let mut tried = 0;
+    for (block, lines) in blocks {
+        assert!(!lines.iter().any(|line| is_read(line, "frobnicate")), "{block}");
+        for row in keywords::rows().iter().filter(|row| row.block == block) {
+            assert!(lines.iter().any(|line| is_read(line, row.name)), "{block} {}", row.name);
+            tried += 1;
+        }
+    }
+    assert!(tried > 100, "{tried} words");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use vrrp_tests::vrrpd;
 use vrrp_tests::scenario::{PATIENCE, elect};
 
 /// The client's address.
-const CLIENT: &str = "192.168.1.10";
+pub const CLIENT: &str = "192.168.1.10";
 
 fn script(directory: &Path, name: &str, text: &str) -> Result<PathBuf> {
     let path = directory.join(name);
@@ -35,7 +35,7 @@ fn tracker(status: &Value, name: &str) -> Result<Value> {
 }
 
 /// Waits until the status says this of a tracker.
-fn wait_tracker(daemon: &Daemon, name: &str, is_so: impl Fn(&Value) -> bool) -> Result<()> {
+pub fn wait_tracker(daemon: &Daemon, name: &str, is_so: impl Fn(&Value) -> bool) -> Result<()> {
     let start = Instant::now();
     loop {
         let tracker = tracker(&vrrpd::status(daemon)?, name)?;

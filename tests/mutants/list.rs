@@ -132,7 +132,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("rise and fall change places", TRACKING,
         "(Verdict::Passed, self.plan.rise),\n            false => (Verdict::Failed, self.plan.fall),",
         "(Verdict::Passed, self.plan.fall),\n            false => (Verdict::Failed, self.plan.rise),"),
-    mutant("negative weights do nothing", TRACKING, "Bearing::Add(value.min(0))", "Bearing::Add(value.min(0) * 0)"),
+    mutant("negative weights do nothing", TRACKING, "Bearing::Add(sign * value.min(0))", "Bearing::Add(0)"),
     mutant("a number that takes all is no fault", TRACKING, "..=-254 => Bearing::Fault,", "..=-32000 => Bearing::Fault,"),
     mutant("does not wait for the first outcome", TRACKING, "=> return Bearing::Wait,", "=> return Bearing::Add(0),"),
     mutant("init_fail is ignored", TRACKING, "if plan.starts_failed {", "if false {"),

@@ -475,8 +475,12 @@ fn effective(router: &Router, group: usize) -> u8 {
     let mut sum = i32::from(plan.priority.get());
     for watch in plan.watches.iter().filter(|watch| matches!(watch.subject, Subject::Tracker(_))) {
         let value = i32::from(watch.weight.value);
-        let well = router.passing != watch.weight.reverse;
-        sum += if well { value.max(0) } else { value.min(0) };
+        let counts = router.passing == (value > 0);
+        sum += match (counts, watch.weight.reverse) {
+            (false, _) => 0,
+            (true, false) => value,
+            (true, true) => -value,
+        };
     }
     sum.clamp(1, 254) as u8
 }

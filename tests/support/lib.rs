@@ -15,6 +15,7 @@ pub mod invariants;
 pub mod judges;
 pub mod keepalived;
 pub mod lab;
+pub mod lines;
 pub mod mailbox;
 pub mod netns;
 pub mod quiet;

@@ -123,12 +123,12 @@ pub struct Cli {
     idle: Idle,
 }
 
-/// The heading of the flags that change nothing.
-pub const WITHOUT_EFFECT: &str = "Accepted, without effect";
+/// Heading of the flags that do nothing.
+pub const IDLE: &str = "Accepted, without effect";
 
 /// Flags of keepalived's that are accepted and change nothing, and why.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = WITHOUT_EFFECT)]
+#[command(next_help_heading = IDLE)]
 struct Idle {
     /// There is nothing but VRRP and the BFD that it tracks
     #[arg(short = 'P', long = "vrrp")]
@@ -186,7 +186,7 @@ struct Idle {
     #[arg(long = "perf", value_name = "WHAT", num_args = 0..=1)]
     perf: Option<Option<String>>,
 
-    /// As -D; the variable VRRPD_LOG says more
+    /// Only keepalived's debug builds do; here the variable VRRPD_LOG says more
     #[arg(long = "debug", value_name = "WHAT", num_args = 0..=1)]
     debug: Option<Option<String>>,
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use nix::sys::stat::{Mode, umask};
 use vrrp_daemon::cli::Cli;
 use vrrp_daemon::config::setup::Setup;
+use vrrp_daemon::io::exit::Exit;
 use vrrp_daemon::io::guard::Guard;
 use vrrp_daemon::io::identity::Identity;
 use vrrp_daemon::io::log::Log;
@@ -14,11 +15,6 @@ use vrrp_daemon::io::service::Starter;
 use vrrp_daemon::io::signals::Signals;
 use vrrp_daemon::io::{bfd, files, log, namespace, privilege};
 use vrrp_daemon::track::run::limits;
-
-/// keepalived's exit code when there is no configuration.
-const NO_CONFIGURATION: u8 = 6;
-/// keepalived's exit code when a configuration is of no use to the daemon.
-const UNUSABLE_CONFIGURATION: u8 = 2;
 
 fn main() -> ExitCode {
     privilege::keep_little();
@@ -32,13 +28,13 @@ fn main() -> ExitCode {
     }
     let code = start(&cli).unwrap_or_else(|error| {
         eprintln!("vrrpd: {error:#}");
-        1
+        Exit::Fatal
     });
-    ExitCode::from(code)
+    ExitCode::from(code.code())
 }
 
 /// In the foreground, or in the background with the caller waiting.
-fn start(cli: &Cli) -> anyhow::Result<u8> {
+fn start(cli: &Cli) -> anyhow::Result<Exit> {
     let log = cli.log();
     let mut starter = Starter::default();
     if !cli.dont_fork {
@@ -48,7 +44,7 @@ fn start(cli: &Cli) -> anyhow::Result<u8> {
     let guard = Guard::start(!cli.dont_fork)?;
     let log = log::start(cli.log_detail, &log)?;
     let code = match daemon(cli, guard, &log, &mut starter) {
-        Ok(()) => 0,
+        Ok(()) => Exit::Stopped,
         Err(Refused { code, why, is_logged }) => {
             if !is_logged {
                 tracing::error!("{why}");
@@ -60,13 +56,13 @@ fn start(cli: &Cli) -> anyhow::Result<u8> {
         }
     };
     drop(log);
-    starter.is_over(code);
+    starter.is_over(code.code());
     Ok(code)
 }
 
 /// Why the daemon does not run, and what it exits with.
 struct Refused {
-    code: u8,
+    code: Exit,
     why: String,
     /// By the findings in the configuration.
     is_logged: bool,
@@ -75,7 +71,7 @@ struct Refused {
 impl<F: Into<Failure>> From<F> for Refused {
     fn from(failure: F) -> Self {
         let failure = failure.into();
-        Self { code: failure.exit_code(), why: failure.to_string(), is_logged: false }
+        Self { code: failure.exit(), why: failure.to_string(), is_logged: false }
     }
 }
 
@@ -115,14 +111,14 @@ fn setup(cli: &Cli) -> Result<Setup, Refused> {
         Err(Refused { code, why: format!("{why} {}; `vrrpd -t` says more", path.display()), is_logged })
     };
     if !checked.is_readable() {
-        return refused(NO_CONFIGURATION, true, "there is no configuration in");
+        return refused(Exit::NoConfiguration, true, "there is no configuration in");
     }
-    if checked.exit_code() == UNUSABLE_CONFIGURATION {
-        return refused(UNUSABLE_CONFIGURATION, true, "a parameter is missing in");
+    if checked.exit_code() == Exit::Configuration.code() {
+        return refused(Exit::Configuration, true, "a parameter is missing in");
     }
     // Nothing but a daemon that looks well and serves nobody.
     if checked.setup.instances.is_empty() && checked.has_errors() {
-        return refused(UNUSABLE_CONFIGURATION, false, "no virtual router is left of");
+        return refused(Exit::Configuration, false, "no virtual router is left of");
     }
     let mut setup = checked.setup.clone();
     setup.plan.instances = Arc::new(Vec::clone(&setup.plan.instances));

@@ -4,12 +4,13 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::syntax::diagnostic::{Class, Diagnostics};
 use crate::syntax::lexer::Word;
-use crate::syntax::schema::{At, FromItem};
+use crate::syntax::schema::{At, FromItem, Keyword};
 use crate::syntax::suggest;
 use crate::syntax::tree::Entry;
 use crate::syntax::value::{InterfaceName, Value, Whole};
 
 use super::vmac::UseVmac;
+use super::words::{names, options};
 
 /// An address as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,24 +45,25 @@ const FLAGS: &[(&str, u32, bool)] =
 /// would cost a second, and while the old master still answers it would lose the address for good.
 const NODAD: u32 = 0x02;
 
-/// Every option, for suggestions.
-const OPTIONS: &[&str] = &[
-    "brd",
-    "broadcast",
-    "dev",
-    "scope",
-    "label",
-    "no_track",
-    "use_vmac",
-    "peer",
-    "home",
-    "-nodad",
-    "mngtmpaddr",
-    "noprefixroute",
-    "autojoin",
-    "preferred_lft",
-    "track_group",
-];
+options! {
+    /// What may follow an address, for suggestions and documentation.
+    OPTIONS {
+        "brd" | "broadcast" "Broadcast address; `+` and `-` make it of the prefix.";
+        "dev" "Interface that the address is set on; default that of the adverts, or its virtual MAC interface.";
+        "scope" "Scope of an IPv4 address, by name or number; IPv6 addresses have their own.";
+        "label" "Name that the kernel shows beside an IPv4 address.";
+        "no_track" "The interface of `dev` is not watched.";
+        "use_vmac" "On an interface of its own, with a virtual MAC address.";
+        "peer" "The other end of a point-to-point link.";
+        "home" "IPv6: a home address of Mobile IPv6.";
+        "-nodad" "IPv6: the kernel asks whether somebody else has the address before it is used.";
+        "mngtmpaddr" "IPv6: temporary addresses are made of its prefix.";
+        "noprefixroute" "The kernel makes no route of its prefix.";
+        "autojoin" "The kernel joins the multicast group of this address.";
+        "preferred_lft" "IPv6: seconds for which it is preferred as a source, or `forever`.";
+        "track_group" "Static addresses: the `track_group` that cannot serve without it.";
+    }
+}
 
 impl FromItem for Address {
     fn from_item(entry: &Entry, found: &mut Diagnostics) -> Option<Self> {
@@ -150,7 +152,7 @@ impl FromItem for Address {
                 unknown => {
                     let message = format!("unknown option `{unknown}` of address {}", first.text);
                     let diagnostic = found.error(Class::Value, option.span, message).done("the option is skipped");
-                    if let Some(near) = suggest::nearest(unknown, OPTIONS.iter().copied()) {
+                    if let Some(near) = suggest::nearest(unknown, names(OPTIONS)) {
                         diagnostic.hint(format!("did you mean `{near}`?"));
                     }
                 }

@@ -7,6 +7,7 @@ use super::instance::Instance;
 use super::root::Config;
 use super::statics::TrackGroup;
 use super::sync_group::SyncGroup;
+use super::{address, route, rule, vmac};
 use crate::syntax::schema::{Block, Foreign, Keyword, Outcome};
 use crate::track::{bfd, check, file, process, script};
 
@@ -50,14 +51,25 @@ pub fn rows() -> Vec<Row> {
     of::<Instance>("vrrp_instance", &mut rows);
     of::<Authentication>("authentication", &mut rows);
     of::<AuthHmac>("auth_hmac", &mut rows);
+    table("virtual_ipaddress", address::OPTIONS, &[], &mut rows);
+    table("use_vmac", vmac::OPTIONS, vmac::FOREIGN, &mut rows);
+    table("virtual_routes", route::OPTIONS, route::FOREIGN, &mut rows);
+    table("virtual_routes", route::metrics::OPTIONS, &[], &mut rows);
+    table("encap", route::encap::OPTIONS, &[], &mut rows);
+    table("virtual_rules", rule::OPTIONS, &[], &mut rows);
     rows
 }
 
 fn of<B: Block>(block: &'static str, rows: &mut Vec<Row>) {
-    for &Keyword { names, help } in B::KEYWORDS {
+    table(block, B::KEYWORDS, B::FOREIGN, rows);
+}
+
+/// The words of a line are rows like the keywords of a block.
+fn table(block: &'static str, keywords: &[Keyword], foreign: &[Foreign], rows: &mut Vec<Row>) {
+    for &Keyword { names, help } in keywords {
         rows.extend(names.iter().map(|&name| Row { block, name, standing: Standing::Done, text: help }));
     }
-    for &Foreign { name, outcome, why } in B::FOREIGN {
+    for &Foreign { name, outcome, why } in foreign {
         let standing = match outcome {
             Outcome::Skipped => Standing::Skipped,
             Outcome::Refused => Standing::Refused,

@@ -1,20 +1,20 @@
 //! One line of `virtual_routes` or `static_routes`, in the words of `ip route`:
 //! `[add|prepend|append] [KIND] [to] DESTINATION [OPTION ..] [nexthop HOP ..] ..`.
 
-mod encap;
-mod metrics;
+pub mod encap;
+pub mod metrics;
 
 use std::net::IpAddr;
 
 use vrrp_common::Family;
 
 use super::setup::{Hop, Placement, Prefix, Route};
-use super::words::{Words, prefix};
+use super::words::{Words, names, options, prefix};
 use super::written::{Naming, Set, Written};
 use crate::engine::plan::InterfaceId;
 use crate::syntax::diagnostic::{Class, Diagnostics};
 use crate::syntax::lexer::Word;
-use crate::syntax::schema::{At, FromItem};
+use crate::syntax::schema::{At, Foreign, FromItem, Keyword, Outcome};
 use crate::syntax::tree::Entry;
 use crate::syntax::value::{Whole, choice};
 
@@ -39,36 +39,41 @@ const NAT: u8 = 10;
 
 type Whole32 = Whole<0, { u32::MAX as i64 }>;
 
-/// Every option but the metrics, for suggestions.
-const OPTIONS: &[&str] = &[
-    "to",
-    "src",
-    "via",
-    "gw",
-    "or",
-    "from",
-    "dev",
-    "oif",
-    "onlink",
-    "tos",
-    "dsfield",
-    "table",
-    "protocol",
-    "scope",
-    "metric",
-    "priority",
-    "preference",
-    "realms",
-    "encap",
-    "expires",
-    "pref",
-    "ttl-propagate",
-    "nexthop",
-    "no_track",
-    "track_group",
-    "vrf",
-    "inet",
-    "inet6",
+options! {
+    /// What a route is made of beside its metrics, for suggestions and documentation.
+    OPTIONS {
+        "add" | "prepend" | "append" "Its place among those of the same destination.";
+        "unicast" | "local" | "broadcast" | "anycast" | "multicast" | "blackhole" | "unreachable" | "prohibit" | "throw"
+            "The kind of route; default unicast.";
+        "to" "Before the destination, which may stand without it.";
+        "inet" | "inet6" "The family, also before an address; default that of the addresses, or IPv4.";
+        "src" "Address that is preferred as the source.";
+        "via" | "gw" "Gateway, also of the other family; `gw` is out of date.";
+        "or" "Out of date: a second gateway.";
+        "from" "IPv6: source that the route is for.";
+        "dev" | "oif" "Interface that it leads to.";
+        "onlink" "The gateway is reached without a route to it.";
+        "tos" | "dsfield" "Type of service, by name or number.";
+        "table" "Table of the route, by name or number.";
+        "protocol" "Who set the route; default keepalived.";
+        "scope" "Scope, by name or number.";
+        "metric" | "priority" | "preference" "The lowest is used.";
+        "realms" "Realms: FROM/TO, or TO.";
+        "encap" "What packets are wrapped in: `ip`, `ip6`, `mpls` or `ila`, and its own words.";
+        "expires" "IPv6: seconds until it goes.";
+        "pref" "IPv6: `low`, `medium` or `high`.";
+        "ttl-propagate" "MPLS: whether the TTL goes with the packet.";
+        "nexthop" "One of several ways: `via`, `dev`, `weight`, `onlink`, `realms`, `encap`.";
+        "weight" "How often this `nexthop` is taken.";
+        "no_track" "It is not put back when somebody removes it, and its interfaces are not watched.";
+        "track_group" "Static routes: the `track_group` that cannot serve without it.";
+    }
+}
+
+/// What keepalived has and we have not.
+pub const FOREIGN: &[Foreign] = &[
+    Foreign { name: "vrf", outcome: Outcome::Refused, why: "name the table of the VRF: `table N`" },
+    Foreign { name: "nat", outcome: Outcome::Refused, why: "the line is skipped: the kernel has no such routes" },
 ];
 
 choice! {
@@ -217,8 +222,7 @@ impl Reading<'_> {
 
     /// `None`, reported.
     fn unknown(&self, word: &Word, found: &mut Diagnostics) -> Option<()> {
-        let options: Vec<_> = OPTIONS.iter().copied().chain(metrics::names()).collect();
-        self.words.unknown(word, &options, found);
+        self.words.unknown(word, names(OPTIONS).chain(names(metrics::OPTIONS)), found);
         None
     }
 

@@ -4,54 +4,48 @@
 use vrrp_common::Family;
 
 use super::setup::{Action, Prefix, Rule};
-use super::words::{Number, Words, prefix};
+use super::words::{Number, Words, names, options, prefix};
 use super::written::{Naming, Set, Written};
 use crate::syntax::diagnostic::{Class, Diagnostics};
 use crate::syntax::lexer::Word;
-use crate::syntax::schema::{At, FromItem};
+use crate::syntax::schema::{At, FromItem, Keyword};
 use crate::syntax::tree::Entry;
 use crate::syntax::value::{Value, Whole};
 
-/// Every option, for suggestions.
-const OPTIONS: &[&str] = &[
-    "inet",
-    "inet6",
-    "not",
-    "from",
-    "to",
-    "table",
-    "lookup",
-    "preference",
-    "order",
-    "priority",
-    "tos",
-    "dsfield",
-    "fwmark",
-    "realms",
-    "suppress_prefixlength",
-    "sup_pl",
-    "suppress_ifgroup",
-    "sup_group",
-    "iif",
-    "dev",
-    "oif",
-    "tunnel-id",
-    "uidrange",
-    "l3mdev",
-    "protocol",
-    "ipproto",
-    "ip-proto",
-    "sport",
-    "dport",
-    "type",
-    "goto",
-    "nop",
-    "blackhole",
-    "prohibit",
-    "unreachable",
-    "no_track",
-    "track_group",
-];
+options! {
+    /// What a rule is made of, for suggestions and documentation.
+    OPTIONS {
+        "inet" | "inet6" "The family, also before an address of `from` or `to`; default that of the addresses, or IPv4.";
+        "not" "All packets but those that the rest describes.";
+        "from" "Source, with a length or without; or `all`.";
+        "to" "Destination.";
+        "table" | "lookup" "The table that is looked up, by name or number.";
+        "preference" | "order" | "priority" "Place among the rules, the lowest first; given one where it is missing.";
+        "tos" | "dsfield" "Type of service, by name or number.";
+        "fwmark" "Mark of netfilter, perhaps with a mask.";
+        "realms" "Realms that a packet is given: FROM/TO, or TO.";
+        "suppress_prefixlength" | "sup_pl" "Routes of this length or shorter do not count.";
+        "suppress_ifgroup" | "sup_group" "Routes through interfaces of this group do not count.";
+        "iif" | "dev" "Interface that packets come from.";
+        "oif" "Interface that a socket is bound to.";
+        "tunnel-id" "Id of the tunnel that packets come from.";
+        "uidrange" "Users whose packets these are: FROM-TO.";
+        "l3mdev" "The table of the VRF of the interface is looked up.";
+        "protocol" "Who set the rule, by name or number.";
+        "ipproto" | "ip-proto" "Protocol of the packets, by name or number.";
+        "sport" "Source ports: FROM-TO, or one.";
+        "dport" "Destination ports.";
+        "type" "Before an action; it may be left out.";
+        "unicast" "The action of `table`, which may be left out.";
+        "goto" "Goes on at the rule of this preference.";
+        "nop" "Nothing is done.";
+        "blackhole" "Packets are dropped without a word.";
+        "prohibit" "They are refused as forbidden.";
+        "unreachable" "They are refused as unreachable.";
+        "no_track" "It is not put back when somebody removes it, and its interfaces are not watched.";
+        "track_group" "Static rules: the `track_group` that cannot serve without it.";
+    }
+}
 
 /// IPPROTO_TCP and the others that `ipproto` takes by name, in any case.
 const PROTOCOLS: &[(&str, u8)] = &[
@@ -176,7 +170,7 @@ impl Reading<'_> {
                     rule.group = Some(At { value: group.text.clone(), at: group.span });
                 }
                 _ => {
-                    self.words.unknown(word, OPTIONS, found);
+                    self.words.unknown(word, names(OPTIONS), found);
                     return None;
                 }
             }

@@ -4,9 +4,11 @@ use std::iter::Peekable;
 
 use crate::syntax::diagnostic::{Class, Diagnostics};
 use crate::syntax::lexer::Word;
-use crate::syntax::schema::FromEntry;
+use crate::syntax::schema::{Foreign, FromEntry, Keyword, Outcome};
 use crate::syntax::tree::Entry;
 use crate::syntax::value::{InterfaceName, Value};
+
+use super::words::options;
 
 /// A virtual MAC interface as it is written; nothing of it need be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +18,20 @@ pub struct UseVmac {
     /// Link group; otherwise that of the interface below.
     pub group: Option<u32>,
 }
+
+options! {
+    /// What may follow `use_vmac`, for documentation.
+    OPTIONS {
+        "name" "The interface's name; it may stand without this word, too.";
+        "group" "Link group; default that of the interface below.";
+    }
+}
+
+const NOTIFY: Foreign =
+    Foreign { name: "netlink_notify_msg", outcome: Outcome::Skipped, why: "the kernel's own messages have to do" };
+
+/// What may follow it in keepalived, too.
+pub const FOREIGN: &[Foreign] = &[NOTIFY];
 
 /// The blocks of RFC 9568 section 7.3; who wants one of them gives no address.
 const PROTOCOL: [[u8; 5]; 2] = [[0, 0, 0x5e, 0, 1], [0, 0, 0x5e, 0, 2]];
@@ -60,14 +76,15 @@ impl UseVmac {
     /// Takes words up to one of `ends`. What cannot be read is reported, and as if it were not there.
     pub fn read<'a>(
         words: &mut Peekable<impl Iterator<Item = &'a Word>>,
-        ends: &[&str],
+        ends: &[Keyword],
         found: &mut Diagnostics,
     ) -> Self {
         let mut read = Self::default();
-        while let Some(word) = words.next_if(|word| !ends.contains(&word.text.as_str())) {
+        let is_end = |word: &str| ends.iter().any(|end| end.names.contains(&word));
+        while let Some(word) = words.next_if(|word| !is_end(&word.text)) {
             match (word.text.as_str(), MacAddress::read(&word.text)) {
-                ("netlink_notify_msg", _) => {
-                    let message = "`netlink_notify_msg` is known to keepalived; the kernel's own messages have to do";
+                (known, _) if known == NOTIFY.name => {
+                    let message = format!("`{known}` is known to keepalived; {}", NOTIFY.why);
                     found.notice(Class::WithoutEffect, word.span, message).done("it has no effect here");
                 }
                 ("group", _) => read.group = group(words.next().unwrap_or(word), found),

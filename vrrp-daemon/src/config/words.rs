@@ -1,4 +1,4 @@
-//! The words of one line: options, each with its parameter.
+//! The words of one line: options, each with its parameter; and the tables of them.
 
 use std::net::IpAddr;
 use std::slice::Iter;
@@ -7,8 +7,23 @@ use std::str::FromStr;
 use super::setup::Prefix;
 use crate::syntax::diagnostic::{Class, Diagnostics};
 use crate::syntax::lexer::Word;
+use crate::syntax::schema::Keyword;
 use crate::syntax::suggest;
 use crate::syntax::value::{InterfaceName, Value};
+
+/// Declares a table of options: `"name" | "another name" "what it means";`.
+macro_rules! options {
+    ($($(#[$doc:meta])* $table:ident { $($($name:literal)|+ $help:literal;)* })+) => {$(
+        $(#[$doc])*
+        pub const $table: &[Keyword] = &[$(Keyword { names: &[$($name),+], help: $help }),*];
+    )+};
+}
+pub(super) use options;
+
+/// The names of a table's options.
+pub fn names(options: &'static [Keyword]) -> impl Iterator<Item = &'static str> + Clone {
+    options.iter().flat_map(|option| option.names).copied()
+}
 
 /// What is left of a line.
 pub struct Words<'a> {
@@ -96,10 +111,10 @@ impl<'a> Words<'a> {
     }
 
     /// Reports an option that nobody knows.
-    pub fn unknown(&self, word: &Word, options: &[&str], found: &mut Diagnostics) {
+    pub fn unknown(&self, word: &Word, options: impl Iterator<Item = &'static str> + Clone, found: &mut Diagnostics) {
         let message = format!("unknown option `{}` of a {}", word.text, self.what);
         let diagnostic = found.error(Class::Value, word.span, message).done(self.skipped());
-        if let Some(near) = suggest::nearest(&word.text, options.iter().copied()) {
+        if let Some(near) = suggest::nearest(&word.text, options) {
             diagnostic.hint(format!("did you mean `{near}`?"));
         }
     }

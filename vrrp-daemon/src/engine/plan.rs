@@ -273,7 +273,7 @@ pub struct Weight {
     /// 0: a failure is a fault. Above: added while it succeeds. Below: added (that is, taken away) while it fails. A number
     /// in place of an outcome is multiplied by it; with 0 any but 0 is a failure.
     pub value: i16,
-    /// keepalived `reverse`: success and failure change places.
+    /// keepalived `reverse`: what is added is taken away, and the other way round; with 0, success is the fault.
     pub reverse: bool,
 }
 

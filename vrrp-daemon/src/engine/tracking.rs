@@ -160,16 +160,16 @@ fn bearing(weight: Weight, verdict: Verdict) -> Bearing {
         // A weighted check adds nothing until it was heard of; one that could be a fault is waited for.
         Verdict::Unknown if weight.value == 0 => return Bearing::Wait,
         Verdict::Unknown => return Bearing::Add(0),
-        Verdict::Passed => !weight.reverse,
-        Verdict::Failed => weight.reverse,
-        Verdict::Reads(value) if weight.value == 0 => (value == 0) != weight.reverse,
+        Verdict::Passed => true,
+        Verdict::Failed => false,
+        Verdict::Reads(value) if weight.value == 0 => value == 0,
         Verdict::Reads(value) => return weighed(weight, value),
     };
+    let sign = if weight.reverse { -1 } else { 1 };
     match (weight.value, passed) {
-        (0, true) => Bearing::Add(0),
-        (0, false) => Bearing::Fault,
-        (value, true) => Bearing::Add(value.max(0)),
-        (value, false) => Bearing::Add(value.min(0)),
+        (0, passed) if passed == weight.reverse => Bearing::Fault,
+        (value, true) => Bearing::Add(sign * value.max(0)),
+        (value, false) => Bearing::Add(sign * value.min(0)),
     }
 }
 
@@ -218,7 +218,8 @@ mod tests {
         assert_eq!([Passed, Failed, Unknown].map(|v| add(-50, false, v)), [0, -50, 0]);
         assert_eq!([Passed, Failed, Unknown].map(|v| add(20, false, v)), [20, 0, 0]);
         assert_eq!([Passed, Failed, Unknown].map(|v| add(0, false, v)), [0, 999, 888]);
-        assert_eq!([Passed, Failed].map(|v| add(-50, true, v)), [-50, 0]);
+        assert_eq!([Passed, Failed, Unknown].map(|v| add(-50, true, v)), [0, 50, 0]);
+        assert_eq!([Passed, Failed, Unknown].map(|v| add(20, true, v)), [-20, 0, 0]);
         assert_eq!([Passed, Failed].map(|v| add(0, true, v)), [999, 0]);
     }
 

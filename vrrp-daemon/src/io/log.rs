@@ -60,6 +60,9 @@ impl Log {
     }
 }
 
+/// What our own lines come from: the library and the program.
+const OURS: [&str; 2] = ["vrrp_daemon", "vrrpd"];
+
 /// Sets up logging for the process. `detail` counts `-D`: none tells INFO, one DEBUG, two TRACE. Once in a process.
 pub fn start(detail: u8, wanted: &Wanted) -> anyhow::Result<Log> {
     let level = match detail {
@@ -95,7 +98,8 @@ pub fn start(detail: u8, wanted: &Wanted) -> anyhow::Result<Log> {
 
 /// The filter, and what is wrong with the one asked for.
 fn filter(level: Level, wanted: Option<&str>) -> (Targets, Option<String>) {
-    let by_level = Targets::new().with_default(level);
+    // Libraries tell their insides by the page (aya that of the kernel): who wants that names it.
+    let by_level = Targets::new().with_default(Level::INFO).with_targets(OURS.map(|target| (target, level)));
     match wanted.filter(|wanted| !wanted.is_empty()).map(Targets::from_str) {
         Some(Ok(filter)) => (filter, None),
         Some(Err(error)) => (by_level, Some(error.to_string())),
@@ -324,6 +328,13 @@ mod tests {
         let times: Vec<_> = text.lines().filter_map(|line| line.split(' ').next()).collect();
         assert_eq!(times[0][..20], expected[..20], "{text}");
         assert!(times[1] > times[0], "{text}");
+    }
+
+    #[test]
+    fn detail_is_ours_alone() {
+        let detailed = filter(Level::DEBUG, None).0;
+        assert!(detailed.would_enable("vrrp_daemon::io::log", &Level::DEBUG));
+        assert!(!detailed.would_enable("aya::bpf", &Level::DEBUG) && detailed.would_enable("aya::bpf", &Level::WARN));
     }
 
     #[test]

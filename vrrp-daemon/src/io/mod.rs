@@ -13,6 +13,7 @@ pub mod delivered;
 pub mod driver;
 pub mod dump;
 pub mod errands;
+pub mod exit;
 pub mod fifo;
 pub mod files;
 pub mod filter;

@@ -20,6 +20,7 @@ use super::dbus;
 use super::driver::{self, Driver, Message};
 use super::dump::Kind;
 use super::errands::{self, Errands};
+use super::exit::Exit;
 use super::fifo::Fifo;
 use super::files::How;
 use super::firewall;
@@ -43,23 +44,23 @@ use crate::config::setup::{HOST, Setup, Statics, XdpMode};
 use crate::engine::plan::{InterfaceId, Subject};
 use crate::track::report::Report;
 
-/// Why the daemon did not run, or no longer does; the exit codes are keepalived's.
+/// Why the daemon did not run, or no longer does.
 #[derive(Debug)]
 pub enum Failure {
-    /// 1: something is broken.
+    /// Something is broken.
     Fatal(anyhow::Error),
-    /// 2: the configuration does not fit this host.
+    /// The configuration does not fit this host.
     Configuration(String),
-    /// 4: a capability is missing.
+    /// A capability is missing.
     Permission(String),
 }
 
 impl Failure {
-    pub fn exit_code(&self) -> u8 {
+    pub const fn exit(&self) -> Exit {
         match self {
-            Self::Fatal(_) => 1,
-            Self::Configuration(_) => 2,
-            Self::Permission(_) => 4,
+            Self::Fatal(_) => Exit::Fatal,
+            Self::Configuration(_) => Exit::Configuration,
+            Self::Permission(_) => Exit::Permission,
         }
     }
 }

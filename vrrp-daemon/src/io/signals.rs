@@ -6,18 +6,21 @@ use nix::sys::signal::SigSet;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals as Arrivals;
 
-/// Declares what can be asked: `Request "FUNC" number;`.
+/// Declares what can be asked: `Request "FUNC" "SIGNAL" number "what is done";`.
 macro_rules! requests {
-    ($($(#[$doc:meta])* $request:ident $function:literal $number:expr;)+) => {
+    ($($request:ident $function:literal $signal:literal $number:expr, $help:literal;)+) => {
         /// What a signal asks.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Asked {
-            $($(#[$doc])* $request,)+
+            $(#[doc = $help] $request,)+
         }
 
         impl Asked {
             /// The names that `--signum` knows.
             pub const FUNCTIONS: &[&str] = &[$($function),+];
+
+            /// For documentation: the names of `--signum` and of signal(7), and what is done.
+            pub const TABLE: &[(&str, &str, &str)] = &[$(($function, $signal, $help)),+];
 
             /// By the name of keepalived's `--signum`: the number for kill(1).
             pub fn number(function: &str) -> Option<i32> {
@@ -38,16 +41,12 @@ macro_rules! requests {
 }
 
 requests! {
-    Stop "STOP" SIGTERM;
-    Reload "RELOAD" SIGHUP;
-    /// keepalived.data
-    Data "DATA" SIGUSR1;
-    /// keepalived.stats
-    Stats "STATS" SIGUSR2;
-    /// The same, and counting begins anew.
-    StatsClear "STATS_CLEAR" libc::SIGRTMAX() - 1;
-    /// keepalived.json
-    Json "JSON" libc::SIGRTMIN() + 2;
+    Stop "STOP" "TERM" SIGTERM, "Stops, as INT does unless `--ignore-sigint` is given.";
+    Reload "RELOAD" "HUP" SIGHUP, "Reads the configuration anew.";
+    Data "DATA" "USR1" SIGUSR1, "Writes `keepalived.data`.";
+    Stats "STATS" "USR2" SIGUSR2, "Writes `keepalived.stats`.";
+    StatsClear "STATS_CLEAR" "RTMAX-1" libc::SIGRTMAX() - 1, "The same, and counting begins anew.";
+    Json "JSON" "RTMIN+2" libc::SIGRTMIN() + 2, "Writes `keepalived.json`.";
 }
 
 /// Signals on their way to the thread that waits for them.

@@ -5,14 +5,30 @@ use std::net::IpAddr;
 use vrrp_common::Family;
 
 use crate::config::setup::{Encap, Tunnel};
-use crate::config::words::{Number, Words};
+use crate::config::words::{Number, Words, options};
 use crate::syntax::diagnostic::Diagnostics;
 use crate::syntax::lexer::Word;
+use crate::syntax::schema::Keyword;
 
 /// Labels are of 20 bits.
 const LABEL_MAX: u32 = (1 << 20) - 1;
 /// Labels of one packet that the kernel takes.
 const LABELS: usize = 30;
+
+options! {
+    /// What may follow `encap`, for documentation.
+    OPTIONS {
+        "ip" | "ip6" "In packets of IP, with the words that follow.";
+        "id" "Id of the tunnel.";
+        "dst" "The other end of the tunnel.";
+        "src" "This end.";
+        "tos" | "tc" "Type of service, or traffic class, of the outer packet.";
+        "ttl" | "hoplimit" "Its TTL, or hop limit.";
+        "flags" "Flags of the tunnel's key.";
+        "mpls" "Under labels, with / between them.";
+        "ila" "Under the locator of an identifier.";
+    }
+}
 
 /// `None`: the route is skipped, reported.
 pub fn read(words: &mut Words, option: &Word, found: &mut Diagnostics) -> Option<Encap> {

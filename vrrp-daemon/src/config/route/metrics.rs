@@ -1,9 +1,10 @@
 //! The properties of a route: `mtu`, `advmss`, `congctl` and the others.
 
 use crate::config::setup::Metrics;
-use crate::config::words::Words;
+use crate::config::words::{Words, options};
 use crate::syntax::diagnostic::Diagnostics;
 use crate::syntax::lexer::Word;
+use crate::syntax::schema::Keyword;
 use crate::syntax::value::{Value, Whole};
 
 /// How a value is written.
@@ -55,9 +56,26 @@ const CONGESTION: u16 = 16;
 /// The kernel's bound on the name of an algorithm.
 const CONGESTION_MAX: usize = 15;
 
-/// For suggestions.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    METRICS.iter().map(|metric| metric.name).chain(["features", "congctl"])
+options! {
+    /// All of them, for suggestions and documentation; `lock` may stand before the value of those that can be locked.
+    OPTIONS {
+        "mtu" "Length of packets; `lock`: path MTU discovery does not change it.";
+        "window" "TCP: the window that is told at most.";
+        "rtt" "First estimate of a round trip.";
+        "rttvar" "First estimate of its variance.";
+        "ssthresh" "TCP: threshold of slow start.";
+        "cwnd" "TCP: congestion window at most, with `lock`.";
+        "advmss" "TCP: segment size that is told.";
+        "reordering" "TCP: reordering at most.";
+        "hoplimit" "TTL or hop limit of packets.";
+        "initcwnd" "TCP: congestion window at first.";
+        "rto_min" "TCP: time to a retransmission at least.";
+        "initrwnd" "TCP: window that is told at first.";
+        "quickack" "TCP: acknowledgements do not wait.";
+        "fastopen_no_cookie" "TCP: fast open without a cookie.";
+        "features" "`ecn`.";
+        "congctl" "TCP: the algorithm of congestion control.";
+    }
 }
 
 /// Whether the option was one of these. `None`: it was, and the route is skipped, reported.
@@ -111,6 +129,12 @@ fn time(word: &str, parts: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_number_is_in_the_table() {
+        assert!(METRICS.iter().all(|metric| OPTIONS.iter().any(|option| option.names == [metric.name])));
+        assert_eq!(OPTIONS.len(), METRICS.len() + 2);
+    }
 
     /// In eighths of a millisecond, as the kernel has round trips.
     #[test]

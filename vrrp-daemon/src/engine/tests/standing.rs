@@ -57,9 +57,9 @@ fn effective_priority_is_clamped() {
     let rows = [
         // weight, reverse, outcome: effective
         (20,   false, "+", 120), (20,   false, "-", 100),
-        (20,   true,  "+", 100), (20,   true,  "-", 120),
+        (20,   true,  "+", 80),  (20,   true,  "-", 100),
         (-50,  false, "+", 100), (-50,  false, "-", 50),
-        (-50,  true,  "+", 50),  (-50,  true,  "-", 100),
+        (-50,  true,  "+", 100), (-50,  true,  "-", 150),
         (154,  false, "+", 254), (155,  false, "+", 254), (253, false, "+", 254),
         (-99,  false, "-", 1),   (-100, false, "-", 1),   (-253, false, "-", 1),
     ];
