@@ -23,6 +23,7 @@ pub mod judge;
 pub mod lateness;
 pub mod log;
 pub mod namespace;
+mod needed;
 pub mod netlink;
 pub mod notify;
 pub mod observe;
