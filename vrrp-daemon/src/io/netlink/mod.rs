@@ -3,16 +3,20 @@
 //! The protocol thread never waits for it. Of each instance at most one command is under way.
 
 pub mod addresses;
+mod events;
 mod fixtures;
 mod holdings;
 mod jobs;
 pub mod links;
 mod macvlan;
+mod mend;
 mod paths;
 mod reload;
 pub mod requests;
 mod routes;
 mod rules;
+mod settings;
+mod shown;
 mod sources;
 pub mod vmac;
 mod watch;
@@ -23,35 +27,30 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context;
-use futures_util::{StreamExt, TryStreamExt};
-use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
-use rtnetlink::packet_route::address::AddressMessage;
-use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage as Route};
+use futures_util::TryStreamExt;
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::mpsc;
 use vrrp_common::{IfIndex, Instant};
 
 use super::clock;
-use super::firewall;
 use super::guard::Guard;
-use super::guard::trace::Trace;
 use super::privilege::Urgency;
 use super::reload::Move;
 use super::repairs::Repairs;
 use super::run::EndsDaemon;
-use super::sysctl::{Change, Needs};
+use super::sysctl::Needs;
 use crate::config::setup::{Setup, VirtualAddress};
 use crate::engine::Tenure;
 use crate::engine::plan::{InstanceId, InterfaceId};
-use addresses::Place;
-use fixtures::{Fixture, Fixtures};
-use holdings::{Holder, Holdings};
+use fixtures::Fixtures;
+use holdings::Holdings;
 use jobs::Job;
 use links::{Link, Links};
+use mend::Thing;
 use requests::Requests;
 use sources::Sources;
 use vmac::Vmacs;
-use watch::{Events, watch};
+use watch::Events;
 
 /// Commands taken together.
 const COMMANDS: usize = 256;
@@ -178,14 +177,13 @@ struct Network<F> {
     needs: Needs,
     sources: Sources,
     repairs: Repairs<Thing>,
-    /// To read everything anew. A connection of its own: one that listens takes what is told of another's requests for
-    /// answers to its own.
+    /// To read everything anew.
     handle: Handle,
 }
 
 impl<F: AsyncFn(Report)> Network<F> {
     async fn open(setup: Arc<Setup>, guard: Guard, reports: F) -> anyhow::Result<(Self, Events)> {
-        let events = watch(&[MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr])?;
+        let events = Events::of(&[MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr])?;
         let (asking, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
         tokio::spawn(asking);
         let holdings = Holdings::new(&setup);
@@ -258,8 +256,8 @@ impl<F: AsyncFn(Report)> Network<F> {
                     _ => self.obey(commands.drain(..)).await,
                 },
                 event = events.next() => match event {
-                    Some(event) => self.event(event).await,
-                    None => return tracing::error!("the kernel's word of interfaces and addresses broke off"),
+                    Ok(event) => self.event(event).await,
+                    Err(error) => return tracing::error!("the kernel's word of interfaces and addresses broke off: {error}"),
                 },
                 event = watch::next(&mut self.path_events) => self.path_event(event).await,
                 () = until(self.repairs.due()), if self.repairs.due().is_some() => {
@@ -331,249 +329,6 @@ impl<F: AsyncFn(Report)> Network<F> {
             }
         }
     }
-
-    /// Settings of the host that the configuration needs.
-    fn prepare(&mut self) {
-        for family in firewall::families(&self.setup) {
-            self.guard.leaves(&Trace::Table(family.into(), self.setup.daemon.firewall.table.clone()));
-        }
-        self.guard.flush();
-        if let Err(error) = firewall::set_up(&self.setup) {
-            tracing::error!("packets to virtual addresses with no_accept are accepted: {error:#}");
-        }
-        self.change(self.needs.of_all());
-        for id in (0..self.setup.interfaces.len() as u32).map(InterfaceId) {
-            if let Some(link) = self.links.link(&self.setup.interfaces[id.index()]) {
-                self.change(self.needs.of(id, link.index));
-            }
-        }
-    }
-
-    /// The guard puts them back.
-    fn change(&mut self, changes: std::io::Result<Vec<Change>>) {
-        let changes = changes.unwrap_or_else(|error| {
-            tracing::error!("cannot read the settings of the network: {error}");
-            Vec::new()
-        });
-        for change in changes {
-            self.guard.leaves(&Trace::Setting(change.clone()));
-            self.guard.flush();
-            match change.make() {
-                Ok(()) => tracing::info!("set {change}, until the daemon ends"),
-                Err(error) => tracing::error!("cannot set {change}: {error}"),
-            }
-        }
-    }
-
-    async fn event(&mut self, event: NetlinkMessage<Route>) {
-        let message = match event.payload {
-            NetlinkPayload::InnerMessage(message) => message,
-            NetlinkPayload::Overrun(_) => return self.start_over().await,
-            _ => return,
-        };
-        let index = match &message {
-            // What a bridge says of its ports: one that leaves it is not gone.
-            Route::NewLink(message) | Route::DelLink(message)
-                if message.header.interface_family == AddressFamily::Bridge =>
-            {
-                return;
-            }
-            Route::NewLink(message) | Route::DelLink(message) => message.header.index,
-            Route::NewAddress(message) | Route::DelAddress(message) => message.header.index,
-            _ => return,
-        };
-        if let Route::DelAddress(_) = &message {
-            self.miss(&message).await;
-        }
-        let before = self.links.place(index).1;
-        match message {
-            Route::NewLink(message) => self.links.link_is(&message),
-            Route::DelLink(message) => self.links.link_gone(message.header.index),
-            Route::NewAddress(message) => {
-                self.monitor(&message, "set on");
-                let set = self.links.address_is(&message);
-                self.tell_unproven(index);
-                if let Some((address, is_news)) = set {
-                    self.look_for_sources(Some(address)).await;
-                    if is_news {
-                        self.miss_all().await;
-                    }
-                }
-            }
-            Route::DelAddress(message) => {
-                self.monitor(&message, "removed from");
-                if let Some(gone) = self.links.address_gone(&message) {
-                    self.look_for_sources(Some(gone.address)).await;
-                    let is_ours = self.restore((IfIndex(index), gone.address, gone.prefix)).await;
-                    if is_ours || !self.links.is_virtual(gone.address) {
-                        self.miss_all().await;
-                    }
-                }
-            }
-            _ => {}
-        }
-        // What stands on an interface, or stood there until now, changes that one too.
-        let after = self.links.place(index).1;
-        for index in [Some(index), before, after.filter(|_| after != before)].into_iter().flatten() {
-            self.show(index).await;
-        }
-    }
-
-    /// Logs what became of an address, if asked to.
-    fn monitor(&self, message: &AddressMessage, what: &str) {
-        if self.setup.service.address_monitoring
-            && let Some((address, interface)) = self.links.described(message)
-        {
-            tracing::info!("Netlink reports {address}/{} {what} {interface}", message.header.prefix_len);
-        }
-    }
-
-    /// Sets an address again that somebody else removed while its instance is master. Whether it was such a one.
-    async fn restore(&mut self, place: Place) -> bool {
-        let Some(holder) = self.holdings.holder(place) else { return false };
-        if self.is_kept(holder) {
-            self.repair(Thing::Address(holder)).await;
-        }
-        true
-    }
-
-    fn is_kept(&self, (id, number): Holder) -> bool {
-        self.setup.instances[id.index()].addresses[number].kept
-    }
-
-    /// Puts right what somebody else has undone, now or when its time comes.
-    async fn repair(&mut self, thing: Thing) {
-        if self.repairs.may(thing, clock::now()) {
-            self.mend(thing).await;
-        }
-    }
-
-    async fn mend(&mut self, thing: Thing) {
-        match thing {
-            Thing::Address((id, number)) => self.work(&[Job::Restore { id, number }]).await,
-            Thing::Vmac(place) => self.mend_vmac(place).await,
-            Thing::Fixture(fixture) => self.mend_fixture(fixture).await,
-            Thing::Fixtures => self.mend_fixtures().await,
-        }
-    }
-
-    /// Events were lost, more than the socket could hold: what is so now is read anew.
-    async fn start_over(&mut self) {
-        tracing::warn!("too many changes of interfaces and addresses at once; reading all of them again");
-        let before = std::mem::replace(&mut self.links, Links::new(virtuals(&self.setup), own(&self.setup)));
-        if let Err(error) = self.read_all().await {
-            tracing::error!("{error:#}");
-            self.links = before;
-            return;
-        }
-        let is_there = |&((index, address, prefix), _): &(Place, Holder)| self.links.has(index, address, prefix);
-        let missing = self.holdings.all().filter(|held| !is_there(held) && self.is_kept(held.1));
-        let jobs: Vec<_> = missing.map(|(_, (id, number))| Job::Restore { id, number }).collect();
-        self.work_all(&jobs).await;
-        self.show_all().await;
-    }
-
-    /// Reports each configured interface that is something else than before.
-    async fn show_all(&mut self) {
-        let ids = || (0..).map(InterfaceId).take(self.setup.interfaces.len());
-        // Those that have their name no more, before others have it.
-        let is_other = |id: &InterfaceId| {
-            let index = |link: Option<Link>| link.map(|link| link.index);
-            let now = self.links.link(&self.setup.interfaces[id.index()]);
-            self.shown[id.index()].is_some() && index(self.shown[id.index()]) != index(now)
-        };
-        let gone: Vec<_> = ids().filter(is_other).collect();
-        let all: Vec<_> = ids().collect();
-        for id in gone {
-            self.report(id, None).await;
-        }
-        self.look_for_sources(None).await;
-        for id in all {
-            self.report(id, self.links.link(&self.setup.interfaces[id.index()])).await;
-        }
-        self.miss_all().await;
-    }
-
-    /// Reports the configured interface of this index, or that had it, if it changed.
-    async fn show(&mut self, index: u32) {
-        let named = self.links.place(index).0.and_then(|name| self.by_name.get(name)).copied();
-        let known = self.by_index.get(&IfIndex(index)).copied();
-        // Who had it lets go of it before another takes it up, as when interfaces are renamed in a circle.
-        for id in [known.filter(|_| known != named), named].into_iter().flatten() {
-            self.report(id, self.links.link(&self.setup.interfaces[id.index()])).await;
-        }
-    }
-
-    /// Reports what a configured interface is now, if it is something else than before.
-    async fn report(&mut self, id: InterfaceId, link: Option<Link>) {
-        let before = std::mem::replace(&mut self.shown[id.index()], link);
-        if before == link {
-            return;
-        }
-        if let Some(before) = before {
-            self.by_index.remove(&before.index);
-        }
-        if let Some(link) = link {
-            self.by_index.insert(link.index, id);
-        }
-        // Sources before the interface itself, as at the start.
-        if before.map(|before| before.index) != link.map(|link| link.index) {
-            self.look_for_sources(None).await;
-        }
-        (self.reports)(Report::Link { id, link }).await;
-        let is_back =
-            link.is_some_and(|now| now.up && before.is_none_or(|before| !before.up || before.index != now.index));
-        match link {
-            Some(link) if before.is_none_or(|before| before.index != link.index) => {
-                self.change(self.needs.of(id, link.index));
-                self.make_vmacs(self.vmacs.on(&self.setup, id)).await;
-                self.furnish(id, link.index).await;
-            }
-            Some(link) => {
-                if let Some(place) = self.vmacs.of(id).filter(|&place| !link.raised && self.is_wished(place)) {
-                    self.repair(Thing::Vmac(place)).await;
-                }
-            }
-            None => {
-                if let Some(place) = self.vmacs.of(id) {
-                    self.repair(Thing::Vmac(place)).await;
-                }
-            }
-        }
-        if is_back {
-            self.miss_all().await;
-        }
-    }
-
-    /// An interface came while masters wish for addresses on it, or came again without them.
-    async fn furnish(&mut self, interface: InterfaceId, index: IfIndex) {
-        let mut jobs = Vec::new();
-        let vmac = self.vmacs.of(interface).filter(|&place| self.is_wished(place));
-        jobs.extend(vmac.map(|place| Job::Raise { place }));
-        for ((&wish, instance), id) in self.wishes.iter().zip(&self.setup.instances).zip((0..).map(InstanceId)) {
-            let Some(tenure) = wish else { continue };
-            for (number, _) in instance.addresses.iter().enumerate().filter(|(_, a)| a.interface == interface) {
-                match self.holdings.index((id, number)) {
-                    Some(held) if held == index => continue,
-                    Some(_) => jobs.push(Job::Clear { id, number }),
-                    None => {}
-                }
-                jobs.push(Job::Set { id, number, tenure });
-            }
-        }
-        self.work_all(&jobs).await;
-    }
-}
-
-/// What somebody else may undo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Thing {
-    Address(Holder),
-    /// A virtual MAC interface, by its place in [`Setup::vmacs`].
-    Vmac(usize),
-    Fixture(Fixture),
-    /// All of them.
-    Fixtures,
 }
 
 /// To the millisecond, as tokio's timers go.

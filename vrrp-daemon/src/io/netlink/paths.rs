@@ -4,17 +4,19 @@
 //! The kernel drops routes without a word: those of an interface that goes down, or of an address that is removed. So when
 //! an interface comes up and when an address comes or goes, all of ours are asked for again; what is there stays as it is.
 
+use std::io;
 use std::sync::Arc;
 
 use rtnetlink::MulticastGroup;
-use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_core::NetlinkMessage;
 use rtnetlink::packet_route::RouteNetlinkMessage as Message;
 
 use super::fixtures::{Fixture, Fixtures, Item, Owner, undoing};
 use super::jobs::Job;
+use super::mend::Thing;
 use super::requests::{BATCH, Outcome, Request};
-use super::watch::watch;
-use super::{Network, Report, Thing};
+use super::watch::{Event, Events};
+use super::{Network, Report};
 use crate::config::setup::Setup;
 use crate::engine::plan::{InstanceId, InterfaceId};
 use crate::io::guard::trace::Trace;
@@ -35,7 +37,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         if self.fixtures.owners.is_empty() {
             self.path_events = None;
         } else if self.path_events.is_none() {
-            self.path_events = Some(watch(&[
+            self.path_events = Some(Events::of(&[
                 MulticastGroup::Ipv4Route,
                 MulticastGroup::Ipv6Route,
                 MulticastGroup::Ipv4Rule,
@@ -45,15 +47,15 @@ impl<F: AsyncFn(Report)> Network<F> {
         Ok(())
     }
 
-    pub(super) async fn path_event(&mut self, event: Option<NetlinkMessage<Message>>) {
-        match event.map(|event| event.payload) {
-            Some(NetlinkPayload::InnerMessage(message @ (Message::DelRoute(_) | Message::DelRule(_)))) => {
-                self.miss(&message).await;
-            }
-            Some(NetlinkPayload::Overrun(_)) => self.miss_all().await,
-            Some(_) => {}
-            None => {
-                tracing::error!("the kernel's word of routes and rules broke off: those that others remove stay away");
+    pub(super) async fn path_event(&mut self, event: io::Result<Event>) {
+        match event {
+            Ok(Event::Changed(message @ (Message::DelRoute(_) | Message::DelRule(_)))) => self.miss(&message).await,
+            Ok(Event::Changed(_)) => {}
+            Ok(Event::Lost) => self.miss_all().await,
+            Err(error) => {
+                tracing::error!(
+                    "the kernel's word of routes and rules broke off, and those that others remove stay away: {error}"
+                );
                 self.path_events = None;
             }
         }
