@@ -198,7 +198,7 @@ pub fn command() -> clap::Command {
 impl Cli {
     /// The command line of this process. What is wrong with it is printed; the code to exit with is keepalived's 1.
     pub fn from_process() -> Result<Self, ExitCode> {
-        Self::try_parse().map(Self::from_here).map_err(|error| {
+        Self::try_parse().map(Self::anchored).map_err(|error| {
             // Nobody is left to tell when this cannot be printed.
             let _ = error.print();
             match error.kind() {
@@ -209,7 +209,7 @@ impl Cli {
     }
 
     /// With paths that hold in any directory: a daemon in the background leaves the one in which it was started.
-    fn from_here(mut self) -> Self {
+    fn anchored(mut self) -> Self {
         let Self { use_file, run_dir, pid, vrrp_pid, log_file, .. } = &mut self;
         for path in [use_file, run_dir, pid, vrrp_pid, log_file].into_iter().flatten() {
             if let Ok(whole) = std::path::absolute(&*path) {
@@ -396,7 +396,7 @@ mod tests {
     #[test]
     fn paths_hold_in_any_directory() {
         let here = std::env::current_dir().unwrap();
-        let cli = parse("vrrpd -f k.conf --run-dir r -p p -g log").unwrap().from_here();
+        let cli = parse("vrrpd -f k.conf --run-dir r -p p -g log").unwrap().anchored();
         assert_eq!((cli.config(), cli.log().file), (here.join("k.conf"), Some(here.join("log"))));
         let places = cli.places(&Identity::default(), None);
         assert_eq!(
