@@ -309,6 +309,14 @@ fn the_project_does_not_speak_of_where_it_was_made() {
     report(findings);
 }
 
+/// Who follows the README runs what the tests run.
+#[test]
+fn the_readme_s_pair_is_the_tested_one() {
+    let readme = fs::read_to_string(workspace().join("README.md")).expect("text");
+    let pair: String = include_str!("support/pair.conf").lines().map(|line| format!("    {line}\n")).collect();
+    assert!(readme.contains(&pair), "README.md and tests/support/pair.conf differ");
+}
+
 /// The search itself, or a rule could pass because it finds nothing at all.
 #[test]
 fn the_search_finds() {

@@ -5,6 +5,7 @@
 mod compat;
 mod fuzz;
 mod host;
+mod manual;
 mod matching;
 mod oracle;
 mod paths;

@@ -88,12 +88,12 @@ fn a_service_manager_is_told_when_it_is_up_and_when_it_stops() {
     });
 }
 
-/// Runs vrrpd without -n until the process that was started ends.
+/// Runs vrrpd without -n until the process that was started ends. Paths are from the laboratory's directory, which the
+/// daemon leaves.
 fn in_background(lab: &Lab, conf: &str, more: &[&str]) -> Result<Output> {
-    let file = lab.directory.join("background.conf");
-    std::fs::write(&file, conf)?;
+    std::fs::write(lab.directory.join("background.conf"), conf)?;
     let mut command = lab.routers[A].command(vrrpd::built("vrrpd")?);
-    command.arg("-f").arg(&file).arg("--run-dir").arg(lab.directory.join("run")).args(more);
+    command.current_dir(&lab.directory).args(["-f", "background.conf", "--run-dir", "run"]).args(more);
     // SAFETY: prctl(2) alone; the daemon is not to be killed with the process that leaves it in the background.
     unsafe { command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(None)?)) };
     command.output().context("vrrpd")
@@ -102,8 +102,8 @@ fn in_background(lab: &Lab, conf: &str, more: &[&str]) -> Result<Output> {
 #[test]
 fn in_the_background_its_starter_waits_until_it_is_up() {
     with_lab(|lab| {
-        let log = lab.directory.join("own.log").display().to_string();
-        let output = in_background(lab, &Conf::v3(100).text(), &["-G", "-g", &log])?;
+        let log = lab.directory.join("own.log");
+        let output = in_background(lab, &Conf::v3(100).text(), &["-G", "-g", "own.log"])?;
         let pid = std::fs::read_to_string(lab.directory.join("run/vrrp.pid"))?.trim().parse::<i32>()?;
         sweep::process_started(pid);
         ensure!(output.status.code() == Some(0) && output.stderr.is_empty(), "{output:?}");

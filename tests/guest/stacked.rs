@@ -82,7 +82,7 @@ fn a_vlan_runs_it_generically() {
         vlans();
         let Some(mut ruled) = Ruled::load("one.10", 0) else { return };
         let refused = ruled.xdp.attach(ruled.index, Mode::Native).unwrap_err().to_string();
-        assert_eq!(refused, "one.10: its driver has no native XDP; xdp_mode generic works with any");
+        assert_eq!(refused, "its driver has no native XDP; xdp_mode generic works with any");
         assert_eq!(ruled.xdp.attach(ruled.index, Mode::Auto), Ok(Attached::Generic));
         send("two.10", &FrameSpec::v3().build());
         ruled.counts(V3_ROW, Reason::OkPassed);
@@ -133,7 +133,7 @@ fn a_bond_runs_it_generically() {
         ip("link set bond up");
         let Some(mut ruled) = Ruled::load("bond", 0) else { return };
         let refused = ruled.xdp.attach(ruled.index, Mode::Native).unwrap_err().to_string();
-        assert_eq!(refused, "bond: its driver has no native XDP; xdp_mode generic works with any");
+        assert_eq!(refused, "its driver has no native XDP; xdp_mode generic works with any");
         assert_eq!(ruled.xdp.attach(ruled.index, Mode::Auto), Ok(Attached::Generic));
         // Until the bond has chosen its port, it drops what that receives.
         thread::sleep(Duration::from_millis(500));

@@ -274,11 +274,6 @@ pub fn own_global(router: usize) -> Ipv6Addr {
     Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 2 + router as u16)
 }
 
-/// The files of the laboratory's own, beside the sources.
-pub fn support_file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("support").join(name)
-}
-
 fn port(router: usize) -> String {
     format!("port{router}")
 }

@@ -76,7 +76,7 @@ fn a_device_without_native_xdp_runs_it_generically() {
         ip("link add three type bridge");
         let three = if_nametoindex("three").unwrap();
         let refused = xdp.attach(three, Mode::Native).unwrap_err().to_string();
-        assert_eq!(refused, "three: its driver has no native XDP; xdp_mode generic works with any");
+        assert_eq!(refused, "its driver has no native XDP; xdp_mode generic works with any");
         assert_eq!(xdp.attach(three, Mode::Auto), Ok(Attached::Generic));
     });
 }
@@ -96,7 +96,7 @@ fn a_taken_slot_names_its_holder() {
         ] {
             first.attach(one, held).unwrap();
             let refused = second.attach(one, wanted).unwrap_err().to_string();
-            assert_eq!(refused, format!("one: another XDP program is there: vrrp, id {id}"));
+            assert_eq!(refused, format!("another XDP program is there: vrrp, id {id}"));
             first.detach(one);
             wait_free("one");
         }
@@ -112,7 +112,7 @@ fn a_program_above_is_told() {
         ip("link add link one name above type macvlan");
         xdp.attach(if_nametoindex("above").unwrap(), Mode::Auto).unwrap();
         let refused = xdp.attach(if_nametoindex("one").unwrap(), Mode::Auto).unwrap_err().to_string();
-        assert_eq!(refused, "one: a device on top of it (macvlan, bridge, bond) has an XDP program");
+        assert_eq!(refused, "a device on top of it (macvlan, bridge, bond) has an XDP program");
     });
 }
 

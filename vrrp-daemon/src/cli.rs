@@ -202,7 +202,7 @@ pub fn command() -> clap::Command {
 impl Cli {
     /// The command line of this process. What is wrong with it is printed; the code to exit with is keepalived's 1.
     pub fn from_process() -> Result<Self, ExitCode> {
-        Self::try_parse().map_err(|error| {
+        Self::try_parse().map(Self::anchored).map_err(|error| {
             // Nobody is left to tell when this cannot be printed.
             let _ = error.print();
             match error.kind() {
@@ -210,6 +210,17 @@ impl Cli {
                 _ => ExitCode::FAILURE,
             }
         })
+    }
+
+    /// With paths that hold in any directory: a daemon in the background leaves the one in which it was started.
+    fn anchored(mut self) -> Self {
+        let Self { use_file, run_dir, pid, vrrp_pid, log_file, .. } = &mut self;
+        for path in [use_file, run_dir, pid, vrrp_pid, log_file].into_iter().flatten() {
+            if let Ok(whole) = std::path::absolute(&*path) {
+                *path = whole;
+            }
+        }
+        self
     }
 
     /// How the configuration is to be read.
@@ -258,9 +269,9 @@ impl Cli {
         Some(ExitCode::from(checked.exit_code()))
     }
 
-    /// The configuration; whole, so that it is found from any directory.
+    /// The configuration.
     pub fn config(&self) -> PathBuf {
-        absolute(self.use_file.as_deref().unwrap_or(Path::new(files::CONFIG)))
+        self.use_file.clone().unwrap_or_else(|| files::CONFIG.into())
     }
 
     /// Where log lines go.
@@ -268,15 +279,15 @@ impl Cli {
         log::Wanted {
             console: self.log_console,
             facility: (!self.no_syslog).then_some(self.log_facility),
-            file: self.log_file.as_deref().map(absolute),
+            file: self.log_file.clone(),
         }
     }
 
     /// Where others find the daemon, as the configuration and these flags have it.
     pub fn places(&self, identity: &Identity, log: Option<log::Loss>) -> Places {
-        let run_dir = self.run_dir.as_deref().map(absolute);
+        let run_dir = self.run_dir.clone();
         let [main, vrrp] = run_dir.as_deref().map_or_else(|| identity.pid_files(), identity::pid_files_in);
-        let asked = |file: &Option<PathBuf>, default| file.as_deref().map_or(default, absolute);
+        let asked = |file: &Option<PathBuf>, default| file.clone().unwrap_or(default);
         Places {
             no_bfd: self.no_bfd,
             pid_files: vec![asked(&self.pid, main), asked(&self.vrrp_pid, vrrp)],
@@ -311,11 +322,6 @@ impl Cli {
             }
         }
     }
-}
-
-/// From the directory in which the daemon was started.
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// syslog(3)'s number.
@@ -387,6 +393,18 @@ mod tests {
         }
         assert_eq!(parse("vrrpd --signum=FOO").unwrap_err(), ErrorKind::ValueValidation);
         assert_eq!(parse("vrrpd -S 8").unwrap_err(), ErrorKind::ValueValidation);
+    }
+
+    #[test]
+    fn paths_hold_in_any_directory() {
+        let here = std::env::current_dir().unwrap();
+        let cli = parse("vrrpd -f k.conf --run-dir r -p p -g log").unwrap().anchored();
+        assert_eq!((cli.config(), cli.log().file), (here.join("k.conf"), Some(here.join("log"))));
+        let places = cli.places(&Identity::default(), None);
+        assert_eq!(
+            (places.run_dir, &places.pid_files[..]),
+            (here.join("r"), &[here.join("p"), here.join("r/vrrp.pid")][..])
+        );
     }
 
     #[test]

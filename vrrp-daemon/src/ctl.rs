@@ -60,6 +60,11 @@ enum Command {
     Judge(judge::Arguments),
 }
 
+/// The definition, for documentation.
+pub fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -174,8 +179,7 @@ mod tests {
 
     #[test]
     fn arguments() {
-        use clap::CommandFactory;
-        Arguments::command().debug_assert();
+        command().debug_assert();
         let parsed = Arguments::try_parse_from(["vrrpctl", "--run-dir", "/x", "status", "--json", "VI_1"]).unwrap();
         assert_eq!(parsed.run_dir, Path::new("/x"));
         assert!(matches!(parsed.command, Command::Status { json: true, instance: Some(name) } if name == "VI_1"));

@@ -108,7 +108,7 @@ fn setup(cli: &Cli) -> Result<Setup, Refused> {
     let checked = files::check(&path, &cli.how());
     log::findings(&checked);
     let refused = |code, is_logged, why: &str| {
-        Err(Refused { code, why: format!("{why} {}; `vrrpd -t` says more", path.display()), is_logged })
+        Err(Refused { code, why: format!("{why} {0}; `vrrpd -t -f {0}` says more", path.display()), is_logged })
     };
     if !checked.is_readable() {
         return refused(Exit::NoConfiguration, true, "there is no configuration in");

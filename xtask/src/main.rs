@@ -1,5 +1,5 @@
-//! `cargo xtask`: builds the XDP object, runs the tests, here and on other kernels, and the benchmark, and starts the
-//! daemon. Each command has a file of its own.
+//! `cargo xtask`: builds the XDP object and the Debian package, runs the tests, here and on other kernels, and the benchmark,
+//! and starts the daemon. Each command has a file of its own.
 
 mod bench;
 mod ebpf;
@@ -7,6 +7,7 @@ mod install;
 mod kernels;
 mod libtest;
 mod object;
+mod package;
 mod record;
 mod report;
 mod run;
@@ -34,6 +35,8 @@ enum Command {
     Test(test::Args),
     /// Measure vrrpd, keepalived and FRR side by side; in full, write docs/benchmarks.md
     Bench(bench::Args),
+    /// Build a Debian package, or try one
+    Package(package::Args),
     /// Boot Debian's kernels and run the tests of the XDP program there
     Kernels(kernels::Args),
     /// Build the XDP object, or check the committed one
@@ -57,6 +60,7 @@ fn command(command: Command) -> Result<()> {
         Command::Run(args) => run::run(&tree, &args),
         Command::Test(args) => test::test(&tree, &args),
         Command::Bench(args) => bench::bench(&tree, &args),
+        Command::Package(args) => package::package(&tree, &args),
         Command::Kernels(args) => kernels::kernels(&tree, &args),
         Command::Ebpf(args) => ebpf::ebpf(&tree, &args),
     }

@@ -5,6 +5,7 @@ use crate::ebpf;
 use crate::install;
 use crate::kernels;
 use crate::libtest::Tally;
+use crate::package;
 use crate::report::Report;
 use crate::toolchain::Choice;
 use crate::tree::{self, Tree};
@@ -44,6 +45,9 @@ pub fn test(tree: &Tree, args: &Args) -> Result<()> {
         lint(tree, &mut report, full);
     }
     cargo(tree, &mut report, "build --package vrrp-daemon --bins");
+    if args.words.is_empty() && !args.quick {
+        package(tree, &mut report);
+    }
 
     let (skips, matrix) = (tree.target.join("skips.txt"), tree.target.join("interoperation.txt"));
     for file in [&skips, &matrix] {
@@ -107,6 +111,16 @@ fn lint(tree: &Tree, report: &mut Report, rebuild: bool) {
         report.step(check, || ebpf::check(tree, Choice::Auto));
     } else {
         report.skip(check, FULL);
+    }
+}
+
+/// Of the programs that were just built, and stripped: the optimized ones take minutes.
+fn package(tree: &Tree, report: &mut Report) {
+    let step = "cargo xtask package --check";
+    if tree::is_root() {
+        report.step(step, || package::trial(tree));
+    } else {
+        report.skip(step, "needs root");
     }
 }
 

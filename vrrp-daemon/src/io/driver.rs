@@ -169,8 +169,8 @@ impl<T: FnMut(Told)> Driver<T> {
         Ok(())
     }
 
-    /// Why an interface in use has no XDP program, if one has none.
-    pub fn without_xdp(&self) -> Option<&str> {
+    /// The interface in use that has no XDP program, if there is one, and why.
+    pub fn without_xdp(&self) -> Option<(&str, &str)> {
         self.ports.without_xdp()
     }
 

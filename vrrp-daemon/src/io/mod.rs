@@ -27,6 +27,7 @@ pub mod lateness;
 pub mod log;
 pub mod mail;
 pub mod namespace;
+mod needed;
 pub mod netlink;
 pub mod notify;
 pub mod observe;

@@ -15,10 +15,11 @@ const RELATIVE: &str = "keepalived";
 /// Why a pid file could not be made.
 #[derive(Debug)]
 pub enum PidFileError {
-    /// A daemon that lives holds it; its pid as the file says.
+    /// A daemon that lives holds it; its pid as the file says, and what it is called.
     Busy {
         path: PathBuf,
         pid: String,
+        name: String,
     },
     /// There is a link, a directory or a device in its place.
     NotAFile {
@@ -33,10 +34,10 @@ pub enum PidFileError {
 impl fmt::Display for PidFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Busy { path, pid } => {
+            Self::Busy { path, pid, name } => {
                 write!(
                     f,
-                    "already running: pid {pid} holds {} - stop it, or choose another file with -p",
+                    "already running: {name}, pid {pid}, holds {} - stop it, or choose another file with -p",
                     path.display()
                 )
             }
@@ -67,7 +68,8 @@ impl PidFile {
     pub fn create(path: &Path) -> Result<Self, PidFileError> {
         let failed = |error| PidFileError::Io { path: path.into(), error };
         if let Some(pid) = holder(path)? {
-            return Err(PidFileError::Busy { path: path.into(), pid });
+            let name = name(&pid).unwrap_or_else(|| "one that is not seen from here".into());
+            return Err(PidFileError::Busy { path: path.into(), pid, name });
         }
         // A new file in the place of the old one: whoever has the old one open, or linked, is not written to.
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -128,12 +130,15 @@ fn holder(path: &Path) -> Result<Option<String>, PidFileError> {
 
 /// Whether the process is one of ours or a keepalived, which does not lock its file. Any other has got the number since.
 fn is_daemon(pid: &str) -> bool {
-    let Ok(pid) = pid.parse::<u32>() else { return false };
-    if pid == process::id() {
-        return false;
-    }
-    let name = |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm")).ok();
-    name(pid).is_some_and(|theirs| theirs.trim_end() == RELATIVE || Some(theirs) == name(process::id()))
+    let own = process::id().to_string();
+    pid != own && name(pid).is_some_and(|theirs| theirs == RELATIVE || Some(theirs) == name(&own))
+}
+
+/// What a process is called.
+fn name(pid: &str) -> Option<String> {
+    let pid = pid.parse::<u32>().ok()?;
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(name.trim_end().to_owned())
 }
 
 #[cfg(test)]
@@ -170,7 +175,8 @@ mod tests {
         assert_eq!(
             error.to_string(),
             format!(
-                "already running: pid {} holds {} - stop it, or choose another file with -p",
+                "already running: {}, pid {}, holds {} - stop it, or choose another file with -p",
+                name(&process::id().to_string()).unwrap(),
                 process::id(),
                 path.display()
             )

@@ -192,13 +192,13 @@ impl Ports {
         self.xdp.as_ref().ok()?.link(self.link(id)?.index.0)
     }
 
-    /// Why an interface in use has no XDP program, if one has none.
-    pub fn without_xdp(&self) -> Option<&str> {
+    /// The interface in use that has no XDP program, if there is one, and why.
+    pub fn without_xdp(&self) -> Option<(&str, &str)> {
         let ports = self.ports.iter().zip((0..).map(InterfaceId));
         let mut used = ports.filter(|(port, id)| !port.instances.is_empty() && !self.setup.routed.contains(id));
-        used.find_map(|(port, _)| match &port.path {
+        used.find_map(|(port, id)| match &port.path {
             Path::Xdp(_) => None,
-            Path::Socket(why) => Some(why.as_str()),
+            Path::Socket(why) => Some((self.setup.interfaces[id.index()].as_str(), why.as_str())),
         })
     }
 

@@ -17,11 +17,11 @@ use super::privilege::{self, Urgency};
 use super::run::Places;
 use super::telling::Fifos;
 use super::xdp::{Sizes, Xdp};
-use super::{bfd, files, firewall, log, ports};
+use super::{bfd, files, firewall, log, needed, ports};
 use crate::config::matching;
-use crate::config::setup::{HOST, Setup, Statics};
+use crate::config::setup::Setup;
 use crate::engine::matching::{Matching, Moves};
-use crate::engine::plan::{Id, InterfaceId, Subject};
+use crate::engine::plan::Id;
 use crate::track::bfd::Bfd;
 
 /// Whoever wants a reload and is to hear what became of it; one for a signal hears nothing.
@@ -222,35 +222,6 @@ fn check(old: &Setup, new: &Setup, matching: &Matching) -> Result<(), String> {
             ));
         }
     }
-    if !new.daemon.dynamic_interfaces {
-        let made: Vec<_> = new.vmacs.iter().map(|vmac| vmac.interface).collect();
-        let is_missing = |id: &InterfaceId| {
-            let name = &new.interfaces[id.index()];
-            matching.interfaces.from(*id).is_none() && !made.contains(id) && name != HOST && !exists(name)
-        };
-        let missing = |id: InterfaceId, whose: &str| {
-            let interface = &new.interfaces[id.index()];
-            Err(format!(
-                "interface {interface} of {whose} does not exist; create it or correct the name (`ip link` lists them)"
-            ))
-        };
-        let Statics { addresses, paths } = &new.statics;
-        let mut statics = addresses.iter().map(|address| address.interface).chain(paths.interfaces());
-        if let Some(id) = statics.find(is_missing) {
-            return missing(id, "static addresses, routes or rules");
-        }
-        for (plan, instance) in new.plan.instances.iter().zip(&new.instances) {
-            let watched = plan.watches.iter().filter_map(|watch| match watch.subject {
-                Subject::Interface(id) => Some(id),
-                Subject::Tracker(_) => None,
-            });
-            let addressed = instance.addresses.iter().map(|address| address.interface);
-            let mut used =
-                [plan.interface].into_iter().chain(addressed).chain(instance.paths.interfaces()).chain(watched);
-            if let Some(id) = used.find(is_missing) {
-                return missing(id, &format!("vrrp_instance {}", instance.name));
-            }
-        }
-    }
+    needed::check(new, |id| matching.interfaces.from(id).is_some() || exists(&new.interfaces[id.index()]))?;
     firewall::check(new).map_err(|error| format!("{error:#}"))
 }

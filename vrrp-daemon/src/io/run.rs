@@ -28,6 +28,7 @@ use super::guard::Guard;
 use super::hands::Hands;
 use super::log::Loss;
 use super::mail;
+use super::needed;
 use super::netlink::links::Link;
 use super::netlink::{self, Command, Found, Netlink, vmac};
 use super::notify;
@@ -40,8 +41,7 @@ use super::signals::{Asked, Signals};
 use super::status::Process;
 use super::telling::{self, Fifos, Losses, Teller, Telling, Told};
 use super::xdp::{Sizes, Xdp};
-use crate::config::setup::{HOST, Setup, Statics, XdpMode};
-use crate::engine::plan::{InterfaceId, Subject};
+use crate::config::setup::{Setup, XdpMode};
 use crate::track::report::Report;
 
 /// Why the daemon did not run, or no longer does.
@@ -123,7 +123,7 @@ pub fn run(
     let mut urgency = Urgency::of(&setup);
     urgency.prepare();
     let (network, found) = netlink::start(Arc::clone(&setup), guard, urgency, report)?;
-    check_interfaces(&setup, &found.links)?;
+    needed::check(&setup, |id| found.links[id.index()].is_some()).map_err(Failure::Configuration)?;
     check_vmacs(&setup, &found.links)?;
     firewall::check(&setup).map_err(|error| Failure::Configuration(format!("{error:#}")))?;
 
@@ -209,39 +209,6 @@ fn start_slow(
     Ok((telling, teller, errands))
 }
 
-/// Every interface in use must exist, unless it may come later; keepalived, too, refuses to start without.
-fn check_interfaces(setup: &Setup, links: &[Option<Link>]) -> Result<(), Failure> {
-    if setup.daemon.dynamic_interfaces {
-        return Ok(());
-    }
-    let made: BTreeSet<_> = setup.vmacs.iter().map(|vmac| vmac.interface).collect();
-    let is_missing = |id: &InterfaceId| links[id.index()].is_none() && setup.interfaces[id.index()] != HOST;
-    let missing = |id: InterfaceId, whose: &str| {
-        let interface = &setup.interfaces[id.index()];
-        Err(Failure::Configuration(format!(
-            "interface {interface} of {whose} does not exist; create it or correct the name (`ip link` lists them)"
-        )))
-    };
-    let Statics { addresses, paths } = &setup.statics;
-    let mut statics = addresses.iter().map(|address| address.interface).chain(paths.interfaces());
-    if let Some(id) = statics.find(is_missing) {
-        return missing(id, "static addresses, routes or rules");
-    }
-    for (plan, instance) in setup.plan.instances.iter().zip(&setup.instances) {
-        let watched = plan.watches.iter().filter_map(|watch| match watch.subject {
-            Subject::Interface(id) => Some(id),
-            Subject::Tracker(_) => None,
-        });
-        let addressed = instance.addresses.iter().map(|address| address.interface).chain(instance.paths.interfaces());
-        let addressed = addressed.filter(|id| !made.contains(id));
-        let mut used = [plan.interface].into_iter().chain(addressed).chain(watched);
-        if let Some(id) = used.find(is_missing) {
-            return missing(id, &format!("vrrp_instance {}", instance.name));
-        }
-    }
-    Ok(())
-}
-
 /// The names of the interfaces that will be made are free, or are those of ours that a dead daemon left.
 fn check_vmacs(setup: &Setup, links: &[Option<Link>]) -> Result<(), Failure> {
     for vmac in &setup.vmacs {
@@ -292,8 +259,8 @@ fn start_protocol(
             // The sockets hear, and backups wait, while the program is still being loaded.
             driver.begin(found);
             driver.load(loaded.recv().context("the main thread died")?)?;
-            if let Some(why) = driver.without_xdp() {
-                demand(&setup, why)?;
+            if let Some((interface, why)) = driver.without_xdp() {
+                demand(&setup, &format!("{interface}: {why}"))?;
             }
             Ok((runtime, driver))
         });

@@ -7,9 +7,8 @@ use vrrp_common::Family;
 use vrrp_common::wire::advert::{ADDRESSES_MAX, HEADER};
 use vrrp_common::wire::ip6::IPV6_HEADER;
 
-use super::Resolver;
-use super::instance::LEFT_OUT;
 use super::vmac::Home;
+use super::{LEFT_OUT, Resolver};
 use crate::config::address::Address;
 use crate::config::setup::VirtualAddress;
 use crate::config::written::Naming;

@@ -2,8 +2,7 @@
 
 use vrrp_common::{Centis, Version};
 
-use super::Resolver;
-use super::instance::LEFT_OUT;
+use super::{LEFT_OUT, Resolver};
 use crate::auth::Authentication;
 use crate::auth::key::{Key, KeyRing, Password};
 use crate::auth::trailer::Policy;

@@ -6,8 +6,7 @@ use std::net::IpAddr;
 use vrrp_common::Family;
 use vrrp_common::wire::ip::vrrp_group;
 
-use super::Resolver;
-use super::instance::LEFT_OUT;
+use super::{LEFT_OUT, Resolver};
 use crate::config::setup::{Destination, Peer, Unicast};
 use crate::config::unicast;
 use crate::syntax::diagnostic::Class;

@@ -13,7 +13,7 @@ use super::paths::{Whose, WrittenPaths};
 use super::strict::Answers;
 use super::sync_group::{Group, Groups};
 use super::watch::Watcher;
-use super::{Resolver, notify};
+use super::{LEFT_OUT, Resolver, notify};
 use crate::auth::Authentication;
 use crate::config::instance::{Instance, LateRival, Preempt, State};
 use crate::config::setup::{self, Destination};
@@ -136,7 +136,9 @@ impl Resolver<'_> {
         if let Some(other) = key.and_then(|key| self.hearer(key)) {
             let what = if heard_at.is_some_and(|at| at.is_multicast()) { "interface" } else { "source address" };
             let message = format!("({name}) has the {what} and the virtual_router_id of `{other}`");
-            self.found.error(Class::Duplicate, virtual_router_id.map_or(at, |vrid| vrid.at), message).done(LEFT_OUT);
+            let at = virtual_router_id.map_or(at, |vrid| vrid.at);
+            let diagnostic = self.found.error(Class::Duplicate, at, message).done(LEFT_OUT);
+            diagnostic.hint("each needs a virtual_router_id of its own; one can serve several addresses");
             complete = false;
         }
         let strict = strict_mode.0.map_or(self.defaults.strict.is_on(), |strict| strict.value);
@@ -373,6 +375,3 @@ impl Resolver<'_> {
         Some(if as_v2 { ChecksumForm::Message } else { ChecksumForm::PseudoHeader })
     }
 }
-
-/// What becomes of a virtual router that cannot be done.
-pub const LEFT_OUT: &str = "this virtual router is left out";

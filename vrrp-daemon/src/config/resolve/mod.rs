@@ -57,6 +57,9 @@ const BUS_NAME: &str = "org.keepalived.Vrrp1";
 /// What stands there for the interface of a virtual router without one.
 const NO_INTERFACE: &str = "none";
 
+/// What becomes of a virtual router that cannot be done.
+const LEFT_OUT: &str = "this virtual router is left out";
+
 /// The setup that a configuration comes to.
 pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut Diagnostics) -> Setup {
     let Config {
@@ -428,7 +431,7 @@ impl Resolver<'_> {
         // Those that the daemon makes do not count: each has a virtual router of its own.
         if self.setup.interfaces.len() - self.parents.len() >= INTERFACES {
             let message = format!("interface `{name}` is one more than the {INTERFACES} that a configuration may have");
-            let diagnostic = self.found.error(Class::Limit, at, message).done(instance::LEFT_OUT);
+            let diagnostic = self.found.error(Class::Limit, at, message).done(LEFT_OUT);
             diagnostic.hint("run it in a second vrrpd, with a configuration and a --run-dir of its own");
             return None;
         }

@@ -54,12 +54,18 @@ impl Resolver<'_> {
     }
 
     pub(super) fn telling(&mut self, written: Global) -> Telling {
-        let Global { fifo, fifo_script, vrrp_fifo, vrrp_fifo_script, states_on_reload, mail, wants_snmp, dumps, dbus } =
-            written;
-        let fifos = [("notify_fifo", fifo, fifo_script), ("vrrp_notify_fifo", vrrp_fifo, vrrp_fifo_script)];
-        let fifos = fifos.into_iter().filter_map(|(keyword, fifo, script)| self.fifo(keyword, fifo, script));
-        let fifos = fifos.collect();
-        Telling { fifos, states_on_reload: states_on_reload.is_on(), mail: self.mail(mail), wants_snmp, dumps, dbus }
+        let fifos = [
+            self.fifo("notify_fifo", written.fifo, written.fifo_script),
+            self.fifo("vrrp_notify_fifo", written.vrrp_fifo, written.vrrp_fifo_script),
+        ];
+        Telling {
+            fifos: fifos.into_iter().flatten().collect(),
+            states_on_reload: written.states_on_reload.is_on(),
+            mail: self.mail(written.mail),
+            wants_snmp: written.wants_snmp,
+            dumps: written.dumps,
+            dbus: written.dbus,
+        }
     }
 
     fn fifo(&mut self, keyword: &str, fifo: Option<FifoPath>, script: Option<CommandLine>) -> Option<Fifo> {

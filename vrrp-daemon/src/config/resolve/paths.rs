@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use vrrp_common::Family;
 
-use super::Resolver;
-use super::instance::LEFT_OUT;
+use super::{LEFT_OUT, Resolver};
 use crate::config::rule;
 use crate::config::setup::{Action, Paths, Route, Rule};
 use crate::config::written::{Named, Written};

@@ -5,8 +5,7 @@ use std::net::IpAddr;
 
 use vrrp_common::{Family, Vrid};
 
-use super::instance::LEFT_OUT;
-use super::{DEFAULT_INTERFACE, Key, Resolver};
+use super::{DEFAULT_INTERFACE, Key, LEFT_OUT, Resolver};
 use crate::config::setup::{Destination, HOST};
 use crate::engine::plan::InterfaceId;
 use crate::syntax::diagnostic::Class;

@@ -31,22 +31,12 @@ pub struct Words {
 impl Resolver<'_> {
     /// Beside what the root says, which is there already.
     pub(super) fn service(&mut self, words: Words) {
-        let Words {
-            startup_script,
-            startup_script_timeout,
-            shutdown_script,
-            shutdown_script_timeout,
-            umask,
-            process_names,
-            process_name,
-            vrrp_process_name,
-        } = words;
-        let named = vrrp_process_name.0.or(process_name.0).map(|name| name.0);
-        let startup = self.bracket(startup_script.0, startup_script_timeout, "startup_script");
-        let shutdown = self.bracket(shutdown_script.0, shutdown_script_timeout, "shutdown_script");
+        let named = words.vrrp_process_name.0.or(words.process_name.0).map(|name| name.0);
+        let startup = self.bracket(words.startup_script.0, words.startup_script_timeout, "startup_script");
+        let shutdown = self.bracket(words.shutdown_script.0, words.shutdown_script_timeout, "shutdown_script");
         self.setup.service = Service {
-            umask: umask.map(|mask| mask.0),
-            process_name: named.or_else(|| process_names.0.map(|_| PROCESS_NAME.to_owned())),
+            umask: words.umask.map(|mask| mask.0),
+            process_name: named.or_else(|| words.process_names.0.map(|_| PROCESS_NAME.to_owned())),
             startup,
             shutdown,
             ..std::mem::take(&mut self.setup.service)

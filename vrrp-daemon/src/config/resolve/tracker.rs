@@ -7,6 +7,7 @@ use crate::syntax::command::{CommandLine, UserName};
 use crate::syntax::diagnostic::{Class, Diagnostics};
 use crate::syntax::schema::At;
 use crate::syntax::source::Span;
+use crate::syntax::suggest;
 use crate::track::command::Standing;
 use crate::track::{Defined, Definition, Definitions, Programs, Use};
 
@@ -61,7 +62,11 @@ impl Resolver<'_> {
         let index = self.tracker_names.get(&(keyword, name.clone()));
         let Some(tracker) = index.and_then(|&index| self.trackers.get_mut(index)) else {
             let message = format!("({of}) `{keyword}` names `{name}`, which is not defined");
-            self.found.error(Class::Reference, *at, message).done("it is not tracked");
+            let diagnostic = self.found.error(Class::Reference, *at, message).done("it is not tracked");
+            let known = self.tracker_names.keys().filter(|known| known.0 == keyword).map(|known| known.1.as_str());
+            if let Some(near) = suggest::nearest(name, known) {
+                diagnostic.hint(format!("did you mean `{near}`?"));
+            }
             return None;
         };
         if tracker.at.order > at.order {

@@ -4,8 +4,7 @@ use std::net::IpAddr;
 
 use vrrp_common::{Family, Vrid};
 
-use super::Resolver;
-use super::instance::LEFT_OUT;
+use super::{LEFT_OUT, Resolver};
 use crate::config::setup::Vmac;
 use crate::config::vmac::UseVmac;
 use crate::engine::plan::InterfaceId;

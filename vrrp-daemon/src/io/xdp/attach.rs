@@ -43,7 +43,7 @@ impl Attached {
     }
 }
 
-/// Why the program is not on a device: one line for the operator. The raw socket hears the adverts.
+/// Why the program is not on a device, in words that follow the device's name. The raw socket hears the adverts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused(String);
 
@@ -148,26 +148,21 @@ pub(super) fn errno(error: &(dyn Error + 'static)) -> Option<i32> {
 }
 
 fn refused(ifindex: u32, error: &(dyn Error + 'static)) -> Refused {
-    let slot = Slot::of(ifindex);
-    let name = slot.as_ref().map_or_else(|_| format!("ifindex {ifindex}"), |slot| slot.name.clone());
-    Refused(match (errno(error), slot) {
-        (Some(libc::EPERM), _) => format!("{name}: XDP: {}", missing_capabilities()),
-        (Some(libc::EOPNOTSUPP), _) => format!("{name}: its driver has no native XDP; xdp_mode generic works with any"),
-        (Some(libc::ENODEV), _) => format!("{name}: no such device"),
-        (Some(libc::EBUSY | libc::EEXIST), Ok(Slot { program: Some(id), .. })) => {
-            format!("{name}: another XDP program is there: {}", program_name(id))
+    Refused(match (errno(error), Slot::of(ifindex)) {
+        (Some(libc::EPERM), _) => format!("XDP: {}", missing_capabilities()),
+        (Some(libc::EOPNOTSUPP), _) => "its driver has no native XDP; xdp_mode generic works with any".into(),
+        (Some(libc::ENODEV), _) => "no such device".into(),
+        (Some(libc::EBUSY | libc::EEXIST), Ok(Slot { program: Some(id) })) => {
+            format!("another XDP program is there: {}", program_name(id))
         }
-        (Some(libc::EEXIST), _) => {
-            format!("{name}: a device on top of it (macvlan, bridge, bond) has an XDP program")
-        }
-        (Some(number), _) => format!("{name}: XDP: {}", io::Error::from_raw_os_error(number)),
-        (None, _) => format!("{name}: XDP: {error}"),
+        (Some(libc::EEXIST), _) => "a device on top of it (macvlan, bridge, bond) has an XDP program".into(),
+        (Some(number), _) => format!("XDP: {}", io::Error::from_raw_os_error(number)),
+        (None, _) => format!("XDP: {error}"),
     })
 }
 
 /// What the kernel says of a device's XDP slot.
 struct Slot {
-    name: String,
     /// Id of the program there.
     program: Option<u32>,
 }
@@ -175,20 +170,15 @@ struct Slot {
 impl Slot {
     fn of(ifindex: u32) -> Result<Self> {
         let link = link(ifindex)?;
-        let mut slot = Self { name: format!("ifindex {ifindex}"), program: None };
-        for attribute in link.attributes {
-            match attribute {
-                LinkAttribute::IfName(name) => slot.name = name,
-                LinkAttribute::Xdp(xdp) => {
-                    slot.program = xdp.into_iter().find_map(|xdp| match xdp {
-                        LinkXdp::ProgId(id) | LinkXdp::DrvProgId(id) | LinkXdp::SkbProgId(id) => Some(id),
-                        _ => None,
-                    });
-                }
-                _ => {}
-            }
-        }
-        Ok(slot)
+        let xdp = link.attributes.into_iter().find_map(|attribute| match attribute {
+            LinkAttribute::Xdp(xdp) => Some(xdp),
+            _ => None,
+        });
+        let program = xdp.unwrap_or_default().into_iter().find_map(|xdp| match xdp {
+            LinkXdp::ProgId(id) | LinkXdp::DrvProgId(id) | LinkXdp::SkbProgId(id) => Some(id),
+            _ => None,
+        });
+        Ok(Self { program })
     }
 }
 
@@ -252,6 +242,6 @@ mod tests {
     #[test]
     fn a_device_that_is_not_there_has_no_slot() {
         assert!(Slot::of(i32::MAX as u32).is_err());
-        assert_eq!(Slot::of(1).map(|slot| slot.name).ok().as_deref(), Some("lo"));
+        assert_eq!(Slot::of(1).map(|slot| slot.program).ok(), Some(None), "lo");
     }
 }

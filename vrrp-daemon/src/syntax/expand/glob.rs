@@ -1,6 +1,5 @@
 //! File name patterns: `*`, `?`, `[...]` and the brace lists of csh, over [`Source::list`].
 
-use super::include::takes;
 use crate::syntax::source::{Kind, Source};
 
 /// Alternatives that one pattern may have.
@@ -89,7 +88,7 @@ pub fn matches(pattern: &str, source: &dyn Source) -> Vec<String> {
                 }
                 let mut listed = source.list(if directory.is_empty() { "." } else { directory });
                 listed.sort();
-                let right = |kind| if last { takes(kind) } else { kind == Kind::Directory };
+                let right = |kind| if last { kind == Kind::Text } else { kind == Kind::Directory };
                 listed.retain(|listed| right(listed.kind) && matches_name(part, &listed.name));
                 listed.iter().map(|listed| join(directory, &listed.name)).collect()
             })

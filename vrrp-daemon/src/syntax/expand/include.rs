@@ -2,7 +2,7 @@
 
 use super::{DEPTH, Expander, FILES, glob};
 use crate::syntax::diagnostic::Class;
-use crate::syntax::source::{Kind, Span};
+use crate::syntax::source::Span;
 
 /// What must be found, or else there is no configuration; observed of keepalived 2.2.7.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,9 +133,4 @@ impl Expander<'_> {
         let name = path.rsplit('/').next().unwrap_or(path);
         self.reading.source.list(directory(path)).iter().any(|listed| listed.name == name)
     }
-}
-
-/// Whether `include` takes a file of this kind.
-pub(super) fn takes(kind: Kind) -> bool {
-    kind == Kind::Text
 }

@@ -68,7 +68,8 @@ pub fn expand(reading: &Reading, path: &str, found: &mut Diagnostics) -> Expansi
         Ok(octets) => expander.file(path, &octets, 0),
         Err(why) => {
             let message = format!("`{path}` cannot be read: {why}");
-            expander.found.error(Class::File, None, message).done("there is no configuration");
+            let diagnostic = expander.found.error(Class::File, None, message).done("there is no configuration");
+            diagnostic.hint("`-f` names another file; vrrpd.conf(5) tells of one to begin with");
         }
     }
     expander.out
