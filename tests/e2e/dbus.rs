@@ -49,7 +49,7 @@ fn rewrite(daemon: &Daemon, text: &str) -> Result<()> {
 struct Story {
     /// By path.
     signals: BTreeMap<String, Vec<(String, Option<u32>)>>,
-    properties: [String; 3],
+    properties: [Vec<String>; 2],
     interfaces: [Vec<String>; 2],
     /// Below the interface, before and after another virtual router took the place of the first.
     nodes: [Vec<String>; 2],
@@ -72,6 +72,14 @@ fn elements(xml: &str) -> Vec<String> {
         .collect();
     elements.sort_unstable();
     elements
+}
+
+/// What a dictionary has, in whatever order it was said.
+fn entries(reply: &str) -> Vec<String> {
+    let ends = |c: char| c.is_whitespace() || matches!(c, ')' | ']');
+    let mut entries: Vec<_> = reply.split("dict entry(").map(|entry| entry.trim_end_matches(ends).to_owned()).collect();
+    entries.sort_unstable();
+    entries
 }
 
 /// The nodes right below.
@@ -108,7 +116,7 @@ fn story(lab: &Lab, bus: &Bus, program: Program) -> Result<Story> {
     lab.watch.wait_holder(A, VIP, PATIENCE)?;
     bus.wait_status(FIRST, 2)?;
     let all = bus.call(FIRST, "org.freedesktop.DBus.Properties.GetAll", &["string:org.keepalived.Vrrp1.Instance"])?;
-    let properties = [bus.property(FIRST, "Name")?, bus.property(FIRST, "State")?, all];
+    let properties = [vec![bus.property(FIRST, "Name")?, bus.property(FIRST, "State")?], entries(&all)];
     let interfaces = [elements(&bus.introspect(DAEMON)?), elements(&bus.introspect(FIRST)?)];
     let above = "/org/keepalived/Vrrp1/Instance/eth0";
     let before = nodes(&bus.introspect(above)?);

@@ -34,7 +34,7 @@ behaviours! {
     "`keepalived.data`": "what exporters read of it; passwords are not shown. Sockets, sizes of buffers, kernel settings and \
         scheduling are not in it", ["dumps::data_is_what_exporters_read_of_keepalived_s"];
     "`keepalived.stats`": "the same text", ["dumps::statistics_are_keepalived_s_and_begin_anew"];
-    "`keepalived.json`": "both versions, by the same keys in the same order; passwords are `********`, as since 2.4.0",
+    "`keepalived.json`": "both versions, by the same keys in the same order, but that `track_process` of version 2 is empty; passwords are `********`, as since 2.4.0",
         ["dumps::json_is_keepalived_s_key_by_key"];
     "files of dumps": "a new file takes the place of the old one: links are not followed, and the mode is 0600",
         ["dumps::json_is_keepalived_s_key_by_key"];

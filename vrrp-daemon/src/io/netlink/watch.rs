@@ -63,7 +63,21 @@ impl Events {
             match self.socket.recv(&mut self.datagram, 0) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readiness.wait().await?,
-                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => return Ok(Event::Lost),
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => return self.drain().map(|()| Event::Lost),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Throws away what waits. Until that is gone the kernel loses all that comes, and does not say so again: what is read
+    /// anew before would be old at once.
+    fn drain(&mut self) -> io::Result<()> {
+        loop {
+            self.datagram.clear();
+            match self.socket.recv(&mut self.datagram, 0) {
+                Ok(_) => {}
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
