@@ -113,6 +113,16 @@ const ALIKE: &[(Said, Said, Said)] = &[
         before("vrrp_sync_group G {\ngroup {\nVI_1\n}\nglobal_tracking\n}"),
         before("vrrp_sync_group G {\ngroup {\nVI_1\n}\nsync_group_tracking_weight\n}"),
     ),
+    // What a group tracks, and what its member does.
+    (NOTHING, before(GROUP_TRACKERS), Said { before: TRACKERS_GROUP, ..router(MEMBER_TRACKERS) }),
+    (
+        MAILED,
+        Said {
+            before: "vrrp_sync_group G {\ngroup {\nVI_1\n}\nsync_group_tracking_weight\nsmtp_alert\n}",
+            ..router("smtp_alert")
+        },
+        Said { before: GROUP, ..global("smtp_alert") },
+    ),
     // Without a word a weight is as reversed as that of the definition.
     (SCRIPT, router("track_script {\ns weight 4\n}"), router("track_script {\ns weight 4 reverse\n}")),
     (SCRIPT, router("track_script {\ns\n}"), router("track_script {\ns weight 9 reverse\n}")),
@@ -174,6 +184,25 @@ const ALIKE: &[(Said, Said, Said)] = &[
         router("virtual_rules {\nip-proto tcp table 9 preference 7 sup_group 3\n}"),
     ),
 ];
+
+const GROUP: &str = "vrrp_sync_group G {\ngroup {\nVI_1\n}\nsync_group_tracking_weight\n}";
+const MEMBER_TRACKERS: &str =
+    "track_script {\ns\n}\ntrack_file {\nf\n}\ntrack_process {\np weight 3\n}\ntrack_bfd {\nb weight -2\n}";
+
+macro_rules! trackers {
+    ($group:literal) => {
+        concat!(
+            "vrrp_script s {\nscript /bin/true\n}\ntrack_file f {\nfile /run/f\n}\nvrrp_track_process p {\nprocess p\n}\n",
+            "bfd_instance b {\nneighbor_ip 10.0.0.2\n}\nvrrp_sync_group G {\ngroup {\nVI_1\n}\nsync_group_tracking_weight\n",
+            $group,
+            "\n}"
+        )
+    };
+}
+
+const TRACKERS_GROUP: &str = trackers!("");
+const GROUP_TRACKERS: &str =
+    trackers!("track_script {\ns\n}\ntrack_file {\nf\n}\ntrack_process {\np weight 3\n}\ntrack_bfd {\nb weight -2\n}");
 
 const EXCLUDED_BRD: &str = "virtual_ipaddress_excluded {\n10.0.1.1/24 brd 10.0.1.255\n}";
 const EXCLUDED_BROADCAST: &str = "virtual_ipaddress_excluded {\n10.0.1.1/24 broadcast +\n}";
