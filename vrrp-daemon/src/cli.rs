@@ -9,8 +9,7 @@ use clap::{ArgAction, Parser};
 use crate::config::setup::{Service, Setup};
 use crate::config::{NO_SNMP, Umask};
 use crate::io::files::{self, How};
-use crate::io::identity::{self, Identity};
-use crate::io::run::Places;
+use crate::io::identity::{self, Identity, Places};
 use crate::io::signals::Asked;
 use crate::io::{log, namespace};
 
