@@ -26,13 +26,17 @@ fn weigh(lab: &Lab, program: Program) -> Result<()> {
     fs::create_dir(&directory)?;
     let mut conf = Conf::v3(100);
     let mut tracked = String::new();
-    for (name, weight) in
-        [("plus", "20"), ("minus", "-30"), ("plus_reverse", "5 reverse"), ("minus_reverse", "-7 reverse")]
-    {
+    // A `reverse` that is said where the check is defined stays, whatever other weight is said.
+    for (name, defined, weight) in [
+        ("plus", "1", "20"),
+        ("minus", "1", "-30"),
+        ("plus_reverse", "1", "5 reverse"),
+        ("minus_reverse", "1 reverse", "-7"),
+    ] {
         let file = directory.join(name);
         fs::write(&file, "")?;
         conf.before += &format!(
-            "vrrp_script {name} {{\n    script \"/usr/bin/test -e {}\"\n    interval 1\n    rise 2\n    fall 2\n}}\n",
+            "vrrp_script {name} {{\n    script \"/usr/bin/test -e {}\"\n    interval 1\n    rise 2\n    fall 2\n    weight {defined}\n}}\n",
             file.display()
         );
         tracked += &format!("        {name} weight {weight}\n");

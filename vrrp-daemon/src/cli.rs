@@ -13,9 +13,6 @@ use crate::io::identity::{self, Identity, Places};
 use crate::io::signals::Asked;
 use crate::io::{log, namespace};
 
-/// Permissions that new files do not have, unless somebody says: keepalived's.
-const UMASK: u16 = 0o177;
-
 /// VRRP daemon that reads keepalived.conf
 ///
 /// Long options may be shortened, and short ones put together, as with keepalived.
@@ -299,7 +296,7 @@ impl Cli {
 
     /// Permissions that new files do not have.
     pub fn umask(&self, service: &Service) -> u16 {
-        self.umask.or(service.umask).unwrap_or(UMASK)
+        self.umask.or(service.umask).unwrap_or(Service::UMASK)
     }
 
     /// Whether a core is to be dumped.

@@ -128,7 +128,7 @@ pub fn start<M: From<Request> + Send + 'static>(
             let signalling = tokio::task::spawn_local(signalling);
             let notifying = tokio::task::spawn_local(notify::run(scripts, stop_of(stopping.clone())));
             let (board, (found, mut finds)) = (Board::default(), mpsc::channel(REPORTS));
-            let dumping = dump::serve(dumped, requests.clone());
+            let dumping = dump::serve(dumped, board.clone(), requests.clone());
             let mut watchers = Watchers::new(board.clone(), found);
             let passing_on = tokio::task::spawn_local(async move {
                 while let Some(report) = finds.recv().await {
@@ -208,7 +208,7 @@ fn in_use(setup: &Setup, edition: u32) -> Vec<(TrackerKind, InUse)> {
         Subject::Interface(_) => None,
     });
     let tracker = |id: TrackerId| {
-        let (Tracker { name, kind }, plan) = (&setup.trackers[id.index()], setup.plan.trackers[id.index()]);
+        let (Tracker { name, kind, weight: _ }, plan) = (&setup.trackers[id.index()], setup.plan.trackers[id.index()]);
         (kind.clone(), InUse { edition, id, name: name.clone(), plan })
     };
     used.collect::<BTreeSet<_>>().into_iter().map(tracker).collect()

@@ -22,7 +22,7 @@ fn setup(script: Command, notify: Notify) -> Setup {
     setup.plan.interfaces = 1;
     setup.plan.trackers.push(TrackerPlan { rise: 1, fall: 1, starts_failed: false });
     let script = Script { command: script, schedule: Schedule { interval: second, timeout: second } };
-    setup.trackers.push(Tracker { name: "chk".into(), kind: TrackerKind::Script(script) });
+    setup.trackers.push(Tracker { name: "chk".into(), kind: TrackerKind::Script(script), weight: Weight::default() });
     Arc::make_mut(&mut setup.plan.instances).push(InstancePlan {
         watches: [Subject::Interface(InterfaceId(0)), Subject::Tracker(TrackerId(0))]
             .map(|subject| Watch { subject, weight: Weight::default() })

@@ -22,7 +22,8 @@ fn setup(notify: Notify) -> Setup {
 
 /// Tells all of it by a thread of its own, with a FIFO, and gives back what is in the FIFO and what goes to scripts.
 fn tell(dir: &Dir, mut setup: Setup, told: &[Told]) -> (String, Vec<Moment>) {
-    let fifo = setup::Fifo { path: dir.join("fifo").display().to_string(), owner: ourselves(), script: None };
+    let fifo =
+        setup::Fifo { of_vrrp: false, path: dir.join("fifo").display().to_string(), owner: ourselves(), script: None };
     let open = Fifo::open(&fifo).unwrap();
     let mut reader = std::fs::File::open(&fifo.path).unwrap();
     setup.telling.fifos.push(fifo);
