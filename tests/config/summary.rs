@@ -43,7 +43,7 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
     if *service != Default::default() {
         writeln!(out, "{service:?}")?;
     }
-    for Fifo { path, owner: RunAs { uid, gid }, script } in &telling.fifos {
+    for Fifo { of_vrrp: _, path, owner: RunAs { uid, gid }, script } in &telling.fifos {
         write!(out, "fifo {path} of {uid}:{gid}")?;
         writeln!(
             out,

@@ -1,6 +1,7 @@
 //! The files that signals ask for: keepalived's own of the same configuration is the judge of keys, order and values.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -17,7 +18,7 @@ use vrrp_tests::lab::{A, Lab, with_lab};
 use vrrp_tests::scenario::PATIENCE;
 
 /// keepalived's numbers: SIGUSR1, SIGUSR2, SIGRTMAX-1 and SIGRTMIN+2.
-const DATA: i32 = 10;
+pub const DATA: i32 = 10;
 const STATS: i32 = 12;
 const STATS_CLEAR: i32 = 63;
 const JSON: i32 = 36;
@@ -78,22 +79,25 @@ vrrp_instance VI_2 {
 }
 ";
 
-/// Starts a master whose files are in a directory of its own.
-fn start(lab: &Lab, program: Program) -> Result<(Daemon, PathBuf)> {
+/// The last is the last that VI_1 sets.
+const HELD: [Ipv4Addr; 3] = [VIP, Ipv4Addr::new(192, 168, 1, 104), Ipv4Addr::new(192, 168, 1, 110)];
+
+/// Starts a master whose files are in a directory of its own, and waits until it holds these.
+pub fn start(lab: &Lab, program: Program, conf: &str, held: &[Ipv4Addr]) -> Result<(Daemon, PathBuf)> {
     let directory = lab.directory.join(format!("files-{program:?}"));
     fs::create_dir(&directory)?;
     let place = format!("TMPDIR={}", directory.display());
-    let daemon = lab.start_by(A, program, CONF, |words| [vec!["env".to_owned(), place], words].concat())?;
-    lab.watch.wait_holder(A, VIP, PATIENCE)?;
-    lab.watch.wait_holder(A, [192, 168, 1, 104], PATIENCE)?;
-    // The last that VI_1 sets, and a moment for the daemon to hear of it itself.
-    lab.watch.wait_holder(A, [192, 168, 1, 110], PATIENCE)?;
+    let daemon = lab.start_by(A, program, conf, |words| [vec!["env".to_owned(), place], words].concat())?;
+    for &address in held {
+        lab.watch.wait_holder(A, address, PATIENCE)?;
+    }
+    // A moment for the daemon to hear of it itself.
     std::thread::sleep(std::time::Duration::from_millis(200));
     Ok((daemon, directory))
 }
 
 /// Asks for a file, and reads it when it is whole.
-fn ask(daemon: &Daemon, signal: i32, path: &Path, is_whole: impl Fn(&str) -> bool) -> Result<String> {
+pub fn ask(daemon: &Daemon, signal: i32, path: &Path, is_whole: impl Fn(&str) -> bool) -> Result<String> {
     let _ = fs::remove_file(path);
     // SAFETY: plain numbers; the process is a child of ours that was not reaped.
     let sent = unsafe { libc::kill(daemon.pid() as i32, signal) };
@@ -144,14 +148,14 @@ fn lasting(json: &str) -> Result<Value> {
 #[test]
 fn json_is_keepalived_s_key_by_key() {
     with_lab(|lab| {
-        let (mut daemon, directory) = start(lab, Vrrpd)?;
+        let (mut daemon, directory) = start(lab, Vrrpd, CONF, &HELD)?;
         let ours = json(&daemon, &directory)?;
         ensure!(!ours.contains("secret12"), "the password is shown: {ours}");
         daemon.stop()?;
         if keepalived::is_missing() {
             return Ok(());
         }
-        let (daemon, directory) = start(lab, Keepalived)?;
+        let (daemon, directory) = start(lab, Keepalived, CONF, &HELD)?;
         let theirs = json(&daemon, &directory)?;
         ensure!(keys(&ours) == keys(&theirs), "ours {:#?}, keepalived's {:#?}", keys(&ours), keys(&theirs));
         let (ours, theirs) = (lasting(&ours)?, lasting(&theirs)?);
@@ -174,7 +178,7 @@ fn stats_lines(text: &str) -> Vec<String> {
 fn statistics_are_keepalived_s_and_begin_anew() {
     with_lab(|lab| {
         let is_whole = |text: &str| text.matches("Priority Zero").count() == 2 && text.ends_with('\n');
-        let (mut daemon, directory) = start(lab, Vrrpd)?;
+        let (mut daemon, directory) = start(lab, Vrrpd, CONF, &HELD)?;
         let path = directory.join("keepalived.stats");
         let ours = ask(&daemon, STATS, &path, is_whole)?;
         ensure!(ours.contains("  Became master: 1\n"), "{ours}");
@@ -185,7 +189,7 @@ fn statistics_are_keepalived_s_and_begin_anew() {
         if keepalived::is_missing() {
             return Ok(());
         }
-        let (daemon, directory) = start(lab, Keepalived)?;
+        let (daemon, directory) = start(lab, Keepalived, CONF, &HELD)?;
         let theirs = ask(&daemon, STATS, &directory.join("keepalived.stats"), is_whole)?;
         ensure!(stats_lines(&ours) == stats_lines(&theirs), "ours {ours}, keepalived's {theirs}");
         Ok(())
@@ -198,9 +202,12 @@ const EXPORTED: &[&str] = &[
     "   VRRP Version = ",
     "   State = ",
     "   Wantstate = ",
+    "   Number of ",
     "   Master down timer = ",
     "   Interface = ",
+    "   VRRP interface tracking disabled",
     "   Skip checking",
+    "   Using src_ip = ",
     "   Multicast address",
     "   Gratuitous ARP",
     "   Down timer adverts = ",
@@ -208,6 +215,7 @@ const EXPORTED: &[&str] = &[
     "   Virtual Router ID = ",
     "   Priority = ",
     "   Effective priority = ",
+    "   Total priority = ",
     "   Advert interval = ",
     "   Accept = ",
     "   Preempt = ",
@@ -217,6 +225,8 @@ const EXPORTED: &[&str] = &[
     "     192.168.1.",
     "     chk ",
     "   Tracked scripts",
+    "   Using smtp notification = ",
+    "   Notify ",
     "   Stop state transition script",
     "   Master rx lower pri state transition script",
 ];
@@ -230,7 +240,7 @@ fn exported(text: &str) -> Vec<&str> {
 fn data_is_what_exporters_read_of_keepalived_s() {
     with_lab(|lab| {
         let is_whole = |text: &str| text.contains("------< Interfaces >------");
-        let (mut daemon, directory) = start(lab, Vrrpd)?;
+        let (mut daemon, directory) = start(lab, Vrrpd, CONF, &HELD)?;
         let path = directory.join("keepalived.data");
         let kept = directory.join("kept");
         fs::write(&kept, "kept")?;
@@ -247,7 +257,7 @@ fn data_is_what_exporters_read_of_keepalived_s() {
         if keepalived::is_missing() {
             return Ok(());
         }
-        let (daemon, directory) = start(lab, Keepalived)?;
+        let (daemon, directory) = start(lab, Keepalived, CONF, &HELD)?;
         let theirs = ask(&daemon, DATA, &directory.join("keepalived.data"), is_whole)?;
         let (ours, theirs) = (exported(&ours), exported(&theirs));
         ensure!(theirs.len() > 50 && ours == theirs, "ours {ours:#?}, keepalived's {theirs:#?}");

@@ -26,6 +26,7 @@ mod reload;
 mod repaired;
 mod routes;
 mod scripts;
+mod sections;
 mod service;
 mod settings;
 mod starved;

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use vrrp_tests::conf::{Conf, VIP};
 use vrrp_tests::daemon::{Daemon, Program::Vrrpd};
 use vrrp_tests::lab::{A, with_lab};
 
+use crate::reload::reload;
 use crate::without_bpf::without;
 use vrrp_tests::scenario::PATIENCE;
 
@@ -64,6 +66,68 @@ fn threads_are_scheduled_as_the_configuration_says() {
         let limit = limits.lines().find(|line| line.starts_with("Max realtime timeout")).unwrap_or_default();
         ensure!(limit.split_whitespace().rev().take(3).eq(["us", "3000000", "3000000"]), "{limit}");
         Ok(())
+    });
+}
+
+/// Whether memory is locked, and for how long real-time work may go on.
+fn process(daemon: &Daemon) -> Result<(bool, String)> {
+    let read = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", daemon.pid()));
+    let (status, limits) = (read("status")?, read("limits")?);
+    let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).context("status")?;
+    let limit = limits.lines().find_map(|line| line.strip_prefix("Max realtime timeout")).context("limits")?;
+    Ok((locked.trim() != "0 kB", limit.split_whitespace().next().unwrap_or_default().to_owned()))
+}
+
+/// As in keepalived 2.2.7, which was seen to follow all of it but an affinity that is taken back.
+#[test]
+fn a_reload_changes_how_threads_are_scheduled_and_takes_it_back() {
+    with_lab(|lab| {
+        let plain = Conf::v3(150);
+        let mut daemon = lab.start(A, Vrrpd, &plain.text())?;
+        lab.watch.wait_holder(A, VIP, PATIENCE)?;
+        let (before, unlimited) = (threads(&daemon)?, process(&daemon)?);
+        ensure!(before["protocol"].policy == libc::SCHED_OTHER && !unlimited.0, "{before:?} {unlimited:?}");
+        let wanted = served(&plain).global("vrrp_rt_priority 33").global("vrrp_no_swap");
+        let of = |threads: &BTreeMap<String, Scheduled>| {
+            ["protocol", "netlink", "bfd"].map(|name| {
+                let thread = threads.get(name).map(|thread| (thread.policy, thread.priority, thread.nice));
+                (thread, threads.get(name).map(|thread| thread.cpus.clone()))
+            })
+        };
+        let fifo = |priority| (Some((libc::SCHED_FIFO, priority, -7)), Some("0".to_owned()));
+        let until = |expected: [_; 3]| {
+            // The thread of BFD hears of it when the reload is complete.
+            let start = Instant::now();
+            while of(&threads(&daemon)?) != expected {
+                ensure!(start.elapsed() < PATIENCE, "{:?}, not {expected:?}", of(&threads(&daemon)?));
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Ok(())
+        };
+        reload(&daemon, &wanted.text())?;
+        until([fifo(33), fifo(32), fifo(32)])?;
+        ensure!(process(&daemon)? == (true, "3000000".to_owned()), "{:?}", process(&daemon)?);
+        ensure!(threads(&daemon)?["errands"] == before["errands"], "{:?}", threads(&daemon)?);
+        // Adverts this often have it without being asked.
+        reload(&daemon, &plain.clone().every(10).text())?;
+        until([50, 49, 49].map(|priority| {
+            let (_, cpus) = of(&before)[0].clone();
+            (Some((libc::SCHED_FIFO, priority, before["protocol"].nice)), cpus)
+        }))?;
+        reload(&daemon, &plain.text())?;
+        until(of(&before))?;
+        ensure!(!process(&daemon)?.0, "memory is locked still");
+        daemon.wait_log("thread protocol runs without real-time priority", PATIENCE)
+    });
+}
+
+#[test]
+fn a_reload_that_cannot_change_the_program_s_mode_says_so() {
+    with_lab(|lab| {
+        let mut daemon = lab.start(A, Vrrpd, &Conf::v3(150).text())?;
+        lab.watch.wait_holder(A, VIP, PATIENCE)?;
+        reload(&daemon, &Conf::v3(150).global("xdp_mode off").text())?;
+        daemon.wait_log("xdp_mode cannot be changed by a reload; the setting of before stays", PATIENCE)
     });
 }
 

@@ -9,13 +9,9 @@ use clap::{ArgAction, Parser};
 use crate::config::setup::{Service, Setup};
 use crate::config::{NO_SNMP, Umask};
 use crate::io::files::{self, How};
-use crate::io::identity::{self, Identity};
-use crate::io::run::Places;
+use crate::io::identity::{self, Identity, Places};
 use crate::io::signals::Asked;
 use crate::io::{log, namespace};
-
-/// Permissions that new files do not have, unless somebody says: keepalived's.
-const UMASK: u16 = 0o177;
 
 /// VRRP daemon that reads keepalived.conf
 ///
@@ -300,7 +296,7 @@ impl Cli {
 
     /// Permissions that new files do not have.
     pub fn umask(&self, service: &Service) -> u16 {
-        self.umask.or(service.umask).unwrap_or(UMASK)
+        self.umask.or(service.umask).unwrap_or(Service::UMASK)
     }
 
     /// Whether a core is to be dumped.

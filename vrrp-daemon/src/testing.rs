@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use vrrp_common::IfIndex;
+
+use crate::io::netlink::links::Link;
 use crate::track::command::{Command, RunAs};
 
 /// Says that a test did not run; with `VRRP_REQUIRE=1` that fails it.
@@ -88,5 +91,22 @@ pub async fn wait_until_gone(pid: &str) {
     while lives(pid) {
         assert!(start.elapsed() < Duration::from_secs(10), "{pid} still lives");
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// An interface that is up, with an address of its own.
+pub fn link(index: u32) -> Link {
+    Link {
+        index: IfIndex(index),
+        mac: [2; 6],
+        up: true,
+        raised: true,
+        macvlan: false,
+        group: 0,
+        carries_others: false,
+        carries_vlans: false,
+        lower: None,
+        primary4: Some([192, 0, 2, index as u8].into()),
+        link_local6: None,
     }
 }

@@ -31,10 +31,11 @@ behaviours! {
         ["fifo::a_fifo_is_told_what_keepalived_tells", "fifo::a_fifo_hears_of_members_before_their_group_as_from_keepalived",
         "fifo::a_reader_is_started_and_ended_as_keepalived_does"];
     "log lines": "those that people look for, by the same words; the table below has them", ["lines::keepalived_writes_the_same"];
-    "`keepalived.data`": "what exporters read of it; passwords are not shown. Sockets, sizes of buffers, kernel settings and \
-        scheduling are not in it", ["dumps::data_is_what_exporters_read_of_keepalived_s"];
+    "`keepalived.data`": "its sections and lines in their order; passwords are not shown. Sockets, sizes of buffers, kernel settings, \
+        defaults that every virtual router shows of itself, and what a sync group tracks are not in it",
+        ["sections::data_has_the_lines_of_keepalived_s", "dumps::data_is_what_exporters_read_of_keepalived_s"];
     "`keepalived.stats`": "the same text", ["dumps::statistics_are_keepalived_s_and_begin_anew"];
-    "`keepalived.json`": "both versions, by the same keys in the same order, but that `track_process` of version 2 is empty; passwords are `********`, as since 2.4.0",
+    "`keepalived.json`": "both versions, by the same keys in the same order; passwords are `********`, as since 2.4.0",
         ["dumps::json_is_keepalived_s_key_by_key"];
     "files of dumps": "a new file takes the place of the old one: links are not followed, and the mode is 0600",
         ["dumps::json_is_keepalived_s_key_by_key"];

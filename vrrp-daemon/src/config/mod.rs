@@ -19,7 +19,7 @@ mod notify;
 mod resolve;
 pub mod risk;
 mod root;
-mod route;
+pub mod route;
 mod rule;
 mod service;
 pub mod setup;

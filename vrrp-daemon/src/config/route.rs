@@ -31,6 +31,11 @@ const KINDS: &[(&str, u8)] = &[
     ("throw", 9),
     ("nat", 10),
 ];
+/// The word for a kind.
+pub fn kind_name(kind: u8) -> &'static str {
+    KINDS.iter().find(|(_, number)| *number == kind).map_or("", |(name, _)| name)
+}
+
 const UNICAST: u8 = Route::UNICAST;
 const LOCAL: u8 = 2;
 const BROADCAST: u8 = 3;

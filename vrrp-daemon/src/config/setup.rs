@@ -13,7 +13,7 @@ use vrrp_common::wire::checksum::ChecksumForm;
 use vrrp_common::wire::ip::VRRP_GROUP4;
 
 use crate::auth::Authentication;
-use crate::engine::plan::{InstanceId, InterfaceId, Plan};
+use crate::engine::plan::{InstanceId, InterfaceId, Plan, Weight};
 pub use crate::track::Kind as TrackerKind;
 pub use crate::track::command::{Command, RunAs};
 pub use paths::{Action, Encap, Hop, Metrics, Paths, Placement, Prefix, Route, Rule, Tunnel};
@@ -106,6 +106,8 @@ pub struct Dumps {
 /// `notify_fifo` or `vrrp_notify_fifo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fifo {
+    /// `vrrp_notify_fifo`.
+    pub of_vrrp: bool,
     pub path: String,
     pub owner: RunAs,
     /// Its reader; the path is appended.
@@ -173,6 +175,11 @@ pub struct Service {
     pub startup: Option<Bracket>,
     /// `shutdown_script`
     pub shutdown: Option<Bracket>,
+}
+
+impl Service {
+    /// `umask` where nothing is said: keepalived's.
+    pub const UMASK: u16 = 0o177;
 }
 
 /// A command that is run once and waited for.
@@ -421,4 +428,6 @@ impl Notify {
 pub struct Tracker {
     pub name: String,
     pub kind: TrackerKind,
+    /// Of virtual routers that say no other.
+    pub weight: Weight,
 }

@@ -88,3 +88,10 @@ impl Debounce {
         self.delays.clone_from(delays);
     }
 }
+
+impl LinkDelay {
+    /// How long this must last.
+    const fn until(self, is: Verdict) -> Duration {
+        if matches!(is, Verdict::Passed) { self.up } else { self.down }
+    }
+}

@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use vrrp_common::{Centis, Family, Instant, Priority, Version, Vrid};
 
-use super::tracking::Verdict;
-
 /// Declares an index into one of the tables of a [`Plan`].
 macro_rules! index {
     ($($(#[$doc:meta])* $name:ident;)+) => {$(
@@ -83,13 +81,6 @@ pub struct Plan {
 pub struct LinkDelay {
     pub down: Duration,
     pub up: Duration,
-}
-
-impl LinkDelay {
-    /// How long this must last.
-    pub const fn until(self, is: Verdict) -> Duration {
-        if matches!(is, Verdict::Passed) { self.up } else { self.down }
-    }
 }
 
 /// How long instances are held before they take part, whatever is heard of them.

@@ -149,13 +149,14 @@ impl Surroundings {
 }
 
 /// What one watched thing does to its instance.
-enum Bearing {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bearing {
     Add(i16),
     Fault,
     Wait,
 }
 
-fn bearing(weight: Weight, verdict: Verdict) -> Bearing {
+pub fn bearing(weight: Weight, verdict: Verdict) -> Bearing {
     let passed = match verdict {
         // A weighted check adds nothing until it was heard of; one that could be a fault is waited for.
         Verdict::Unknown if weight.value == 0 => return Bearing::Wait,

@@ -29,13 +29,13 @@ const TURN: usize = 4096;
 /// The running thread.
 pub struct Running {
     stop: oneshot::Sender<()>,
-    changes: mpsc::UnboundedSender<Vec<Bfd>>,
+    changes: mpsc::UnboundedSender<Change>,
     thread: JoinHandle<()>,
 }
 
 impl Running {
     /// Where it is told which sessions there are after a reload. One that was there goes on.
-    pub fn changes(&self) -> mpsc::UnboundedSender<Vec<Bfd>> {
+    pub fn changes(&self) -> mpsc::UnboundedSender<Change> {
         self.changes.clone()
     }
 
@@ -56,6 +56,13 @@ pub fn peers(setup: &Setup) -> Vec<Bfd> {
         }
     }
     peers
+}
+
+/// What a reload makes of the thread.
+pub struct Change {
+    pub peers: Vec<Bfd>,
+    /// Where it is not as before.
+    pub urgency: Option<Urgency>,
 }
 
 /// Takes out of a set-up what depends on sessions: `-B`.
@@ -158,7 +165,7 @@ impl Sessions {
     async fn run(
         mut self,
         mut stopping: oneshot::Receiver<()>,
-        mut changed: mpsc::UnboundedReceiver<Vec<Bfd>>,
+        mut changed: mpsc::UnboundedReceiver<Change>,
     ) -> anyhow::Result<()> {
         loop {
             self.turn()?;
@@ -172,7 +179,12 @@ impl Sessions {
             tokio::select! {
                 // An error says that nobody is left who could stop us.
                 _ = &mut stopping => break,
-                Some(peers) = changed.recv() => self.change(peers),
+                Some(Change { peers, urgency }) = changed.recv() => {
+                    if let Some(urgency) = urgency {
+                        urgency.apply(1);
+                    }
+                    self.change(peers);
+                }
                 result = self.deadline.reached() => result?,
                 result = heard => result?,
             }

@@ -30,9 +30,6 @@ use crate::config::setup::{Dbus, Setup};
 use objects::{Instance, Vrrp};
 use tree::Tree;
 
-/// Changes of state that may wait to be told: of several thousand virtual routers two each.
-pub const QUEUE: usize = 8192;
-
 /// Until the bus is tried again.
 const RETRY: Duration = Duration::from_secs(10);
 

@@ -20,10 +20,11 @@ use super::appointment::keep::keep;
 use super::control::{self, Request, Socket};
 use super::dbus;
 use super::dump;
-use super::mail::{self, Letter};
-use super::notify::{self, Notice};
+use super::mail;
+use super::next::Move;
+use super::notify;
+use super::onward::Arriving;
 use super::readers::Readers;
-use super::reload::Move;
 use super::sparing::Withheld;
 use super::status::Process;
 use super::telling::Losses;
@@ -96,14 +97,14 @@ pub struct Errands {
 }
 
 /// Starts the thread. `reports` is called on it with what trackers find out, and may wait for the protocol thread to take
-/// it; so do requests in `requests`, of which no more than [`control::REQUESTS`] are ever open. The scripts of `notices` are
-/// run, and those that read FIFOs; `letters` are mailed, `signals` told on the message bus.
+/// it; so do requests in `requests`, of which no more than [`control::REQUESTS`] are ever open. What
+/// arrives of changes of state is done, and the readers of FIFOs are run.
 pub fn start<M: From<Request> + Send + 'static>(
     setup: Arc<Setup>,
     socket: Socket,
     process: Process,
     withheld: Arc<Withheld>,
-    (notices, letters, signals): (mpsc::Receiver<Notice>, mpsc::Receiver<Letter>, mpsc::Receiver<Notice>),
+    Arriving { scripts, letters, signals }: Arriving,
     requests: mpsc::Sender<M>,
     reports: impl AsyncFn(Report) + Send + 'static,
 ) -> io::Result<Errands> {
@@ -120,14 +121,14 @@ pub fn start<M: From<Request> + Send + 'static>(
         let local = LocalSet::new();
         local.block_on(&runtime, async {
             let process = Rc::new(process);
-            let dumping = dump::serve(dumped, requests.clone());
             let mailing = tokio::task::spawn_local(mail::run(letters, Arc::clone(&process.losses.letters)));
             let (holds, held) = watch::channel(Arc::clone(&setup));
             let lost = Arc::clone(&process.losses.signals);
             let signalling = dbus::run(held, signals, lost, wishes, stop_of(stopping.clone()));
             let signalling = tokio::task::spawn_local(signalling);
-            let notifying = tokio::task::spawn_local(notify::run(notices, stop_of(stopping.clone())));
+            let notifying = tokio::task::spawn_local(notify::run(scripts, stop_of(stopping.clone())));
             let (board, (found, mut finds)) = (Board::default(), mpsc::channel(REPORTS));
+            let dumping = dump::serve(dumped, board.clone(), requests.clone());
             let mut watchers = Watchers::new(board.clone(), found);
             let passing_on = tokio::task::spawn_local(async move {
                 while let Some(report) = finds.recv().await {
@@ -207,7 +208,7 @@ fn in_use(setup: &Setup, edition: u32) -> Vec<(TrackerKind, InUse)> {
         Subject::Interface(_) => None,
     });
     let tracker = |id: TrackerId| {
-        let (Tracker { name, kind }, plan) = (&setup.trackers[id.index()], setup.plan.trackers[id.index()]);
+        let (Tracker { name, kind, weight: _ }, plan) = (&setup.trackers[id.index()], setup.plan.trackers[id.index()]);
         (kind.clone(), InUse { edition, id, name: name.clone(), plan })
     };
     used.collect::<BTreeSet<_>>().into_iter().map(tracker).collect()

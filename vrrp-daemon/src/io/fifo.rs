@@ -101,7 +101,7 @@ mod tests {
     use crate::testing::{Dir, ourselves};
 
     fn setup(dir: &Dir) -> setup::Fifo {
-        setup::Fifo { path: dir.join("fifo").display().to_string(), owner: ourselves(), script: None }
+        setup::Fifo { of_vrrp: true, path: dir.join("fifo").display().to_string(), owner: ourselves(), script: None }
     }
 
     #[test]

@@ -18,8 +18,8 @@ use super::clock;
 use super::lateness::Lateness;
 use super::netlink::Command;
 
+use super::next::Move;
 use super::ports::Ports;
-use super::reload::Move;
 use super::routed::Routed;
 use super::socket::{self, Content, Refused, device, send_many};
 use super::telling::{Fifos, Told};

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::control;
+use super::files::How;
+use super::log::Loss;
 use crate::config::setup::Service;
 
 /// Where keepalived's pid files are.
@@ -11,6 +13,20 @@ const RUN: &str = "/run";
 const PID_DIR: &str = "/run/keepalived";
 /// keepalived's names of them: of its parent process, and of the one that speaks VRRP. Here both are one.
 const PID_FILES: [&str; 2] = ["keepalived", "vrrp"];
+
+/// Where the daemon keeps what others find it by.
+#[derive(Clone)]
+pub struct Places {
+    pub run_dir: PathBuf,
+    pub config: PathBuf,
+    /// How it is read.
+    pub how: How,
+    pub pid_files: Vec<PathBuf>,
+    /// `-B`
+    pub no_bfd: bool,
+    /// What the log lost, for the status.
+    pub log: Option<Loss>,
+}
 
 /// What tells this daemon from the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -22,9 +22,6 @@ use tracing::{info, warn};
 use super::notify::{Moment, Notice, Who};
 use crate::config::setup::{Mail, Setup};
 
-/// Letters that may wait: each of several thousand instances can change its state once before the first is written.
-pub const QUEUE: usize = 8192;
-
 /// What is written of a change of state.
 #[derive(Debug)]
 pub struct Letter {

@@ -16,9 +16,6 @@ use crate::engine::plan::{GroupId, InstanceId};
 use crate::engine::snapshot::StateName;
 use crate::track::run::{Bond, Outcome};
 
-/// Notices that may wait: each of several thousand instances can change its state once while no script can be started.
-pub const QUEUE: usize = 8192;
-
 /// Scripts that may run at once. Further ones wait for one to end, and their notices for them.
 const RUNNING: usize = 256;
 

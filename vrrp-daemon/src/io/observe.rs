@@ -74,8 +74,7 @@ pub fn observe(setup: &Arc<Setup>, engine: &Engine, ports: &Ports, held: &Held, 
     let interfaces = (0..setup.interfaces.len() as u32).map(InterfaceId).map(|id| {
         let link = ports.link(id);
         ObservedInterface {
-            index: link.map(|link| link.index),
-            up: link.is_some_and(|link| link.up),
+            link,
             xdp: match ports.path(id) {
                 Path::Xdp(Attached::Native) => ObservedXdp::Native,
                 Path::Xdp(Attached::Generic) => ObservedXdp::Generic,
@@ -92,7 +91,7 @@ pub fn observe(setup: &Arc<Setup>, engine: &Engine, ports: &Ports, held: &Held, 
         let checksum = (ports.checksum_form(id), ports.peer_form(id));
         let found = snapshot.stats.by_reason().into_iter().filter(|&(_, count)| count > 0);
         let drops = drops(&counters).into_iter().chain(found).collect();
-        ObservedInstance { snapshot, held, checksum, drops, latest }
+        ObservedInstance { snapshot, source: ports.source(id), held, checksum, drops, latest }
     });
     Observed {
         setup: Arc::clone(setup),

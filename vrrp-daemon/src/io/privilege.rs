@@ -8,7 +8,7 @@ use std::ffi::CString;
 use std::io;
 use std::time::Duration;
 
-use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
@@ -136,7 +136,8 @@ impl Urgency {
         }
     }
 
-    /// For the whole process, before its threads start. What the kernel refuses is logged; the protocol runs all the same.
+    /// For the whole process, before its threads are served so. What the kernel refuses is logged; the protocol runs all the
+    /// same.
     pub fn prepare(&mut self) {
         let micros = self.rt_time.as_micros() as u64;
         if self.priority.is_some()
@@ -158,34 +159,37 @@ impl Urgency {
         }
     }
 
-    /// For the whole process, after more memory was needed for a while. Locked, it could not be given back.
+    /// For the whole process, after more memory was needed for a while. Locked, it could not be given back; and after a reload
+    /// it may not have to be locked any more.
     pub fn shrink(&self) {
-        if self.lock_memory {
-            // SAFETY: it changes no memory that we can see.
-            unsafe { libc::munlockall() };
-        }
+        // SAFETY: it changes no memory that we can see.
+        unsafe { libc::munlockall() };
         return_memory();
         return_code();
         self.lock();
     }
 
-    /// Gives the calling thread what was asked for, its priority one so much `below`. What the kernel refuses is logged.
+    /// Gives the calling thread what is asked for, its priority one so much `below`; what is not asked for is as the main thread
+    /// has it, which is as the daemon was started. What the kernel refuses is logged.
     pub fn apply(self, below: u8) {
         let thread = std::thread::current();
         let name = thread.name().unwrap_or_default();
-        if let Some(cpus) = self.cpus
-            && let Err(error) = sched_setaffinity(Pid::from_raw(0), &cpus)
-        {
+        let cpus = self.cpus.map_or_else(|| sched_getaffinity(Pid::this()), Ok);
+        if let Err(error) = cpus.and_then(|cpus| sched_setaffinity(SELF, &cpus)) {
             tracing::warn!("vrrp_cpu_affinity does not hold for thread {name}: {error}");
         }
-        if let Some(nice) = self.nice
-            && let Err(error) = be_nice(nice)
-        {
+        if let Err(error) = be_nice(self.nice.map_or_else(nice_of_main, libc::c_int::from)) {
             tracing::warn!("vrrp_priority does not hold for thread {name}: {error} (CAP_SYS_NICE)");
         }
-        let Some(priority) = self.priority else { return };
+        let Some(priority) = self.priority else {
+            return match be_as_main() {
+                Ok(true) => tracing::info!("thread {name} runs without real-time priority"),
+                Ok(false) => {}
+                Err(error) => tracing::warn!("thread {name} keeps its real-time priority: {error}"),
+            };
+        };
         let priority = priority.saturating_sub(below).max(1);
-        match be_real_time(priority) {
+        match be_scheduled(libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, priority.into()) {
             Ok(()) => tracing::info!("thread {name} runs with real-time priority {priority}"),
             Err(error) => tracing::warn!(
                 "no real-time priority for thread {name}: {error}; a busy machine may delay it ({})",
@@ -194,6 +198,9 @@ impl Urgency {
         }
     }
 }
+
+/// The calling thread, to the kernel.
+const SELF: Pid = Pid::from_raw(0);
 
 fn set(cpus: &[u16]) -> CpuSet {
     let mut set = CpuSet::new();
@@ -213,19 +220,38 @@ fn lacking() -> &'static str {
 }
 
 /// Of the calling thread.
-fn be_nice(nice: i8) -> io::Result<()> {
+fn be_nice(nice: libc::c_int) -> io::Result<()> {
     // SAFETY: plain numbers; 0 is the calling thread, on Linux.
-    match unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice.into()) } {
+    match unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
-/// The calling thread; what it starts is ordinary again.
-fn be_real_time(priority: u8) -> io::Result<()> {
-    let parameters = libc::sched_param { sched_priority: i32::from(priority) };
+fn nice_of_main() -> libc::c_int {
+    // SAFETY: plain numbers; the process's own is the main thread, which is there.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, Pid::this().as_raw() as libc::id_t) }
+}
+
+/// The calling thread is scheduled like the main thread; whether it was not before.
+fn be_as_main() -> io::Result<bool> {
+    let mut parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the kernel writes to the parameters alone; both threads are there.
+    let (main, own) = unsafe {
+        libc::sched_getparam(Pid::this().as_raw(), &raw mut parameters);
+        (libc::sched_getscheduler(Pid::this().as_raw()), libc::sched_getscheduler(0))
+    };
+    if main == own {
+        return Ok(false);
+    }
+    be_scheduled(main, parameters.sched_priority).map(|()| true)
+}
+
+/// The calling thread; with SCHED_RESET_ON_FORK what it starts is ordinary again.
+fn be_scheduled(policy: libc::c_int, priority: libc::c_int) -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: priority };
     // SAFETY: the kernel only reads the parameters; 0 is the calling thread.
-    match unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &parameters) } {
+    match unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

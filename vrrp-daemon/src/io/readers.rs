@@ -24,7 +24,7 @@ impl Readers {
     pub fn set(&mut self, fifos: &[Fifo]) {
         while self.tasks.try_join_next().is_some() {}
         self.wanted.retain(|path, _| fifos.iter().any(|fifo| fifo.path == *path));
-        for Fifo { path, owner: _, script } in fifos {
+        for Fifo { of_vrrp: _, path, owner: _, script } in fifos {
             match self.wanted.get(path) {
                 Some(wanted) => drop(wanted.send_if_modified(|now| {
                     let is_other = now != script;
@@ -90,7 +90,7 @@ mod tests {
 
     fn fifo(dir: &Dir, script: Option<&str>) -> Fifo {
         let path = dir.join("fifo").display().to_string();
-        Fifo { path, owner: ourselves(), script: script.map(|text| shell(dir, text)) }
+        Fifo { of_vrrp: false, path, owner: ourselves(), script: script.map(|text| shell(dir, text)) }
     }
 
     const STUBBORN: &str = "echo $$ > $0/pid.new; mv $0/pid.new $0/pid; exec sleep 100";

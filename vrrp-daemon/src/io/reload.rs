@@ -3,63 +3,25 @@
 
 mod mark;
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::driver::Message;
 use super::errands::{self, Errand};
 use super::fifo::Fifo;
+use super::identity::Places;
+use super::next::{Move, Next, Wanted};
 use super::privilege::{self, Urgency};
-use super::run::Places;
-use super::telling::Fifos;
 use super::xdp::{Sizes, Xdp};
 use super::{bfd, files, firewall, log, needed, ports};
 use crate::config::matching;
 use crate::config::setup::Setup;
 use crate::engine::matching::{Matching, Moves};
 use crate::engine::plan::Id;
-use crate::track::bfd::Bfd;
-
-/// Whoever wants a reload and is to hear what became of it; one for a signal hears nothing.
-pub type Wanted = Option<oneshot::Sender<Result<(), String>>>;
-
-/// Reloads that may wait. All that wait are served by one: it reads what is there after the last of them was asked for.
-pub const WAITING: usize = 64;
-
-/// A configuration to go on by.
-#[derive(Debug)]
-pub struct Move {
-    pub setup: Arc<Setup>,
-    /// With the one before it.
-    pub matching: Matching,
-}
-
-/// A reload on its way to the protocol thread.
-pub struct Next {
-    pub to: Arc<Move>,
-    /// A program with more room, where the tables of the present one are too small.
-    pub program: Option<(Xdp, Sizes)>,
-    pub fifos: Fifos,
-    /// Hears for how long the protocol was held up; or why nothing came of it.
-    pub done: SyncSender<Result<Duration, String>>,
-}
-
-impl std::fmt::Debug for Next {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Next").finish_non_exhaustive()
-    }
-}
-
-impl Next {
-    pub fn refuse(self) {
-        // The thread may have gone, too.
-        let _ = self.done.send(Err("the daemon is stopping".into()));
-    }
-}
 
 /// What the thread needs.
 pub struct Reloads {
@@ -72,7 +34,7 @@ pub struct Reloads {
     pub fifos: Vec<Weak<Fifo>>,
     pub protocol: mpsc::Sender<Message>,
     pub errands: mpsc::UnboundedSender<Errand>,
-    pub sessions: mpsc::UnboundedSender<Vec<Bfd>>,
+    pub sessions: mpsc::UnboundedSender<bfd::Change>,
 }
 
 impl Reloads {
@@ -112,7 +74,14 @@ impl Reloads {
         privilege::allow_files(setup.interfaces.len());
         let program = self.larger_program(&setup, &matching)?;
         let room = program.as_ref().map(|(_, sizes)| *sizes);
-        let to = Arc::new(Move { setup: Arc::new(setup), matching });
+        let mut urgency = Urgency::of(&setup);
+        let is_other = urgency != self.urgency;
+        if is_other {
+            urgency.prepare();
+            self.urgency = urgency;
+        }
+        let urgency = is_other.then_some(urgency);
+        let to = Arc::new(Move { setup: Arc::new(setup), matching, urgency });
         let (done, outcome) = sync_channel(1);
         let fifos = Fifo::open_all(&to.setup.telling.fifos, &self.fifos);
         let open = fifos.iter().map(Arc::downgrade).collect();
@@ -122,7 +91,7 @@ impl Reloads {
         let took = outcome.recv().map_err(|_| gone())??;
         let _ = self.errands.send(Errand::Reload(Arc::clone(&to)));
         if !self.places.no_bfd {
-            let _ = self.sessions.send(bfd::peers(&to.setup));
+            let _ = self.sessions.send(bfd::Change { peers: bfd::peers(&to.setup), urgency });
         }
         self.room = room.or(self.room);
         self.fifos = open;
@@ -194,10 +163,6 @@ fn keep_fixed(old: &Setup, new: &mut Setup) {
     if before.xdp.mode != after.xdp.mode {
         after.xdp.mode = before.xdp.mode;
         fixed.push("xdp_mode");
-    }
-    if before.scheduling != after.scheduling {
-        after.scheduling.clone_from(&before.scheduling);
-        fixed.push("vrrp_rt_priority, vrrp_rlimit_rttime, vrrp_priority, vrrp_cpu_affinity or vrrp_no_swap");
     }
     let (before, after) = (&old.service, &mut new.service);
     if (&before.net_namespace, &before.instance) != (&after.net_namespace, &after.instance) {

@@ -8,36 +8,32 @@ use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 use anyhow::Context;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use tokio::sync::mpsc;
 
 use super::appointment::keep::Due;
 use super::bfd;
 use super::bracket;
 use super::control::{self, Socket};
-use super::dbus;
 use super::driver::{self, Driver, Message};
 use super::dump::Kind;
 use super::errands::{self, Errands};
 use super::exit::Exit;
 use super::fifo::Fifo;
-use super::files::How;
 use super::firewall;
 use super::guard::Guard;
 use super::hands::Hands;
-use super::log::Loss;
-use super::mail;
+use super::identity::Places;
 use super::needed;
 use super::netlink::links::Link;
 use super::netlink::{self, Command, Found, Netlink, vmac};
-use super::notify;
+use super::next::{self, Wanted};
+use super::onward;
 use super::pidfile::PidFile;
 use super::ports::{self, Ports};
 use super::privilege::{self, Urgency};
-use super::reload::{self, Reloads, Wanted};
+use super::reload::Reloads;
 use super::service::Starter;
-use super::signals::{Asked, Signals};
+use super::signals::{Asked, EndsDaemon, Signals};
 use super::status::Process;
 use super::telling::{self, Fifos, Losses, Teller, Telling, Told};
 use super::xdp::{Sizes, Xdp};
@@ -80,20 +76,6 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
-/// Where the daemon keeps what others find it by.
-#[derive(Clone)]
-pub struct Places {
-    pub run_dir: PathBuf,
-    pub config: PathBuf,
-    /// How it is read.
-    pub how: How,
-    pub pid_files: Vec<PathBuf>,
-    /// `-B`
-    pub no_bfd: bool,
-    /// What the log lost, for the status.
-    pub log: Option<Loss>,
-}
-
 /// Runs until one of the signals says otherwise; says to the starter that it is up.
 pub fn run(
     mut setup: Setup,
@@ -133,7 +115,7 @@ pub fn run(
     let (telling, mut teller, errands) = start_slow(&setup, places, socket, fifos, &inbox)?;
     let sessions = bfd::start(if places.no_bfd { Vec::new() } else { bfd::peers(&setup) }, urgency)?;
     let tell = move |told| teller.tell(told);
-    let (reloads, wanted) = std::sync::mpsc::sync_channel(reload::WAITING);
+    let (reloads, wanted) = std::sync::mpsc::sync_channel(next::WAITING);
     let mine = (messages, reloads.clone());
     let (protocol, room) = start_protocol(&setup, urgency, found, &network, mine, tell)?;
     let preparation = Reloads {
@@ -187,10 +169,8 @@ fn start_slow(
     inbox: &mpsc::Sender<Message>,
 ) -> Result<(Telling, Teller, Errands), Failure> {
     let losses = Losses::default();
-    let (notices, noticed) = mpsc::channel(notify::QUEUE);
-    let (letters, written) = mpsc::channel(mail::QUEUE);
-    let (signals, signalled) = mpsc::channel(dbus::QUEUE);
-    let (telling, teller) = telling::start(Arc::clone(setup), fifos, (notices, letters, signals), &losses)?;
+    let (onward, arriving) = onward::queues();
+    let (telling, teller) = telling::start(Arc::clone(setup), fifos, onward, &losses)?;
     let process = Process {
         version: env!("CARGO_PKG_VERSION"),
         started_at: SystemTime::now(),
@@ -204,8 +184,7 @@ fn start_slow(
         drop(reports.send(Message::Found { edition, id, reading }).await);
     };
     let withheld = teller.withheld();
-    let told = (noticed, written, signalled);
-    let errands = errands::start(Arc::clone(setup), socket, process, withheld, told, inbox.clone(), report)?;
+    let errands = errands::start(Arc::clone(setup), socket, process, withheld, arriving, inbox.clone(), report)?;
     Ok((telling, teller, errands))
 }
 
@@ -290,15 +269,6 @@ fn start_protocol(
     let _ = load.send(xdp);
     started.recv().context("the protocol thread died")??;
     Ok((thread, room))
-}
-
-/// The main thread waits for a signal. However the thread that has this ends, in a panic too, it is over.
-pub struct EndsDaemon;
-
-impl Drop for EndsDaemon {
-    fn drop(&mut self) {
-        let _ = kill(Pid::this(), Signal::SIGTERM);
-    }
 }
 
 /// A mode that was asked for by name is had, or the daemon does not start.

@@ -67,6 +67,8 @@ struct Batch {
     /// Room for what the kernel tells beside each: a stamp and, of IPv6, what was in the headers; of an extension header
     /// that it is there is enough.
     control: Vec<u8>,
+    /// Headers that the kernel has not written to.
+    unused: Option<MultiHeaders<SockaddrStorage>>,
     packets: Box<[[u8; PACKET_MAX]; BATCH]>,
 }
 
@@ -80,7 +82,7 @@ impl Sockets {
             ready,
             sockets: BTreeMap::new(),
             events: Vec::new(),
-            batch: Batch { control, packets: Box::new([[0; PACKET_MAX]; BATCH]) },
+            batch: Batch { control, unused: None, packets: Box::new([[0; PACKET_MAX]; BATCH]) },
             stamps: Stamps::begin(),
         })
     }
@@ -149,11 +151,11 @@ impl Batch {
         stamps: &Stamps,
         mut each: impl FnMut(&Received),
     ) -> usize {
-        let Self { control, packets } = self;
+        let Self { control, unused, packets } = self;
         let mut read = 0;
         while read < QUEUE {
-            // Made anew: in used ones the kernel has left what it wrote as how much it may write.
-            let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, Some(control.clone()));
+            // Not used ones: there the kernel has left what it wrote as how much it may write.
+            let mut headers = unused.take().unwrap_or_else(|| MultiHeaders::preallocate(BATCH, Some(control.clone())));
             let mut parts = packets.each_mut().map(|packet| [IoSliceMut::new(packet)]);
             let results = match recvmmsg(
                 socket.as_fd().as_raw_fd(),
@@ -163,7 +165,10 @@ impl Batch {
                 None,
             ) {
                 Ok(results) => results,
-                Err(Errno::EAGAIN) => break,
+                Err(Errno::EAGAIN) => {
+                    *unused = Some(headers);
+                    break;
+                }
                 // What befell the link (ENETDOWN) comes as an event of the interface; what it had received is still there.
                 Err(_) => {
                     read += 1;

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals as Arrivals;
 
@@ -74,6 +75,15 @@ impl Signals {
                 return asked;
             }
         }
+    }
+}
+
+/// The main thread waits for a signal. However the thread that has this ends, in a panic too, it is over.
+pub struct EndsDaemon;
+
+impl Drop for EndsDaemon {
+    fn drop(&mut self) {
+        let _ = kill(Pid::this(), Signal::SIGTERM);
     }
 }
 

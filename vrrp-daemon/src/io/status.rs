@@ -14,18 +14,19 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use vrrp_common::drop::Reason;
 use vrrp_common::wire::checksum::ChecksumForm;
-use vrrp_common::{Family, IfIndex, Instant, Version};
+use vrrp_common::{Family, Instant, Version};
 
 use super::appointment::keep::Due;
 use super::lateness::{Late, Measured};
 use super::log::Loss;
+use super::netlink::links::Link;
 use super::sysctl;
 use super::telling::Losses;
 use super::utc::rfc3339;
 use crate::config::setup::{HOST, Setup};
 use crate::engine::snapshot::{Cause, Snapshot, StateName};
 use crate::engine::stats::Stats;
-use crate::track::report::Seen;
+use crate::track::report::Finds;
 pub use tracker::Tracker;
 
 /// Frames by [`Reason::label`]; none that is zero.
@@ -207,8 +208,8 @@ pub struct Observed {
 
 #[derive(Clone, Debug)]
 pub struct ObservedInterface {
-    pub index: Option<IfIndex>,
-    pub up: bool,
+    /// `None` while it does not exist.
+    pub link: Option<Link>,
     pub xdp: ObservedXdp,
     /// Those that are not zero, of frames that belong to no instance.
     pub drops: Vec<(Reason, u64)>,
@@ -225,6 +226,8 @@ pub enum ObservedXdp {
 #[derive(Clone, Debug)]
 pub struct ObservedInstance {
     pub snapshot: Snapshot,
+    /// What it sends from.
+    pub source: Option<IpAddr>,
     /// Numbers of the addresses in `Setup` that are set.
     pub held: Vec<u32>,
     /// Ours, and the peer's.
@@ -249,12 +252,7 @@ pub struct Process {
 
 impl Status {
     /// Puts names and times to what was observed; `clock` is the time of day at `observed.now`.
-    pub fn new(
-        process: &Process,
-        observed: &Observed,
-        seen: &BTreeMap<(&'static str, String), Seen>,
-        clock: SystemTime,
-    ) -> Self {
+    pub fn new(process: &Process, observed: &Observed, seen: &Finds, clock: SystemTime) -> Self {
         let Observed { setup, now, lateness, interfaces, instances, groups } = observed;
         let made: BTreeSet<_> = setup.vmacs.iter().map(|vmac| vmac.interface.index()).collect();
         let interfaces = setup.interfaces.iter().zip(interfaces).enumerate();
@@ -297,8 +295,9 @@ fn interface(name: &str, seen: &ObservedInterface) -> Interface {
         ObservedXdp::Generic => (XdpMode::Generic, None),
         ObservedXdp::Off { why } => (XdpMode::Off, Some(why.clone())),
     };
-    let ifindex = seen.index.map(|index| index.0);
-    Interface { name: name.into(), ifindex, up: seen.up, xdp, xdp_off_why, drops: drops(&seen.drops) }
+    let ifindex = seen.link.map(|link| link.index.0);
+    let up = seen.link.is_some_and(|link| link.up);
+    Interface { name: name.into(), ifindex, up, xdp, xdp_off_why, drops: drops(&seen.drops) }
 }
 
 fn instance(setup: &Setup, index: usize, seen: &ObservedInstance, now: Instant, clock: SystemTime) -> Instance {
@@ -371,6 +370,7 @@ mod tests {
     use crate::config::setup::{self, VirtualAddress};
     use crate::engine::plan::{GroupPlan, InstanceId, InstancePlan, InterfaceId};
     use crate::engine::snapshot::Rival;
+    use crate::testing::link;
     use vrrp_common::{Priority, Version, Vrid};
 
     fn setup() -> Setup {
@@ -409,13 +409,13 @@ mod tests {
             now: Instant::from_nanos(100_000_000_000),
             lateness: Measured::default(),
             interfaces: vec![ObservedInterface {
-                index: Some(IfIndex(7)),
-                up: true,
+                link: Some(link(7)),
                 xdp: ObservedXdp::Off { why: "xdp_mode off".into() },
                 drops: vec![(Reason::VridUnknown, 2), (Reason::Checksum, 0)],
             }],
             instances: vec![ObservedInstance {
                 snapshot,
+                source: None,
                 held: vec![1],
                 checksum: (ChecksumForm::PseudoHeader, None),
                 drops: Vec::new(),

@@ -17,6 +17,7 @@ use vrrp_common::{Instant, Priority};
 use super::fifo::Fifo;
 use super::mail::Letter;
 use super::notify::{Moment, Notice, Who};
+use super::onward::Onward;
 use super::sparing::{Sparing, Withheld};
 use super::{clock, log};
 use crate::config::setup::Setup;
@@ -127,16 +128,10 @@ impl Teller {
 /// The thread's handle.
 pub struct Telling(JoinHandle<()>);
 
-/// Starts the thread. Changes of state that have scripts go on to `notices`, what is mailed of them to `letters`, and with
-/// `enable_dbus` all to `signals`.
-pub fn start(
-    setup: Arc<Setup>,
-    fifos: Fifos,
-    (notices, letters, signals): (Sender<Notice>, Sender<Letter>, Sender<Notice>),
-    losses: &Losses,
-) -> io::Result<(Telling, Teller)> {
+/// Starts the thread. Changes of state that have scripts, are mailed, or with `enable_dbus` signalled, go on by `onward`.
+pub fn start(setup: Arc<Setup>, fifos: Fifos, onward: Onward, losses: &Losses) -> io::Result<(Telling, Teller)> {
     let (teller, messages) = queue(setup, fifos, losses, QUEUE);
-    let mut voice = Voice { notices, letters, signals, losses: losses.clone(), states: Vec::new() };
+    let mut voice = Voice { onward, losses: losses.clone(), states: Vec::new() };
     let thread = std::thread::Builder::new().name("telling".into()).spawn(move || {
         // Signals are for the main thread.
         let _ = SigSet::all().thread_block();
@@ -160,9 +155,7 @@ impl Telling {
 
 /// Who speaks.
 struct Voice {
-    notices: Sender<Notice>,
-    letters: Sender<Letter>,
-    signals: Sender<Notice>,
+    onward: Onward,
     losses: Losses,
     /// By instance: the state last told of.
     states: Vec<StateName>,
@@ -207,13 +200,13 @@ impl Voice {
         let notice = Notice { setup: Arc::clone(setup), who, moment };
         self.write(fifos, &notice);
         if let Some(letter) = Letter::of(&notice)
-            && self.letters.try_send(letter).is_err()
+            && self.onward.letters.try_send(letter).is_err()
         {
             self.losses.letters.fetch_add(1, Ordering::Relaxed);
         }
         self.signal(&notice);
         // Most have no script: nothing to queue.
-        if notice.scripts().next().is_some() && self.notices.try_send(notice).is_err() {
+        if notice.scripts().next().is_some() && self.onward.scripts.try_send(notice).is_err() {
             self.losses.notices.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -248,7 +241,7 @@ impl Voice {
 
     fn signal(&mut self, notice: &Notice) {
         let wanted = notice.setup.telling.dbus.is_some() && notice.state().is_some();
-        if wanted && self.signals.try_send(notice.clone()).is_err() {
+        if wanted && self.onward.signals.try_send(notice.clone()).is_err() {
             self.losses.signals.fetch_add(1, Ordering::Relaxed);
         }
     }

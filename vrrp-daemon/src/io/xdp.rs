@@ -5,6 +5,7 @@
 
 mod attach;
 pub mod link;
+mod log;
 mod seen;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,6 @@ use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues, RingBuf
 use aya::programs::{self, ProgramInfo};
 use aya::util::{KernelVersion, nr_cpus};
 use aya::{Ebpf, EbpfError, EbpfLoader, TestRun, TestRunOptions, include_bytes_aligned};
-use aya_log::EbpfLogger;
 use vrrp_common::abi::{CounterRow, Device, Peer, PeerKey, RecordHead, RouterKey, Rule, RuleKey};
 use vrrp_common::drop::REASON_SLOTS;
 use vrrp_common::stance::Stance;
@@ -105,6 +105,7 @@ impl Xdp {
             .load(object)
             .map_err(load_error)?;
         program(&mut ebpf)?.load().map_err(|error| load_error(error.into()))?;
+        log::follow(&mut ebpf)?;
         let mut map = |name: &str| ebpf.take_map(name).with_context(|| format!("the XDP object has no map {name}"));
         Ok(Self {
             devices: map("DEVICES")?.try_into()?,
@@ -224,11 +225,6 @@ impl Xdp {
     pub fn info(&self) -> Result<ProgramInfo> {
         let program: &programs::Xdp = self.ebpf.program(PROGRAM).context("no XDP program")?.try_into()?;
         Ok(program.info()?)
-    }
-
-    /// The log of an object built with feature `trace`; `None` for any other.
-    pub fn logger(&mut self) -> Option<EbpfLogger<&'static dyn log::Log>> {
-        EbpfLogger::init(&mut self.ebpf).ok()
     }
 }
 

@@ -1,11 +1,11 @@
 //! Cuts a line into words and braces.
 //!
 //! `"..."` is one word without its quotes, whatever stands next to it. The words after a keyword that takes a command are
-//! cut as a shell would, with `'` and `"` and escapes, see [`command`](super::command). A brace outside quotes is a brace
+//! cut as a shell would, with `'` and `"` and escapes, see [`shell`]. A brace outside quotes is a brace
 //! wherever it stands, but for those of a `${NAME}` that is not defined.
 
-use super::command;
 use super::diagnostic::{Class, Diagnostics};
+use super::shell::{self, Cut};
 use super::source::Span;
 use super::text::Text;
 
@@ -39,7 +39,7 @@ pub fn tokens(line: &Text, is_command: &dyn Fn(&str) -> bool, found: &mut Diagno
             continue;
         }
         let ends = |c: char| c.is_whitespace() || matches!(c, '{' | '}');
-        let cut = if command { command::word(&chars[start..], ends) } else { plain(&chars[start..]) };
+        let cut = if command { shell::word(&chars[start..], ends) } else { plain(&chars[start..]) };
         let end = start + cut.length;
         let span = line.span(start..end);
         if !cut.closed {
@@ -64,16 +64,6 @@ pub fn tokens(line: &Text, is_command: &dyn Fn(&str) -> bool, found: &mut Diagno
         at = end;
     }
     tokens
-}
-
-/// A word at the front of a string.
-pub struct Cut {
-    /// Without quotes.
-    pub text: String,
-    /// Octets it took, with quotes.
-    pub length: usize,
-    /// Whether every quote was closed.
-    pub closed: bool,
 }
 
 /// The word at the front: what is between two double quotes, or else up to a blank, a quote or a brace.

@@ -9,6 +9,7 @@ pub mod diagnostic;
 pub mod expand;
 pub mod lexer;
 pub mod schema;
+pub mod shell;
 pub mod source;
 pub mod suggest;
 pub mod text;

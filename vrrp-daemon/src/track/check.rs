@@ -9,6 +9,8 @@ mod http;
 #[cfg(feature = "io")]
 mod icmp;
 #[cfg(feature = "io")]
+mod locate;
+#[cfg(feature = "io")]
 mod tcp;
 #[cfg(feature = "io")]
 mod tls;

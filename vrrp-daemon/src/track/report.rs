@@ -1,6 +1,7 @@
 //! What watchers find out, on its way to the log, to whoever asks for the status, and to the engine.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -29,7 +30,8 @@ pub enum Reading {
 pub type Report = (u32, TrackerId, Reading);
 
 /// What was last found out, by keyword and name of the tracker.
-pub type Board = Rc<RefCell<BTreeMap<(&'static str, String), Seen>>>;
+pub type Finds = BTreeMap<(&'static str, String), Seen>;
+pub type Board = Rc<RefCell<Finds>>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
@@ -37,6 +39,15 @@ pub struct Seen {
     pub verdict: Verdict,
     pub text: String,
     pub at: SystemTime,
+    pub tally: Tally,
+}
+
+/// Of kinds that count: how many there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub number: usize,
+    /// They became more, or fewer, which does not count yet.
+    pub waits: Option<Ordering>,
 }
 
 /// A tracker that somebody depends on.
@@ -56,6 +67,7 @@ pub struct Reporter {
     say: fn(&str, &Finding),
     users: RefCell<Vec<User>>,
     last: RefCell<Option<Finding>>,
+    tally: Cell<Tally>,
     board: Board,
     reports: mpsc::Sender<Report>,
 }
@@ -76,7 +88,15 @@ impl Reporter {
         reports: mpsc::Sender<Report>,
     ) -> Self {
         let users = users.into_iter().map(User::new).collect();
-        Self { keyword, say, users: RefCell::new(users), last: RefCell::default(), board, reports }
+        Self {
+            keyword,
+            say,
+            users: RefCell::new(users),
+            last: RefCell::default(),
+            tally: Cell::default(),
+            board,
+            reports,
+        }
     }
 
     /// Of whom it tells, for the log: the first, and how many more.
@@ -96,6 +116,19 @@ impl Reporter {
         self.last.replace(Some(finding.clone()));
         let reports = self.users.borrow_mut().iter_mut().map(|user| self.tell(user, &finding)).collect();
         self.send(reports).await;
+    }
+
+    /// How many there are, for whoever asks.
+    pub fn counts(&self, tally: Tally) {
+        if self.tally.replace(tally) == tally {
+            return;
+        }
+        let mut board = self.board.borrow_mut();
+        for user in self.users.borrow().iter() {
+            if let Some(seen) = board.get_mut(&(self.keyword, user.tracker.name.clone())) {
+                seen.tally = tally;
+            }
+        }
     }
 
     /// After a reload: it tells of these from now on, first what it last found out. What was counted towards a verdict is
@@ -138,7 +171,8 @@ impl Reporter {
         }
         user.heard = true;
         let (verdict, text, at) = (user.verdict.verdict(), finding.text.clone(), SystemTime::now());
-        self.board.borrow_mut().insert((self.keyword, user.tracker.name.clone()), Seen { verdict, text, at });
+        let seen = Seen { verdict, text, at, tally: self.tally.get() };
+        self.board.borrow_mut().insert((self.keyword, user.tracker.name.clone()), seen);
         (user.tracker.edition, user.tracker.id, finding.reading)
     }
 

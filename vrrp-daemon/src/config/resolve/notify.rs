@@ -81,6 +81,6 @@ impl Resolver<'_> {
             None => RunAs::default(),
         };
         let script = self.notification(script, &format!("{keyword}_script"));
-        Some(Fifo { path: path.text, owner, script })
+        Some(Fifo { of_vrrp: keyword == "vrrp_notify_fifo", path: path.text, owner, script })
     }
 }

@@ -85,7 +85,8 @@ impl Resolver<'_> {
             What::Defined(plan, kind) => {
                 let id = TrackerId(self.setup.trackers.len() as u32);
                 self.setup.plan.trackers.push(*plan);
-                self.setup.trackers.push(setup::Tracker { name: name.clone(), kind: kind.clone() });
+                let (name, kind, weight) = (name.clone(), kind.clone(), tracker.weight);
+                self.setup.trackers.push(setup::Tracker { name, kind, weight });
                 tracker.what = What::Used(id);
                 id
             }
@@ -94,11 +95,12 @@ impl Resolver<'_> {
     }
 
     pub(super) fn unused_trackers(&mut self) {
-        for Tracker { name, at, keyword, what, .. } in &self.trackers {
+        for Tracker { name, at, keyword, weight, what } in &self.trackers {
             // The neighbour may depend on the session all the same.
             if let What::Defined(plan, kind @ TrackerKind::Bfd(_)) = what {
                 self.setup.plan.trackers.push(*plan);
-                self.setup.trackers.push(setup::Tracker { name: name.clone(), kind: kind.clone() });
+                let (name, kind, weight) = (name.clone(), kind.clone(), *weight);
+                self.setup.trackers.push(setup::Tracker { name, kind, weight });
             } else if matches!(what, What::Defined(..)) {
                 let message = format!("{keyword} `{name}` is used by no virtual router");
                 self.found.notice(Class::Unused, *at, message).done("it is not run");

@@ -112,6 +112,20 @@ pub fn read(words: &mut Words, option: &Word, into: &mut Metrics, found: &mut Di
     Some(true)
 }
 
+/// Back to words: `mtu lock 1400`.
+pub fn written(metrics: &Metrics) -> impl Iterator<Item = String> {
+    let Metrics { values, locked, congestion } = metrics;
+    let lock = move |number: u16| if locked & 1 << number == 0 { "" } else { "lock " };
+    let congestion = congestion.iter().map(move |name| format!("congctl {}{name}", lock(CONGESTION)));
+    let values =
+        values.iter().map(move |&(number, value)| match METRICS.iter().find(|metric| metric.number == number) {
+            None => "features ecn".to_owned(),
+            Some(Metric { name, form: Form::Number(_), .. }) => format!("{name} {}{value}", lock(number)),
+            Some(Metric { name, form: Form::Time(parts), .. }) => format!("{name} {}{}ms", lock(number), value / parts),
+        });
+    congestion.chain(values)
+}
+
 fn number(word: &str, most: u32) -> Option<u32> {
     let Whole(number) = Whole::<0, { u32::MAX as i64 }>::parse(word)?;
     u32::try_from(number).ok().filter(|&number| number <= most)

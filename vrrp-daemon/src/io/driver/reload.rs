@@ -7,8 +7,8 @@ use crate::engine::Input;
 use crate::engine::plan::{GroupId, InstanceId, TrackerId};
 use crate::engine::snapshot::Snapshot;
 use crate::io::netlink::Report;
+use crate::io::next::Next;
 use crate::io::readiness::Readiness;
-use crate::io::reload::Next;
 use crate::io::telling::Told;
 use crate::io::xdp::{RING_RECORDS, Sizes, Xdp};
 
@@ -21,6 +21,9 @@ impl<T: FnMut(Told)> Driver<T> {
             return Ok(());
         }
         let Next { to, program, fifos, done } = next;
+        if let Some(urgency) = to.urgency {
+            urgency.apply(0);
+        }
         if let Some((program, sizes)) = program {
             self.grow(program, sizes)?;
         }

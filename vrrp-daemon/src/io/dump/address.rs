@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use crate::config::setup::{Command, Instance, Setup, VirtualAddress};
 use crate::engine::plan::InterfaceId;
 use crate::engine::snapshot::StateName;
+use crate::io::status::ObservedInstance;
 
 /// `192.0.2.1/24 dev eth0 scope global set`
-pub fn address(setup: &Setup, instance: &Instance, address: &VirtualAddress, is_set: bool) -> String {
+pub fn address(setup: &Setup, address: &VirtualAddress, set: &str) -> String {
     let VirtualAddress { address: ip, prefix, interface, broadcast, label, scope, peer, preferred, .. } = address;
     let mut text = ip.to_string();
     if let Some(peer) = peer {
@@ -25,17 +26,21 @@ pub fn address(setup: &Setup, instance: &Instance, address: &VirtualAddress, is_
     }
     if ip.is_ipv6() {
         match preferred {
+            Some(0) => text += " deprecated",
             Some(seconds) => text += &format!(" preferred_lft {seconds}"),
             None => text += " preferred_lft forever",
         }
     }
-    if is_set {
-        text += " set";
-        if instance.no_accept {
-            text += " nftable_set";
-        }
+    text + set
+}
+
+/// Whether an address of an instance is on its interface.
+pub fn set(instance: &Instance, seen: &ObservedInstance, number: u32) -> &'static str {
+    match (seen.held.binary_search(&number), instance.no_accept) {
+        (Err(_), _) => "",
+        (Ok(_), false) => " set",
+        (Ok(_), true) => " set nftable_set",
     }
-    text
 }
 
 /// `eth0`, or `vrrp.51@eth0`
@@ -77,8 +82,7 @@ pub const fn number(state: StateName) -> u8 {
 }
 
 /// The interface that was made for the adverts of an instance, if it has one.
-pub fn vmac<'a>(setup: &'a Setup, instance: &Instance, interface: InterfaceId) -> Option<&'a str> {
+pub fn vmac(setup: &Setup, instance: &Instance, interface: InterfaceId) -> Option<InterfaceId> {
     let of = |id| setup.vmacs.iter().find(move |vmac| vmac.interface == id && vmac.parent == interface);
-    let made = instance.addresses.iter().find_map(|address| of(address.interface))?;
-    Some(&setup.interfaces[made.interface.index()])
+    instance.addresses.iter().find_map(|address| of(address.interface)).map(|vmac| vmac.interface)
 }

@@ -4,23 +4,42 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-use super::Zero;
-use super::address::{address, command, number, vmac};
+use super::address::{address, command, number, set, vmac};
 use super::counts::Counts;
+use super::process::Counted;
+use super::{MASK, Zero, path};
 use crate::auth::Authentication;
-use crate::config::setup::{Command, Instance, Notify, Setup, TrackerKind};
+use crate::config::setup::{Command, Instance, Notify, Setup, Tracker, TrackerKind};
 use crate::engine::plan::{InstancePlan, Subject};
 use crate::engine::snapshot::StateName;
 use crate::io::status::{Observed, ObservedInstance};
-
-/// In place of a password.
-pub const MASK: &str = "********";
+use crate::track::report::Finds;
 
 /// `json_version 2`.
 #[derive(Serialize)]
 struct Second<'a> {
     vrrp: Vec<Router<'a>>,
-    track_process: [(); 0],
+    track_process: Vec<TrackedProcess>,
+}
+
+/// As of newer releases: 2.2.7 has the first version alone.
+#[derive(Serialize)]
+struct TrackedProcess {
+    process: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    parameters: String,
+    param_match: &'static str,
+    min_processes: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_processes: Option<u32>,
+    current_processes: usize,
+    have_quorum: bool,
+    weight: i16,
+    terminate_delay: Seconds,
+    fork_delay: Seconds,
+    fork_delay_timer_running: bool,
+    terminate_delay_timer_running: bool,
+    full_command: bool,
 }
 
 #[derive(Serialize)]
@@ -113,7 +132,7 @@ impl Serialize for Seconds {
 }
 
 /// One array of virtual routers; in its second form an object that has it. `clock` is the time of day at `observed.now`.
-pub fn text(observed: &Observed, zero: &Zero, clock: SystemTime, second: bool) -> String {
+pub fn text(observed: &Observed, seen: &Finds, zero: &Zero, clock: SystemTime, second: bool) -> String {
     let Observed { setup, instances, .. } = observed;
     let plans = setup.plan.instances.iter().zip(&setup.instances).zip(instances);
     let routers = plans.map(|((plan, instance), seen)| {
@@ -123,12 +142,36 @@ pub fn text(observed: &Observed, zero: &Zero, clock: SystemTime, second: bool) -
     });
     let routers: Vec<_> = routers.collect();
     let text = if second {
-        serde_json::to_string(&Second { vrrp: routers, track_process: [] })
+        serde_json::to_string(&Second { vrrp: routers, track_process: processes(setup, seen) })
     } else {
         serde_json::to_string(&routers)
     };
     // There is nothing in it that could not be written.
     text.unwrap_or_default() + "\n"
+}
+
+fn processes(setup: &Setup, seen: &Finds) -> Vec<TrackedProcess> {
+    let of = |tracker: &Tracker| {
+        let TrackerKind::Process(watched) = &tracker.kind else { return None };
+        let Counted { program, parameters, matching, number, is_quorum, rises, falls, is_full } =
+            Counted::new(seen, &tracker.name, watched);
+        Some(TrackedProcess {
+            process: program.to_owned(),
+            parameters,
+            param_match: matching.unwrap_or("none"),
+            min_processes: watched.quorum,
+            max_processes: watched.quorum_max,
+            current_processes: number,
+            have_quorum: is_quorum,
+            weight: tracker.weight.value,
+            terminate_delay: Seconds(watched.terminate_delay),
+            fork_delay: Seconds(watched.fork_delay),
+            fork_delay_timer_running: rises,
+            terminate_delay_timer_running: falls,
+            full_command: is_full,
+        })
+    };
+    setup.trackers.iter().filter_map(of).collect()
 }
 
 fn data<'a>(
@@ -139,13 +182,13 @@ fn data<'a>(
     last: SystemTime,
 ) -> Data<'a> {
     let own = &setup.interfaces[plan.interface.index()];
-    let made = vmac(setup, instance, plan.interface);
+    let made = vmac(setup, instance, plan.interface).map(|id| setup.interfaces[id.index()].as_str());
     let snapshot = seen.snapshot;
     let is_master = snapshot.state == StateName::Master;
     let micros = last.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();
     let listed = |advertised: bool| {
         let all = (0u32..).zip(&instance.addresses).filter(move |(_, one)| one.advertised == advertised);
-        all.map(|(number, one)| address(setup, instance, one, seen.held.binary_search(&number).is_ok())).collect()
+        all.map(|(number, one)| address(setup, one, set(instance, seen, number))).collect()
     };
     let watched = plan.watches.iter().map(|watch| watch.subject);
     let (auth_type, auth_data) = match instance.authentication {
@@ -189,8 +232,8 @@ fn data<'a>(
         scripts: notify.map(scripts).unwrap_or_default(),
         vips: listed(true),
         evips: listed(false),
-        vroutes: instance.paths.routes.iter().map(ToString::to_string).collect(),
-        vrules: instance.paths.rules.iter().map(ToString::to_string).collect(),
+        vroutes: instance.paths.routes.iter().map(|route| path::route(setup, route)).collect(),
+        vrules: instance.paths.rules.iter().map(|rule| path::rule(setup, rule)).collect(),
         track_ifp: watched
             .clone()
             .filter_map(|subject| match subject {

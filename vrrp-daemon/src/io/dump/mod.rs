@@ -7,6 +7,8 @@ mod counts;
 mod data;
 mod file;
 mod json;
+mod path;
+mod process;
 mod stats;
 
 use std::collections::BTreeMap;
@@ -20,7 +22,11 @@ use super::clock;
 use super::control::Request;
 use super::status::Observed;
 use crate::config::setup::{Dumps, Setup};
+use crate::track::report::{Board, Finds};
 use counts::Counts;
+
+/// In place of a password.
+const MASK: &str = "********";
 
 /// What may be asked for at once; more of it is the same.
 pub const QUEUE: usize = 4;
@@ -48,7 +54,7 @@ pub enum By {
 type Zero = BTreeMap<String, Counts>;
 
 /// Writes what is asked for, until nobody can ask any more.
-pub async fn serve(mut asked: mpsc::Receiver<(Kind, By)>, requests: mpsc::Sender<impl From<Request>>) {
+pub async fn serve(mut asked: mpsc::Receiver<(Kind, By)>, board: Board, requests: mpsc::Sender<impl From<Request>>) {
     let mut zero = Zero::new();
     while let Some((kind, by)) = asked.recv().await {
         let (reply, answer) = oneshot::channel();
@@ -57,22 +63,25 @@ pub async fn serve(mut asked: mpsc::Receiver<(Kind, By)>, requests: mpsc::Sender
         }
         let Ok(observed) = answer.await else { return };
         let before = std::mem::take(&mut zero);
+        let seen = board.borrow().clone();
         // A disk may hang, and the checks beside this may not.
-        let written = tokio::task::spawn_blocking(move || write(kind, by, &observed, before));
+        let written = tokio::task::spawn_blocking(move || write(kind, by, &observed, &seen, before));
         zero = written.await.unwrap_or_default();
     }
 }
 
 /// Writes one file, and says where; what was counted until the next zero.
-fn write(kind: Kind, by: By, observed: &Observed, zero: Zero) -> Zero {
+fn write(kind: Kind, by: By, observed: &Observed, seen: &Finds, zero: Zero) -> Zero {
     let setup = &observed.setup;
     let (what, path, text) = match kind {
-        Kind::Data => ("data", path(setup, "data", &setup.telling.dumps.data), data::text(observed, wall(observed))),
+        Kind::Data => {
+            ("data", path(setup, "data", &setup.telling.dumps.data), data::text(observed, seen, wall(observed)))
+        }
         Kind::Stats | Kind::StatsClear => {
             ("stats", path(setup, "stats", &setup.telling.dumps.stats), stats::text(observed, &zero))
         }
         Kind::Json => {
-            let text = json::text(observed, &zero, wall(observed), setup.telling.dumps.second_json);
+            let text = json::text(observed, seen, &zero, wall(observed), setup.telling.dumps.second_json);
             ("as json", path(setup, "json", &setup.telling.dumps.json), text)
         }
     };

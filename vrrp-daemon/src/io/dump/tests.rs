@@ -1,5 +1,6 @@
 //! What is in the files, from a setup by hand; e2e has keepalived's own beside them.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +11,16 @@ use vrrp_common::{Centis, Instant, Priority, Version, Vrid};
 use super::*;
 use crate::auth::Authentication;
 use crate::auth::key::Password;
-use crate::config::setup::{Instance, Notify, VirtualAddress};
-use crate::engine::plan::{InstancePlan, InterfaceId};
+use crate::config::setup::{Instance, Notify, Tracker, TrackerKind, VirtualAddress};
+use crate::engine::plan::{InstancePlan, InterfaceId, TrackerPlan, Weight};
 use crate::engine::snapshot::{Cause, Rival, Snapshot, StateName};
 use crate::engine::stats::Stats;
+use crate::engine::tracking::Verdict;
 use crate::io::lateness::Measured;
-use crate::io::status::ObservedInstance;
-use crate::testing::{Dir, shell};
+use crate::io::status::{ObservedInstance, ObservedInterface, ObservedXdp};
+use crate::testing::{Dir, link, shell};
+use crate::track::process::{ParamMatch, Pattern, Process};
+use crate::track::report::{Seen, Tally};
 
 const CLOCK: SystemTime = SystemTime::UNIX_EPOCH;
 
@@ -49,9 +53,10 @@ fn observed(dir: &Dir) -> Observed {
         setup: Arc::new(setup),
         now: Instant::from_nanos(100_000_000_000),
         lateness: Measured::default(),
-        interfaces: Vec::new(),
+        interfaces: vec![ObservedInterface { link: Some(link(2)), xdp: ObservedXdp::Native, drops: Vec::new() }],
         instances: vec![ObservedInstance {
             snapshot,
+            source: None,
             held: vec![0],
             checksum: (ChecksumForm::Message, None),
             drops: vec![(Reason::TtlNot255, 3)],
@@ -66,9 +71,10 @@ fn passwords_are_in_none_of_them() {
     let dir = Dir::new();
     let observed = observed(&dir);
     let clock = CLOCK + Duration::from_secs(1_000_000);
-    let texts = [data::text(&observed, clock), json::text(&observed, &Zero::new(), clock, false)];
+    let texts =
+        [data::text(&observed, &Finds::new(), clock), json::text(&observed, &Finds::new(), &Zero::new(), clock, false)];
     for text in texts {
-        assert!(text.contains(json::MASK) && !text.contains("secret"), "{text}");
+        assert!(text.contains(MASK) && !text.contains("secret"), "{text}");
         assert!(text.contains("192.0.2.9/24 dev eth0 scope global label eth0:1 set"), "{text}");
     }
 }
@@ -89,24 +95,58 @@ fn names_say_whose_they_are_where_they_are_to() {
 fn the_times_are_those_of_the_day() {
     let dir = Dir::new();
     let clock = CLOCK + Duration::from_secs(1_000_000);
-    let text = data::text(&observed(&dir), clock);
+    let text = data::text(&observed(&dir), &Finds::new(), clock);
     assert!(text.contains("Last transition = 999940.000000 (Mon Jan 12 13:45:40.000000 1970)"), "{text}");
-    assert!(json::text(&observed(&dir), &Zero::new(), clock, false).contains("\"last_transition\":999940.0,"));
+    assert!(
+        json::text(&observed(&dir), &Finds::new(), &Zero::new(), clock, false)
+            .contains("\"last_transition\":999940.0,")
+    );
+}
+
+/// Two kinds of tracked processes: by name, and by command line with bounds, of which one has just been started.
+fn counted() -> (Setup, Finds) {
+    let named = Pattern::Name("nginx".into());
+    let command = Pattern::Command {
+        program: "/bin/db".into(),
+        parameters: vec!["-x".into(), "1".into()],
+        matching: Some(ParamMatch::Initial),
+    };
+    let process = |pattern, quorum, quorum_max| {
+        let (fork_delay, terminate_delay) = (Duration::from_secs(2), Duration::from_millis(500));
+        TrackerKind::Process(Process { pattern, quorum, quorum_max, fork_delay, terminate_delay })
+    };
+    let mut setup = Setup::default();
+    for (name, kind, value) in [("web", process(named, 1, None), 4), ("db", process(command, 2, Some(3)), 0)] {
+        setup.plan.trackers.push(TrackerPlan { rise: 1, fall: 1, starts_failed: false });
+        setup.trackers.push(Tracker { name: name.into(), kind, weight: Weight { value, reverse: false } });
+    }
+    let seen = |verdict, number, waits| {
+        let tally = Tally { number, waits };
+        Seen { verdict, text: String::new(), at: CLOCK, tally }
+    };
+    let key = |name: &str| ("vrrp_track_process", name.to_owned());
+    let waiting = seen(Verdict::Failed, 2, Some(Ordering::Greater));
+    (setup, [(key("web"), seen(Verdict::Passed, 3, None)), (key("db"), waiting)].into())
 }
 
 #[test]
-fn the_second_form_is_an_object() {
+fn the_second_form_has_tracked_processes_beside() {
     let dir = Dir::new();
-    let [first, second] = [false, true].map(|second| json::text(&observed(&dir), &Zero::new(), CLOCK, second));
-    assert_eq!(second, format!("{{\"vrrp\":{},\"track_process\":[]}}\n", first.trim_end()));
+    let (setup, seen) = counted();
+    let mut observed = observed(&dir);
+    let both = Arc::make_mut(&mut observed.setup);
+    (both.trackers, both.plan.trackers) = (setup.trackers, setup.plan.trackers);
+    let [first, second] = [false, true].map(|second| json::text(&observed, &seen, &Zero::new(), CLOCK, second));
+    let processes = r#"[{"process":"nginx","param_match":"none","min_processes":1,"current_processes":3,"have_quorum":true,"weight":4,"terminate_delay":0.5,"fork_delay":2,"fork_delay_timer_running":false,"terminate_delay_timer_running":false,"full_command":false},{"process":"/bin/db","parameters":"-x 1","param_match":"initial","min_processes":2,"max_processes":3,"current_processes":2,"have_quorum":true,"weight":0,"terminate_delay":0.5,"fork_delay":2,"fork_delay_timer_running":true,"terminate_delay_timer_running":false,"full_command":true}]"#;
+    assert_eq!(second, format!("{{\"vrrp\":{},\"track_process\":{processes}}}\n", first.trim_end()));
 }
 
 #[test]
 fn counting_begins_anew_for_the_files_alone() {
     let dir = Dir::new();
     let observed = observed(&dir);
-    let zero = write(Kind::StatsClear, By::Signal, &observed, Zero::new());
+    let zero = write(Kind::StatsClear, By::Signal, &observed, &Finds::new(), Zero::new());
     assert!(dir.read("stats").contains("    Received: 7\n") && dir.read("stats").contains("    TTL: 3\n"));
-    write(Kind::Stats, By::Bus, &observed, zero);
+    write(Kind::Stats, By::Bus, &observed, &Finds::new(), zero);
     assert!(!dir.read("stats").contains(": 7") && !dir.read("stats").contains(": 3"), "{}", dir.read("stats"));
 }

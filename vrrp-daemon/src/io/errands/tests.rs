@@ -8,7 +8,8 @@ use vrrp_common::Priority;
 use super::*;
 use crate::config::setup::Instance;
 use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId, TrackerPlan, Watch, Weight};
-use crate::io::notify::{Moment, Who};
+use crate::io::notify::{Moment, Notice, Who};
+use crate::io::onward::{self, Onward};
 use crate::testing::{Dir, lives, shell};
 use crate::track::report::Reading;
 use crate::track::schedule::Schedule;
@@ -21,7 +22,7 @@ fn setup(script: Command, notify: Notify) -> Setup {
     setup.plan.interfaces = 1;
     setup.plan.trackers.push(TrackerPlan { rise: 1, fall: 1, starts_failed: false });
     let script = Script { command: script, schedule: Schedule { interval: second, timeout: second } };
-    setup.trackers.push(Tracker { name: "chk".into(), kind: TrackerKind::Script(script) });
+    setup.trackers.push(Tracker { name: "chk".into(), kind: TrackerKind::Script(script), weight: Weight::default() });
     Arc::make_mut(&mut setup.plan.instances).push(InstancePlan {
         watches: [Subject::Interface(InterfaceId(0)), Subject::Tracker(TrackerId(0))]
             .map(|subject| Watch { subject, weight: Weight::default() })
@@ -53,11 +54,10 @@ fn checks_report_and_stop_ends_everything() {
     let path = socket.path().to_owned();
     let (requests, _asked) = mpsc::channel::<Request>(control::REQUESTS);
     let (report, reported) = channel();
-    let (notices, noticed) = mpsc::channel(1);
-    let told = (noticed, mpsc::channel(1).1, mpsc::channel(1).1);
+    let (Onward { scripts, .. }, arriving) = onward::queues();
     let start_setup = Arc::clone(&setup);
     let errands =
-        start(start_setup, socket, process(), Arc::default(), told, requests, async move |(_, id, reading)| {
+        start(start_setup, socket, process(), Arc::default(), arriving, requests, async move |(_, id, reading)| {
             let _ = report.send((id, reading));
         })
         .unwrap();
@@ -69,7 +69,7 @@ fn checks_report_and_stop_ends_everything() {
         std::thread::sleep(Duration::from_millis(5));
     }
     let who = Who::Instance(InstanceId(0), Priority::DEFAULT);
-    notices.try_send(Notice { setup, who, moment: Moment::Stop }).unwrap();
+    scripts.try_send(Notice { setup, who, moment: Moment::Stop }).unwrap();
     let start = Instant::now();
     errands.stop();
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());

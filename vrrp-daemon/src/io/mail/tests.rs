@@ -133,7 +133,7 @@ async fn talk(stream: TcpStream, refuses: bool) -> Vec<String> {
 /// Has these written by a server at this port, and says how many were lost.
 async fn write(mail: Mail, moments: &[Moment]) -> u64 {
     let setup = setup(Some(mail), true);
-    let (queue, letters) = mpsc::channel(QUEUE);
+    let (queue, letters) = mpsc::channel(moments.len());
     for &moment in moments {
         queue.try_send(of_instance(&setup, moment).unwrap()).unwrap();
     }

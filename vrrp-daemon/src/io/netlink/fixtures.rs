@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
-use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
 use rtnetlink::packet_route::RouteNetlinkMessage as Message;
 use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
@@ -17,6 +17,7 @@ use super::routes::{self, new_route};
 use super::rules::new_rule;
 use crate::config::setup::{Paths, Prefix, Route, Rule, Setup, VirtualAddress};
 use crate::engine::plan::{InstanceId, InterfaceId};
+use crate::io::guard::trace::Trace;
 
 /// Who has a thing: a virtual router while it is master, or the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,6 +135,15 @@ pub fn undoing(message: Message) -> Message {
         Message::NewRule(message) => Message::DelRule(message),
         other => other,
     }
+}
+
+/// What the guard needs to know of what a message sets.
+pub fn trace(message: &Message) -> Trace {
+    let mut removal = NetlinkMessage::from(undoing(message.clone()));
+    removal.finalize();
+    let mut octets = vec![0; removal.buffer_len()];
+    removal.serialize(&mut octets);
+    Trace::Path(octets)
 }
 
 /// What the kernel's word of a removal tells for sure. It leaves some of the rest out, and writes some otherwise.

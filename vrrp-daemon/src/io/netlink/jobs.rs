@@ -7,8 +7,7 @@ use std::time::Duration;
 use vrrp_common::IfIndex;
 
 use super::addresses::Place;
-use super::fixtures::{Fixture, Item, Subject};
-use super::paths::trace;
+use super::fixtures::{Fixture, Item, Subject, trace};
 use super::requests::{BATCH, Outcome, Request};
 use super::{Network, Report};
 use crate::config::setup::{Setup, VirtualAddress};

@@ -34,10 +34,10 @@ use vrrp_common::{IfIndex, Instant};
 
 use super::clock;
 use super::guard::Guard;
+use super::next::Move;
 use super::privilege::Urgency;
-use super::reload::Move;
 use super::repairs::Repairs;
-use super::run::EndsDaemon;
+use super::signals::EndsDaemon;
 use super::sysctl::Needs;
 use crate::config::setup::{Setup, VirtualAddress};
 use crate::engine::Tenure;

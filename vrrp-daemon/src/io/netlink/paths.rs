@@ -8,10 +8,9 @@ use std::io;
 use std::sync::Arc;
 
 use rtnetlink::MulticastGroup;
-use rtnetlink::packet_core::NetlinkMessage;
 use rtnetlink::packet_route::RouteNetlinkMessage as Message;
 
-use super::fixtures::{Fixture, Fixtures, Item, Owner, undoing};
+use super::fixtures::{Fixture, Fixtures, Item, Owner, trace, undoing};
 use super::jobs::Job;
 use super::mend::Thing;
 use super::requests::{BATCH, Outcome, Request};
@@ -19,16 +18,6 @@ use super::watch::{Event, Events};
 use super::{Network, Report};
 use crate::config::setup::Setup;
 use crate::engine::plan::{InstanceId, InterfaceId};
-use crate::io::guard::trace::Trace;
-
-/// What the guard needs to know of what a message sets.
-pub(super) fn trace(message: &Message) -> Trace {
-    let mut removal = NetlinkMessage::from(undoing(message.clone()));
-    removal.finalize();
-    let mut octets = vec![0; removal.buffer_len()];
-    removal.serialize(&mut octets);
-    Trace::Path(octets)
-}
 
 impl<F: AsyncFn(Report)> Network<F> {
     /// Hears of routes and rules while there are any of ours, by a connection of its own: on a router there may be a million,

@@ -16,14 +16,17 @@ use crate::config::setup::Setup;
 use crate::engine::plan::InstanceId;
 use crate::io::firewall;
 use crate::io::guard::trace::Trace;
-use crate::io::reload::Move;
+use crate::io::next::Move;
 use crate::io::repairs::Repairs;
 use crate::io::sysctl::Needs;
 
 impl<F: AsyncFn(Report)> Network<F> {
     /// Goes on by another configuration. From [`Report::Reloaded`] on its ids are those of the new one.
     pub(super) async fn reload(&mut self, to: &Move) {
-        let Move { setup, matching } = to;
+        let Move { setup, matching, urgency } = to;
+        if let Some(urgency) = urgency {
+            urgency.apply(1);
+        }
         let stays = |(id, number): (InstanceId, usize)| {
             matching.instances.to(id).and_then(|id| matching.common[id.index()].address(number as u32))
         };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use vrrp_common::abi::PeerKey;
 use vrrp_common::stance::{Bucket, Stance};
 
-use super::{Groups, Path, Port, Ports, filter, note};
+use super::{Port, Ports, filter, note};
 use crate::config::setup::Setup;
 use crate::engine::matching::Matching;
 use crate::engine::plan::{InstanceId, InterfaceId};
@@ -75,13 +75,7 @@ impl Ports {
             self.clear_row(device_rows + device);
         }
         self.sockets.carry(moves)?;
-        let absent = |_| Port {
-            link: None,
-            path: Path::Socket("the interface does not exist".into()),
-            instances: Vec::new(),
-            groups: Groups::new(),
-        };
-        self.ports = moves.carry(std::mem::take(&mut self.ports), absent);
+        self.ports = moves.carry(std::mem::take(&mut self.ports), |_| Port::absent());
         self.ports.iter_mut().for_each(|port| port.instances.clear());
         for (plan, id) in self.setup.plan.instances.iter().zip((0..).map(InstanceId)) {
             self.ports[plan.interface.index()].instances.push(id);

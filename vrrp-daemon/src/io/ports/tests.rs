@@ -10,6 +10,7 @@ use super::Ports;
 use crate::config::setup::{Instance, Setup};
 use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId};
 use crate::io::netlink::links::Link;
+use crate::testing::link;
 
 const PARENT: InterfaceId = InterfaceId(0);
 const UPPER: InterfaceId = InterfaceId(1);
@@ -23,22 +24,6 @@ fn ports(upper: &[u8]) -> Ports {
     Arc::make_mut(&mut setup.plan.instances).extend(plans);
     setup.instances.resize_with(setup.plan.instances.len(), Instance::default);
     Ports::new(Arc::new(setup)).unwrap()
-}
-
-fn link(index: u32) -> Link {
-    Link {
-        index: IfIndex(index),
-        mac: [2; 6],
-        up: true,
-        raised: true,
-        macvlan: false,
-        group: 0,
-        carries_others: false,
-        carries_vlans: false,
-        lower: None,
-        primary4: Some([192, 0, 2, index as u8].into()),
-        link_local6: None,
-    }
 }
 
 /// The instances that the kernel's program leaves to the raw socket.

@@ -1,6 +1,5 @@
 //! What trackers last found out, for the status.
 
-use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::setup::Setup;
 use crate::engine::tracking::Verdict;
 use crate::io::utc::rfc3339;
-use crate::track::report::Seen;
+use crate::track::report::Finds;
 
 /// A tracker that virtual routers could depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +49,7 @@ impl Word {
 }
 
 /// In configured order.
-pub fn trackers(setup: &Setup, seen: &BTreeMap<(&'static str, String), Seen>, clock: SystemTime) -> Vec<Tracker> {
+pub fn trackers(setup: &Setup, seen: &Finds, clock: SystemTime) -> Vec<Tracker> {
     let of = |(tracker, plan): (&crate::config::setup::Tracker, &crate::engine::plan::TrackerPlan)| {
         let (name, kind) = (tracker.name.clone(), tracker.kind.keyword());
         let seen = seen.get(&(kind, name.clone()));

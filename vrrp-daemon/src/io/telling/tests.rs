@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::setup::{self, Group, Instance, Mail, Notify};
 use crate::engine::plan::{GroupPlan, InstancePlan, InterfaceId};
+use crate::io::onward::{self, Arriving};
 use crate::testing::{Dir, ourselves, shell};
 
 const PRIORITY: Priority = Priority::DEFAULT;
@@ -21,13 +22,13 @@ fn setup(notify: Notify) -> Setup {
 
 /// Tells all of it by a thread of its own, with a FIFO, and gives back what is in the FIFO and what goes to scripts.
 fn tell(dir: &Dir, mut setup: Setup, told: &[Told]) -> (String, Vec<Moment>) {
-    let fifo = setup::Fifo { path: dir.join("fifo").display().to_string(), owner: ourselves(), script: None };
+    let fifo =
+        setup::Fifo { of_vrrp: false, path: dir.join("fifo").display().to_string(), owner: ourselves(), script: None };
     let open = Fifo::open(&fifo).unwrap();
     let mut reader = std::fs::File::open(&fifo.path).unwrap();
     setup.telling.fifos.push(fifo);
-    let (notices, mut scripts) = mpsc::channel(100);
-    let told_to = (notices, mpsc::channel(1).0, mpsc::channel(1).0);
-    let start = |setup, fifo| start(setup, [fifo].into(), told_to, &Losses::default());
+    let (onward, Arriving { mut scripts, .. }) = onward::queues();
+    let start = |setup, fifo| start(setup, [fifo].into(), onward, &Losses::default());
     let (telling, mut teller) = start(Arc::new(setup), Arc::new(open)).unwrap();
     told.iter().for_each(|told| teller.tell(told.clone()));
     drop(teller);
@@ -128,11 +129,11 @@ fn letters_are_written_in_the_order_of_the_events_and_counted_when_nobody_takes_
         faults: true,
     }));
     setup.instances[0].smtp_alert = true;
-    let (notices, _scripts) = mpsc::channel(1);
     let (letters, mut written) = mpsc::channel(2);
+    let (scripts, _scripts) = mpsc::channel(1);
+    let onward = Onward { scripts, letters, signals: mpsc::channel(1).0 };
     let losses = Losses::default();
-    let (telling, mut teller) =
-        start(Arc::new(setup), [].into(), (notices, letters, mpsc::channel(1).0), &losses).unwrap();
+    let (telling, mut teller) = start(Arc::new(setup), [].into(), onward, &losses).unwrap();
     for event in [Event::Started, Event::BecameMaster, Event::BecameFault, Event::Stopped] {
         teller.tell(instance(event));
     }

@@ -10,7 +10,7 @@ use nix::sys::socket::{MsgFlags, recv, send};
 use socket2::{Domain, Protocol, Socket, Type};
 use vrrp_common::wire::checksum::Sum;
 
-use super::watch::locate;
+use super::locate::locate;
 use super::{Host, Target};
 use crate::track::readable::readable;
 

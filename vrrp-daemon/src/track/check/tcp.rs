@@ -3,7 +3,7 @@
 use tokio::net::TcpStream;
 
 use super::Target;
-use super::watch::locate;
+use super::locate::locate;
 
 pub async fn ask(target: &Target) -> Result<String, String> {
     connect(target).await.map(|_| "connected".to_owned())

@@ -1,14 +1,11 @@
 //! Asks on schedule; of all questions only so many at a time.
 
-use std::net::SocketAddr;
-
-use tokio::net::lookup_host;
 use tokio::select;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
-use super::{Check, Question, Target, dns, http, icmp, tcp};
+use super::{Check, Question, dns, http, icmp, tcp};
 use crate::track::report::{Finding, Reading};
 use crate::track::schedule::following;
 use crate::track::watch::{Job, Stop, Watch};
@@ -69,16 +66,6 @@ fn finding(answer: Result<String, String>) -> Finding {
         Ok(answer) => Finding { reading: Reading::Passed, text: format!("succeeded ({answer})") },
         Err(why) => Finding { reading: Reading::Failed, text: format!("failed ({why})") },
     }
-}
-
-/// Where a host is now.
-pub async fn locate(target: &Target) -> Result<SocketAddr, String> {
-    let Target { host, port } = target;
-    if let Ok(address) = host.0.parse() {
-        return Ok(SocketAddr::new(address, *port));
-    }
-    let mut found = lookup_host((host.0.as_str(), *port)).await.map_err(|error| format!("{}: {error}", host.0))?;
-    found.next().ok_or_else(|| format!("{} has no address", host.0))
 }
 
 #[cfg(test)]

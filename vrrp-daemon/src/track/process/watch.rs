@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::events::{Event, Events};
 use super::proc::{self, Identity};
 use super::{Pattern, Process};
-use crate::track::report::{Finding, Reading};
+use crate::track::report::{Finding, Reading, Tally};
 use crate::track::watch::{Job, Stop, Watch};
 
 /// How often /proc is looked at where the kernel does not tell.
@@ -135,12 +135,14 @@ impl Census {
     async fn report(&mut self, now: Instant) {
         for count in &mut self.counts {
             count.notice(now);
+            count.job.reporter.counts(count.tally());
             if count.told.is_some() && count.due().is_none_or(|due| due > now) {
                 continue;
             }
             let (number, is_right) = count.now();
             count.told = Some((number, is_right));
             count.since = None;
+            count.job.reporter.counts(count.tally());
             let reading = if is_right { Reading::Passed } else { Reading::Failed };
             count.job.reporter.report(Finding { reading, text: text(&count.job.watched, number) }).await;
         }
@@ -154,6 +156,11 @@ impl Count {
 
     fn now(&self) -> (usize, bool) {
         (self.pids.len(), self.job.watched.is_quorum(self.pids.len()))
+    }
+
+    fn tally(&self) -> Tally {
+        let number = self.pids.len();
+        Tally { number, waits: self.since.and(self.told).map(|(told, _)| number.cmp(&told)) }
     }
 
     /// Notes since when things are not as they were told.

@@ -12,7 +12,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-use super::super::{Host, Page, Query, Record, Url};
+use super::super::{Host, Page, Query, Record, Target, Url};
 use super::*;
 use crate::syntax::value::Value;
 use crate::testing::skip;

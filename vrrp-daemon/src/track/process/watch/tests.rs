@@ -1,12 +1,15 @@
 //! Real processes, which are counted in either way.
 
+use std::cmp::Ordering;
+use std::rc::Rc;
+
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
 use super::*;
 use crate::engine::plan::{TrackerId, TrackerPlan};
 use crate::testing::skip;
-use crate::track::report::{InUse, Report, Reporter};
+use crate::track::report::{Board, InUse, Report, Reporter};
 
 const PLAN: TrackerPlan = TrackerPlan { rise: 1, fall: 1, starts_failed: false };
 
@@ -44,6 +47,37 @@ async fn a_process_comes_and_goes() {
         // The other one is enough: the next report is of its end.
         drop(second);
         assert!(!next(&mut reported).await);
+        ask.send(true).unwrap();
+    });
+}
+
+/// Those that change no verdict are counted as well; what waits for its delay is seen to wait.
+#[tokio::test]
+async fn whoever_asks_hears_how_many_there_are() {
+    let (process, start) = sleeper(4);
+    let process = Process { quorum: 2, fork_delay: Duration::from_secs(1000), ..process };
+    let board = Board::default();
+    let (reports, mut reported) = mpsc::channel(100);
+    let user = InUse { edition: 0, id: TrackerId(3), name: "db".into(), plan: PLAN };
+    let reporter = Reporter::new("vrrp_track_process", Process::say, vec![user], Rc::clone(&board), reports).into();
+    let (ask, stop) = Stop::new();
+    let until = async |tally: Tally| {
+        let seen = || board.borrow().values().next().map(|seen| seen.tally);
+        let wait = async {
+            while seen() != Some(tally) {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap_or_else(|_| panic!("{:?}", seen()));
+    };
+    tokio::join!(Process::watch(vec![Job { watched: process, reporter, fresh: true }], stop), async {
+        assert!(!next(&mut reported).await);
+        let _first = start();
+        until(Tally { number: 1, waits: None }).await;
+        let second = start();
+        until(Tally { number: 2, waits: Some(Ordering::Greater) }).await;
+        drop(second);
+        until(Tally { number: 1, waits: None }).await;
         ask.send(true).unwrap();
     });
 }
