@@ -64,7 +64,6 @@ foreign! {
     /// `vrrp_instance`.
     INSTANCE {
         "old_unicast_checksum" Skipped "keepalived 1.3.6 and older summed unicast adverts wrong, and nothing else does";
-        "use_ipvlan" Refused "the addresses would be on the interface itself";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
         "garp_extra_if" | "vmac_garp_intvl" Skipped "only interfaces beside the one of the adverts would announce more often";
         "debug" | "kernel_rx_buf_size" | "native_ipv6" Skipped "there is nothing like it";

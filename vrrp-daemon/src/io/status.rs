@@ -256,7 +256,7 @@ impl Status {
         clock: SystemTime,
     ) -> Self {
         let Observed { setup, now, lateness, interfaces, instances, groups } = observed;
-        let made: BTreeSet<_> = setup.vmacs.iter().map(|vmac| vmac.interface.index()).collect();
+        let made: BTreeSet<_> = setup.uppers.iter().map(|upper| upper.interface.index()).collect();
         let interfaces = setup.interfaces.iter().zip(interfaces).enumerate();
         let interfaces = interfaces.filter(|(id, (name, _))| !made.contains(id) && *name != HOST);
         Self {

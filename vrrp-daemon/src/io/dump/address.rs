@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::config::setup::{Command, Instance, Setup, VirtualAddress};
+use crate::config::setup::{Command, Instance, Setup, UpperKind, VirtualAddress};
 use crate::engine::plan::InterfaceId;
 use crate::engine::snapshot::StateName;
 
@@ -41,8 +41,8 @@ pub fn address(setup: &Setup, instance: &Instance, address: &VirtualAddress, is_
 /// `eth0`, or `vrrp.51@eth0`
 fn device(setup: &Setup, id: InterfaceId) -> String {
     let name = &setup.interfaces[id.index()];
-    match setup.vmacs.iter().find(|vmac| vmac.interface == id) {
-        Some(vmac) => format!("{name}@{}", setup.interfaces[vmac.parent.index()]),
+    match setup.uppers.iter().find(|upper| upper.interface == id) {
+        Some(upper) => format!("{name}@{}", setup.interfaces[upper.parent.index()]),
         None => name.clone(),
     }
 }
@@ -77,8 +77,9 @@ pub const fn number(state: StateName) -> u8 {
 }
 
 /// The interface that was made for the adverts of an instance, if it has one.
-pub fn vmac<'a>(setup: &'a Setup, instance: &Instance, interface: InterfaceId) -> Option<&'a str> {
-    let of = |id| setup.vmacs.iter().find(move |vmac| vmac.interface == id && vmac.parent == interface);
-    let made = instance.addresses.iter().find_map(|address| of(address.interface))?;
-    Some(&setup.interfaces[made.interface.index()])
+pub fn upper<'a>(setup: &'a Setup, instance: &Instance, interface: InterfaceId) -> Option<(&'a str, UpperKind)> {
+    let of = |id| setup.uppers.iter().find(move |upper| upper.interface == id && upper.parent == interface);
+    let used = instance.addresses.iter().map(|address| address.interface).chain(instance.ipvlan);
+    let made = used.filter_map(of).next()?;
+    Some((&setup.interfaces[made.interface.index()], made.kind))
 }

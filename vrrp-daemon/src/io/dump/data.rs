@@ -7,10 +7,10 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 use vrrp_common::time::down;
 
-use super::address::{address, command, vmac};
+use super::address::{address, command, upper};
 use super::json::MASK;
 use crate::auth::Authentication;
-use crate::config::setup::{self, Command, Destination, Instance, Notify, Setup, TrackerKind};
+use crate::config::setup::{self, Command, Destination, Instance, Notify, Setup, TrackerKind, UpperKind};
 use crate::engine::plan::{InstancePlan, Subject, Watch};
 use crate::engine::snapshot::StateName;
 use crate::io::status::{Observed, ObservedInstance};
@@ -117,8 +117,9 @@ fn router(
     let down = down(plan.version, snapshot.effective, snapshot.interval, plan.down_adverts);
     writeln!(out, "   Master down timer = {} usecs", down.as_micros())?;
     let own = &setup.interfaces[plan.interface.index()];
-    match vmac(setup, instance, plan.interface) {
-        Some(made) => writeln!(out, "   Interface = {made}, vmac on {own}")?,
+    match upper(setup, instance, plan.interface) {
+        Some((made, UpperKind::Vmac(_))) => writeln!(out, "   Interface = {made}, vmac on {own}")?,
+        Some((made, UpperKind::Ipvlan(..))) => writeln!(out, "   Interface = {made}, ipvlan on {own}")?,
         None => writeln!(out, "   Interface = {own}")?,
     }
     if plan.trusts_master {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 use super::Zero;
-use super::address::{address, command, number, vmac};
+use super::address::{address, command, number, upper};
 use super::counts::Counts;
 use crate::auth::Authentication;
 use crate::config::setup::{Command, Instance, Notify, Setup, TrackerKind};
@@ -139,7 +139,7 @@ fn data<'a>(
     last: SystemTime,
 ) -> Data<'a> {
     let own = &setup.interfaces[plan.interface.index()];
-    let made = vmac(setup, instance, plan.interface);
+    let made = upper(setup, instance, plan.interface).map(|(name, _)| name);
     let snapshot = seen.snapshot;
     let is_master = snapshot.state == StateName::Master;
     let micros = last.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();

@@ -10,6 +10,7 @@ use super::addresses::Place;
 use super::fixtures::{Fixture, Item, Subject};
 use super::paths::trace;
 use super::requests::{BATCH, Outcome, Request};
+use super::upper::Kind;
 use super::{Network, Report};
 use crate::config::setup::{Setup, VirtualAddress};
 use crate::engine::Tenure;
@@ -41,7 +42,7 @@ pub(super) enum Job {
     Relay(Fixture),
     /// Remove one that an earlier daemon left.
     Sweep(Fixture),
-    /// Take a virtual MAC interface up.
+    /// Take an interface that was made on another up.
     Raise {
         place: usize,
     },
@@ -140,7 +141,7 @@ impl<F: AsyncFn(Report)> Network<F> {
             Job::Relay(fixture) => self.lay(setup, fixture),
             Job::Lift(fixture) => self.lift(fixture),
             Job::Sweep(fixture) => self.sweep(setup, fixture),
-            Job::Raise { place } => Some(Request::Up(self.vmac_link(place)?.index, true)),
+            Job::Raise { place } => Some(Request::Up(self.upper_link(place)?.index, true)),
             Job::Settle { .. } => None,
         }
     }
@@ -162,8 +163,9 @@ impl<F: AsyncFn(Report)> Network<F> {
                 if let Some((_, Outcome::Failed(error))) = answered
                     && error.raw_os_error() != Some(libc::ENODEV)
                 {
-                    let name = &setup.interfaces[setup.vmacs[place].interface.index()];
-                    tracing::error!("cannot take virtual MAC interface {name} up: {error}");
+                    let upper = &setup.uppers[place];
+                    let (what, name) = (Kind::of(&upper.kind).text(), &setup.interfaces[upper.interface.index()]);
+                    tracing::error!("cannot take {what} {name} up: {error}");
                 }
             }
             Job::Restore { id, number } => {

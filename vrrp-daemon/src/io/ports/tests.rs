@@ -10,6 +10,7 @@ use super::Ports;
 use crate::config::setup::{Instance, Setup};
 use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId};
 use crate::io::netlink::links::Link;
+use crate::io::netlink::upper::Kind;
 
 const PARENT: InterfaceId = InterfaceId(0);
 const UPPER: InterfaceId = InterfaceId(1);
@@ -31,7 +32,7 @@ fn link(index: u32) -> Link {
         mac: [2; 6],
         up: true,
         raised: true,
-        macvlan: false,
+        kind: None,
         group: 0,
         carries_others: false,
         carries_vlans: false,
@@ -69,7 +70,7 @@ async fn an_interface_in_use_that_stands_on_it_has_the_same() {
         ports.link_is(id, link, &mut Vec::new());
         left(&ports)
     };
-    let upper = Link { lower: Some(IfIndex(2)), macvlan: true, ..link(3) };
+    let upper = Link { lower: Some(IfIndex(2)), kind: Some(Kind::Macvlan), ..link(3) };
     assert_eq!(is(UPPER, Some(upper)), NONE);
     assert_eq!(is(PARENT, Some(link(2))), [1]);
     assert_eq!(is(UPPER, None), NONE);
