@@ -7,7 +7,7 @@ use std::time::Duration;
 use vrrp_common::IfIndex;
 
 use super::addresses::Place;
-use super::fixtures::{Fixture, Item, Subject};
+use super::fixtures::{Fixture, Item, Subject, report};
 use super::paths::trace;
 use super::requests::{BATCH, Outcome, Request};
 use super::upper::Kind;
@@ -148,15 +148,25 @@ impl<F: AsyncFn(Report)> Network<F> {
 
     /// Takes in what came of a job, and says what to report of it.
     fn conclude(&mut self, setup: &Setup, job: Job, answered: Option<(Request, Outcome)>) -> Option<Report> {
+        let is_set = matches!(answered, Some((_, Outcome::Done | Outcome::Already)));
         match job {
             Job::Set { id, number, tenure } => {
                 let installed = self.was_set(setup, id, number, answered);
                 return Some(Report::Address { id, tenure, address: number as u32, installed });
             }
             Job::Settle { id } => return Some(Report::Settled { id }),
-            Job::Lay(fixture) => self.was_laid(setup, fixture, answered),
-            Job::Relay(fixture) => self.was_relaid(setup, fixture, answered),
-            Job::Lift(fixture) => self.was_lifted(setup, fixture, answered),
+            Job::Lay(fixture) => {
+                self.was_laid(setup, fixture, answered);
+                return report(fixture, is_set);
+            }
+            Job::Relay(fixture) => {
+                self.was_relaid(setup, fixture, answered);
+                return report(fixture, is_set);
+            }
+            Job::Lift(fixture) => {
+                self.was_lifted(setup, fixture, answered);
+                return report(fixture, false);
+            }
             Job::Sweep(fixture) => self.was_swept(setup, fixture, answered),
             Job::Raise { place } => {
                 // One that is gone is told of by itself.

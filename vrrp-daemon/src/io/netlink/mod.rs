@@ -92,6 +92,12 @@ pub enum Report {
         address: u32,
         installed: bool,
     },
+    /// A route or a rule of an instance is there, or is not; by its number among them, routes first.
+    Path {
+        id: InstanceId,
+        number: u32,
+        is_set: bool,
+    },
     /// The source address that an instance tracks came, or went.
     Source {
         id: InstanceId,
