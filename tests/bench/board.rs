@@ -116,9 +116,9 @@ impl Board {
         summary(self.samples(&line.samples, subject), line.of)
     }
 
-    /// Ours in keepalived's.
+    /// Ours in the rival's.
     pub fn ratio(&self, line: &Line) -> Option<f64> {
-        let (ours, theirs) = (self.value(line, Subject::Vrrpd)?, self.value(line, Subject::Keepalived)?);
+        let (ours, theirs) = (self.value(line, Subject::Vrrpd)?, self.value(line, Subject::rival())?);
         (theirs.abs() > f64::EPSILON).then(|| ours / theirs)
     }
 
@@ -154,7 +154,7 @@ impl Board {
                     line.row.to_owned(),
                     line.measure.clone(),
                     show(Subject::Vrrpd),
-                    show(Subject::Keepalived),
+                    show(Subject::rival()),
                     show(Subject::Frr),
                     show(Subject::Floor),
                     ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}")),
@@ -182,11 +182,13 @@ fn push(list: &mut Vec<(String, Subject, Vec<f64>)>, samples: &str, subject: Sub
     }
 }
 
-pub const HEADINGS: [&str; 9] = ["row", "figure", "vrrpd", "keepalived", "FRR", "floor", "ratio", "wanted", "held"];
+pub fn headings() -> [&'static str; 9] {
+    ["row", "figure", "vrrpd", Subject::rival().name(), "FRR", "floor", "ratio", "wanted", "held"]
+}
 
 /// The cells in columns.
 pub fn table(cells: &[[String; 9]]) -> String {
-    let headings = HEADINGS.map(str::to_owned);
+    let headings = headings().map(str::to_owned);
     let mut widths = [0; 9];
     for row in std::iter::once(&headings).chain(cells) {
         for (width, cell) in widths.iter_mut().zip(row) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::board::{HEADINGS, Line};
+use crate::board::{Line, headings};
 use crate::plot::{self, Group};
 use crate::rows::Bench;
 use crate::subject::Subject;
@@ -163,7 +163,7 @@ fn page(bench: &Bench, context: &Context) -> String {
             let _ = writeln!(page, "    - {remark}");
         }
     }
-    let _ = writeln!(page, "\n| {} |\n|---|---|--:|--:|--:|--:|--:|---|---|", HEADINGS.join(" | "));
+    let _ = writeln!(page, "\n| {} |\n|---|---|--:|--:|--:|--:|--:|---|---|", headings().join(" | "));
     for cells in bench.board.cells(true) {
         let _ = writeln!(page, "| {} |", cells.join(" | "));
     }

@@ -17,6 +17,7 @@ mod stall;
 mod subject;
 mod ways;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -28,7 +29,7 @@ use stall::Stalls;
 
 /// The rows, in the order of the table.
 const ROWS: [&str; 9] = ["takeover", "cadence", "cpu", "mass", "rss", "sending", "addresses", "steadiness", "floods"];
-const USAGE: &str = "bench [--quick] [--rows NAME,..] [--reps N] [--write]";
+const USAGE: &str = "bench [--quick] [--rows NAME,..] [--reps N] [--before VRRPD] [--write]";
 
 /// Rows that are measured in the same worlds, and what does it.
 type Group = (&'static [&'static str], fn(&mut Bench));
@@ -49,12 +50,14 @@ struct Asked {
     quick: bool,
     rows: Vec<String>,
     reps: Option<usize>,
+    /// Another build of vrrpd, measured in the peers' place.
+    before: Option<PathBuf>,
     write: bool,
 }
 
 impl Asked {
     fn read(mut words: impl Iterator<Item = String>) -> Result<Self> {
-        let mut asked = Self { quick: false, rows: Vec::new(), reps: None, write: false };
+        let mut asked = Self { quick: false, rows: Vec::new(), reps: None, before: None, write: false };
         while let Some(word) = words.next() {
             let (name, mut value) = match word.split_once('=') {
                 Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
@@ -65,12 +68,19 @@ impl Asked {
                 "--quick" => asked.quick = true,
                 "--write" => asked.write = true,
                 "--reps" => asked.reps = Some(value()?.parse().context("--reps wants a number")?),
+                "--before" => asked.before = Some(value()?.into()),
                 "--rows" => asked.rows = value()?.split(',').map(str::to_owned).collect(),
                 _ => bail!("{name}: unknown; {USAGE}"),
             }
         }
         if let Some(row) = asked.rows.iter().find(|row| !ROWS.contains(&row.as_str())) {
             bail!("{row}: no such row; there are {}", ROWS.join(", "));
+        }
+        if let Some(file) = asked.before.as_ref().filter(|file| !file.is_file()) {
+            bail!("{}: no such program", file.display());
+        }
+        if asked.before.is_some() && asked.write {
+            bail!("--write is of the comparison with keepalived, which --before leaves out");
         }
         Ok(asked)
     }
@@ -81,6 +91,7 @@ fn perform() -> Result<bool> {
     if !nix::unistd::geteuid().is_root() {
         bail!("network namespaces need root; run: sudo env PATH=\"$PATH\" cargo xtask bench");
     }
+    let compared = asked.before.map(|file| subject::BEFORE.get_or_init(|| file)).is_some();
     let start = Instant::now();
     let lines = [pair::lines(), scale::lines(), sending::lines(), addresses::lines(), steady::lines(), floods::lines()]
         .concat();
@@ -108,7 +119,7 @@ fn perform() -> Result<bool> {
     println!("{}", board::table(&bench.board.cells(false)));
     println!("{}", context.text());
     // A page with some rows only would contradict itself.
-    if asked.write || (!asked.quick && asked.rows.is_empty()) {
+    if asked.write || (!asked.quick && asked.rows.is_empty() && !compared) {
         document::write(&bench, &context)?;
     }
     let broken: Vec<_> = bench.board.broken().map(|line| format!("{}: {}", line.row, line.measure)).collect();

@@ -18,6 +18,7 @@ const fn colour(subject: Subject) -> &'static str {
         Subject::Vrrpd => "#2a8f5b",
         Subject::Keepalived => "#3f7fd0",
         Subject::Frr => "#c9781f",
+        Subject::Before => "#7a5bb0",
         Subject::Floor => "#8a8a8a",
     }
 }

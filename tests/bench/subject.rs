@@ -1,6 +1,7 @@
 //! The daemons that are measured, each started as it is at its best.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -12,24 +13,35 @@ use crate::account;
 use crate::rig::Rig;
 use crate::roster::Roster;
 
+/// The other build, if there is one.
+pub static BEFORE: OnceLock<PathBuf> = OnceLock::new();
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     Vrrpd,
     Keepalived,
     Frr,
+    /// Another build of vrrpd, in the peers' place: what a change did.
+    Before,
     /// The smallest program that does the same work: what the kernel itself costs.
     Floor,
 }
 
 impl Subject {
-    pub const ALL: [Self; 4] = [Self::Vrrpd, Self::Keepalived, Self::Frr, Self::Floor];
-    pub const DAEMONS: [Self; 3] = [Self::Vrrpd, Self::Keepalived, Self::Frr];
+    pub const ALL: [Self; 5] = [Self::Vrrpd, Self::Keepalived, Self::Frr, Self::Before, Self::Floor];
+    pub const DAEMONS: [Self; 4] = [Self::Vrrpd, Self::Keepalived, Self::Frr, Self::Before];
+
+    /// Whom ours is compared with: keepalived, or another build.
+    pub fn rival() -> Self {
+        if BEFORE.get().is_some() { Self::Before } else { Self::Keepalived }
+    }
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Vrrpd => "vrrpd",
             Self::Keepalived => "keepalived",
             Self::Frr => "FRR",
+            Self::Before => "before",
             Self::Floor => "floor",
         }
     }
@@ -37,6 +49,8 @@ impl Subject {
     pub fn is_installed(self) -> bool {
         match self {
             Self::Vrrpd | Self::Floor => true,
+            Self::Before => BEFORE.get().is_some(),
+            _ if BEFORE.get().is_some() => false,
             Self::Keepalived => Path::new("/usr/sbin/keepalived").exists(),
             Self::Frr => Path::new(frr::DIRECTORY).join("vrrpd").exists(),
         }
@@ -48,6 +62,7 @@ impl Subject {
             Self::Vrrpd => (vrrp_tests::vrrpd::built("vrrpd").ok()?, "--version"),
             Self::Keepalived => ("/usr/sbin/keepalived".into(), "--version"),
             Self::Frr => (Path::new(frr::DIRECTORY).join("vrrpd"), "--version"),
+            Self::Before => (BEFORE.get()?.clone(), "--version"),
             Self::Floor => return None,
         };
         let output = std::process::Command::new(program).arg(word).output().ok()?;
@@ -69,7 +84,7 @@ impl Running {
         let directory = rig.directory.join(format!("{}{number}", ["a", "b"][router]));
         let namespace = &rig.routers[router];
         let (program, text) = match subject {
-            Subject::Vrrpd => (Program::Vrrpd, roster.keepalived(router, true)),
+            Subject::Vrrpd | Subject::Before => (Program::Vrrpd, roster.keepalived(router, true)),
             Subject::Keepalived => (Program::Keepalived, roster.keepalived(router, false)),
             Subject::Frr => {
                 namespace.sysctl("net/ipv4/conf/all/arp_ignore", "1")?;
@@ -81,7 +96,13 @@ impl Running {
             Subject::Floor => anyhow::bail!("the floor is no daemon"),
         };
         // keepalived without -D: it logs what it would in service.
-        let quiet = |words: Vec<String>| words.into_iter().filter(|word| word != "-D").collect();
+        let quiet = |mut words: Vec<String>| {
+            words.retain(|word| word != "-D");
+            if let (Subject::Before, Some(program)) = (subject, BEFORE.get()) {
+                words[0] = program.display().to_string();
+            }
+            words
+        };
         Ok(Self { daemon: Daemon::start(namespace, program, &directory, &text, quiet)? })
     }
 

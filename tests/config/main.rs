@@ -2,6 +2,7 @@
 //!
 //! `VRRP_BLESS=1` writes the expectations anew; read the difference before committing it.
 
+mod alike;
 mod compat;
 mod fuzz;
 mod host;

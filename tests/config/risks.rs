@@ -46,7 +46,6 @@ fn each_rule_is_earned() {
         ("", "", "version 2"),
         ("", "authentication { auth_type PASS\nauth_pass x\n}", "the password is in every advert"),
         ("", "version 3\nunicast_src_ip 10.0.0.1\nunicast_peer { 10.0.0.2 }", "heard from anybody"),
-        ("", "version 3\nunicast_src_ip 10.0.0.1\nunicast_peer {\n}", "no unicast peer"),
         ("", "version 3\nadvert_int 0.01", "a pause of a few hundredths"),
         (&quick, "version 3\ntrack_script { chk weight -60 }", "flutters"),
         (&slow, "version 3\ntrack_script { chk }", "longer than the interval"),

@@ -126,31 +126,37 @@ fn hears_nothing_new(lab: &Lab, b: &Conf) -> Result<()> {
 fn who_does_not_sign_or_signs_otherwise_is_not_heard() {
     let other_id = Conf::v3(200).line(format!("auth_hmac {{\n key 2 {KEY}\n active_key 2\n }}"));
     let strangers = [
-        (Conf::v3(200), Reason::AuthMissing),
-        (Conf::v3_hmac(200, OTHER_KEY, "enforce"), Reason::AuthBadHmac),
-        (other_id, Reason::AuthUnknownKey),
+        (Conf::v3(200), Reason::AuthMissing, "auth_hmac refuses an advert: The HMAC trailer is missing."),
+        (
+            Conf::v3_hmac(200, OTHER_KEY, "enforce"),
+            Reason::AuthBadHmac,
+            "auth_hmac refuses an advert: The HMAC is wrong.",
+        ),
+        (other_id, Reason::AuthUnknownKey, "auth_hmac refuses an advert: The HMAC key id is not in the key ring."),
     ];
     with_lab(|lab| {
-        for (theirs, reason) in &strangers {
-            refuses(lab, &enforced(100), theirs, *reason)?;
+        for (theirs, reason, said) in &strangers {
+            refuses(lab, &enforced(100), theirs, *reason, said)?;
         }
         let wrong = Conf { password: Some("Secret12"), ..Conf::v2_ah(200) };
-        refuses(lab, &Conf::v2_ah(100), &wrong, Reason::AuthFailure)?;
-        refuses(lab, &Conf::v2_ah(100), &Conf::v2(200), Reason::AuthType)
+        refuses(lab, &Conf::v2_ah(100), &wrong, Reason::AuthFailure, "IPSEC-AH : invalid IPSEC HMAC-MD5 value")?;
+        refuses(lab, &Conf::v2_ah(100), &Conf::v2(200), Reason::AuthType, "received another auth, expecting 2!")
     });
 }
 
-/// The stronger router is no peer, and is counted so.
-fn refuses(lab: &Lab, ours: &Conf, theirs: &Conf, reason: Reason) -> Result<()> {
+/// The stronger router is no peer, and is counted so; the log says it once.
+fn refuses(lab: &Lab, ours: &Conf, theirs: &Conf, reason: Reason, said: &str) -> Result<()> {
     let theirs = lab.start(B, Vrrpd, &theirs.text())?;
     lab.watch.wait_holder(B, VIP, PATIENCE)?;
-    let a = lab.start(A, Vrrpd, &ours.text())?;
+    let mut a = lab.start(A, Vrrpd, &ours.text())?;
     lab.watch
         .wait("A to take its adverts for none", PATIENCE, |record| record.holders(VIP).contains(&A).then_some(()))?;
     std::thread::sleep(ours.down_interval());
     ensure!(lab.watch.record().holders(VIP).contains(&A), "{reason:?}: mastership was taken away");
     let status = vrrpd::status(&a)?;
     ensure!(vrrpd::drops(&status, reason) > 2, "{reason:?} is not counted: {status:#}");
+    a.wait_log(&format!("(VI_1) {said}"), PATIENCE)?;
+    ensure!(a.log().matches(said).count() == 1, "it is said again: {}", a.log());
     drop((a, theirs));
     lab.watch.wait_nobody(VIP, PATIENCE)
 }

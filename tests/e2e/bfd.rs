@@ -1,9 +1,13 @@
 //! BFD sessions with FRR, with keepalived and with ourselves: both sides see the same, and mastership follows.
 
+use std::io::IoSliceMut;
+use std::net::{IpAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use vrrp_tests::conf::{Conf, VIP};
 use vrrp_tests::daemon::Program::{self, Keepalived, Vrrpd};
 use vrrp_tests::frr::{self, Bfdd};
@@ -185,6 +189,57 @@ fn multihop_over_ipv6() {
         b.stop()?;
         a.wait_log("Entering Down state, NeighborSignaledDown", PATIENCE)?;
         a.stop().map(drop)
+    });
+}
+
+/// When the next packet comes to a socket of a neighbour that says nothing, and with what TTL or hop limit.
+fn next_packet(socket: &UdpSocket) -> Result<(Instant, u8)> {
+    let mut octets = [0; 100];
+    let mut space = nix::cmsg_space!(nix::libc::c_int);
+    let mut parts = [IoSliceMut::new(&mut octets)];
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
+    let ttl = message.cmsgs()?.find_map(|told| match told {
+        ControlMessageOwned::Ipv4Ttl(ttl) | ControlMessageOwned::Ipv6HopLimit(ttl) => Some(ttl as u8),
+        _ => None,
+    });
+    Ok((Instant::now(), ttl.context("no TTL")?))
+}
+
+/// `ttl`, `hoplimit` and `idle_tx` as a neighbour sees them that says nothing; and one that is `passive` says nothing to it.
+#[test]
+fn packets_are_as_configured() {
+    with_lab(|lab| {
+        lab.speak_ipv6()?;
+        let neighbor = |address: IpAddr| -> Result<UdpSocket> {
+            let socket = UdpSocket::bind((address, 3784))?;
+            match address {
+                IpAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4RecvTtl, &true)?,
+                IpAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)?,
+            }
+            socket.set_read_timeout(Some(PATIENCE))?;
+            Ok(socket)
+        };
+        let (v4, v6) =
+            lab.routers[B].within(|| Ok((neighbor(own_address(B).into())?, neighbor(own_global(B).into())?)))?;
+        let silent = lab.client.within(|| neighbor([192, 168, 1, 10].into()))?;
+        let mut conf = Conf::v3(255);
+        for (name, address, lines) in [
+            ("four", own_address(B).to_string(), "ttl 77\n    idle_tx 1500"),
+            ("six", own_global(B).to_string(), "hoplimit 66"),
+            ("silent", "192.168.1.10".to_owned(), "passive"),
+        ] {
+            conf.before += &format!("bfd_instance {name} {{\n    neighbor_ip {address}\n    {lines}\n}}\n");
+        }
+        let mut daemon = lab.start_conf(A, Vrrpd, &conf)?;
+        let (first, ttl) = next_packet(&v4)?;
+        // Up to a quarter less (RFC 5880 section 6.8.7); without a word it would be a second at most.
+        let gap = next_packet(&v4)?.0 - first;
+        ensure!((1100..2500).contains(&gap.as_millis()), "{gap:?} from packet to packet");
+        let (_, hop_limit) = next_packet(&v6)?;
+        ensure!((ttl, hop_limit) == (77, 66), "TTL {ttl}, hop limit {hop_limit}");
+        silent.set_nonblocking(true)?;
+        ensure!(silent.recv(&mut [0; 100]).is_err(), "a passive one spoke first");
+        daemon.stop().map(drop)
     });
 }
 

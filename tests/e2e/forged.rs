@@ -232,7 +232,7 @@ fn a_flood_does_not_hide_that_a_signing_master_leaves() {
 fn a_wrong_password_never_moves_mastership() {
     with_lab(|lab| {
         let conf = Conf::v2(100);
-        let a = lab.start(A, Vrrpd, &conf.text())?;
+        let mut a = lab.start(A, Vrrpd, &conf.text())?;
         lab.watch.wait_holder(A, VIP, PATIENCE)?;
         let since = Stamp::now();
         let wrong = FrameSpec { auth_data: Some(*b"guessed!"), ..convincing(&conf) }.build();
@@ -243,6 +243,8 @@ fn a_wrong_password_never_moves_mastership() {
         ensure!(vrrpd::drops(&status, Reason::AuthFailure) == u64::from(sent), "{status:#}");
         ensure!(vrrpd::counter(&status, "advert_rcvd")? == 0, "{status:#}");
         ensure!(lab.watch.record().changes.iter().all(|change| change.at < since), "the address moved");
+        a.wait_log("(VI_1) received an invalid passwd!", PATIENCE)?;
+        ensure!(a.log().matches("invalid passwd").count() == 1, "it is said again: {}", a.log());
         Ok(())
     });
 }

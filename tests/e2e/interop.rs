@@ -57,6 +57,8 @@ fn a_wrong_password_is_no_peer() {
         // And both say why, which shows that `nobody_complains` can fail.
         ensure!(!Keepalived.complaints(&b.log()).is_empty(), "keepalived does not complain: {}", b.log());
         ensure!(vrrpd::drops(&vrrpd::status(&a)?, Reason::AuthFailure) > 2, "vrrpd does not count it");
+        let said = a.log().matches("(VI_1) received an invalid passwd!").count();
+        ensure!(said == 1, "vrrpd says it {said} times: {}", a.log());
         Ok(())
     });
 }

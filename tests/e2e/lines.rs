@@ -50,15 +50,51 @@ fn story(lab: &Lab, program: Program, a: &Conf, b: &Conf) -> Result<Vec<String>>
     runs.log().lines().filter(|line| !line.is_empty()).map(|line| bare(program, line)).collect()
 }
 
+/// What both write beside each other, with a VRID each, of adverts with a wrong password and with none.
+fn refusals(lab: &Lab) -> Result<[Vec<String>; 2]> {
+    let confs = [(Keepalived, 51), (Vrrpd, 61)].map(|(program, vrid)| (program, Conf { vrid, ..Conf::v2(150) }));
+    let start = |place: usize, (program, conf): &(Program, Conf)| {
+        lab.start_by(place, *program, &conf.text(), |mut words| {
+            words.push("-D".into());
+            words
+        })
+    };
+    let (mut theirs, mut ours) = (start(A, &confs[A])?, start(B, &confs[B])?);
+    let mut frames = Vec::new();
+    for (_, conf) in &confs {
+        let wrong = FrameSpec { auth_data: Some(*b"Secret12"), ..convincing(conf) };
+        frames.extend([wrong.build(), FrameSpec { auth_type: 0, ..wrong }.build()]);
+    }
+    let mut lines = Vec::new();
+    for daemon in [&mut theirs, &mut ours] {
+        daemon.wait_log(&format!("Sending/queueing gratuitous ARPs on eth0 for {VIP}"), PATIENCE)?;
+    }
+    forge::flood(&lab.attacker, &frames, 12, 20)?;
+    for daemon in [&mut theirs, &mut ours] {
+        daemon.wait_log("received an invalid passwd!", PATIENCE)?;
+        daemon.wait_log(" auth, expecting 1!", PATIENCE)?;
+        daemon.stop()?;
+        let written = daemon.log();
+        let written = written.lines().filter(|line| !line.is_empty()).map(|line| bare(daemon.program, line));
+        lines.push(written.collect::<Result<Vec<_>>>()?);
+    }
+    let ours = lines.pop().unwrap_or_default();
+    Ok([lines.pop().unwrap_or_default(), ours])
+}
+
 /// Without its time, its level and our fields.
 fn bare(program: Program, line: &str) -> Result<String> {
     let bare = match program {
         // `Tue Nov 24 17:04:46 2026: (VI_1) ..`
         Keepalived => line.get(26..),
         // `2026-02-03T04:05:06.789Z INFO  (VI_1) .. priority=100`
-        _ => line.get(31..).and_then(|line| line.split(" priority=").next()),
+        _ => line.get(31..).map(|line| [" priority=", " adverts="].iter().fold(line, |line, field| cut(line, field))),
     };
     Ok(bare.with_context(|| format!("{program:?} wrote {line:?}"))?.trim().to_owned())
+}
+
+fn cut<'a>(line: &'a str, at: &str) -> &'a str {
+    line.split_once(at).map_or(line, |(before, _)| before)
 }
 
 /// The states that a virtual router enters, in their order.
@@ -109,6 +145,8 @@ fn keepalived_writes_the_same() {
             let ours = story(lab, Vrrpd, &a, &b)?;
             compare(&theirs, &ours, &mut seen)?;
         }
+        let [theirs, ours] = refusals(lab)?;
+        compare(&theirs, &ours, &mut seen)?;
         let certain = DIFFERENCES.iter().filter(|difference| !difference.by_chance);
         let certain =
             certain.flat_map(|difference| [difference.theirs, difference.ours]).filter(|line| !line.is_empty());

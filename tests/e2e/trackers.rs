@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -96,6 +97,65 @@ fn a_process_moves_mastership() {
         sleeper.kill().and_then(|()| sleeper.wait())?;
         back
     });
+}
+
+/// How many there must be and may be, which are meant, and how long a change must last.
+#[test]
+fn processes_are_counted_as_the_configuration_says() {
+    with_lab(|lab| {
+        let own = std::process::id();
+        let mut conf = Conf::v3(150);
+        let mut tracked = String::new();
+        for (name, lines) in [
+            ("two", format!("process sleep {own}6661\n    quorum 2")),
+            ("one", format!("process sleep {own}6661\n    quorum_max 1")),
+            ("late", format!("process sleep {own}6661\n    fork_delay 2\n    terminate_delay 1")),
+            ("kernel-name", format!("process nap{own}")),
+            ("called", format!("process nap{own}\n    full_command")),
+            ("all-words", format!("process nap{own} {own}6662")),
+            ("first-words", format!("process nap{own} {own}6662\n    param_match partial")),
+            ("begin", format!("process nap{own} {own}666\n    param_match initial")),
+        ] {
+            conf.before += &format!("vrrp_track_process {name} {{\n    {lines}\n}}\n");
+            tracked += &format!("        {name} weight 1\n");
+        }
+        let mut daemon = lab.start_conf(A, Vrrpd, &conf.line(format!("track_process {{\n{tracked}    }}")))?;
+        lab.watch.wait_holder(A, VIP, PATIENCE)?;
+        let is = |name: &str, verdict: &str| wait_tracker(&daemon, name, |tracker| tracker["verdict"] == verdict);
+        is("late", "failed")?;
+        let mut nap = Command::new("sleep");
+        nap.arg0(format!("nap{own}")).arg(format!("{own}6662")).arg("1");
+        let sleeper = || Command::new("sleep").arg(format!("{own}6661")).spawn();
+        let mut started = vec![Ended(nap.spawn()?), Ended(sleeper()?)];
+        let start = Instant::now();
+        for (name, verdict) in [("called", "passed"), ("first-words", "passed"), ("begin", "passed"), ("one", "passed")]
+        {
+            is(name, verdict)?;
+        }
+        for (name, verdict) in [("kernel-name", "failed"), ("all-words", "failed"), ("two", "failed")] {
+            is(name, verdict)?;
+        }
+        is("late", "passed")?;
+        ensure!(start.elapsed() >= Duration::from_secs(2), "fork_delay: it counted after {:?}", start.elapsed());
+        started.push(Ended(sleeper()?));
+        is("two", "passed")?;
+        is("one", "failed")?;
+        let end = Instant::now();
+        drop(started);
+        is("two", "failed")?;
+        is("late", "failed")?;
+        ensure!(end.elapsed() >= Duration::from_secs(1), "terminate_delay: it counted after {:?}", end.elapsed());
+        daemon.stop().map(drop)
+    });
+}
+
+/// A process that ends with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill().and_then(|()| self.0.wait());
+    }
 }
 
 /// A listener on the client, whose address is 192.168.1.10.

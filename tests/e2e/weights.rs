@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use vrrp_tests::conf::{Conf, VIP};
 use vrrp_tests::daemon::Program::{self, Keepalived, Vrrpd};
 use vrrp_tests::keepalived;
@@ -65,6 +65,91 @@ fn they_count_as_keepalived_has_them() {
             weigh(lab, Keepalived)?;
         }
         weigh(lab, Vrrpd)
+    });
+}
+
+/// What a virtual router tracks, and the priority that it comes to, from 100; `None` is a fault. Script `good` passes and
+/// `bad` fails, the files have the number of their name, interface `up0` is up and `down0` is not.
+const REVERSED: &[(&str, &str, Option<u8>)] = &[
+    ("track_script", "good weight 0 reverse", None),
+    ("track_script", "bad weight 0 reverse", Some(100)),
+    ("track_script", "good weight 10 reverse", Some(90)),
+    ("track_script", "bad weight -10 reverse", Some(110)),
+    // Defined with `weight 10 reverse`, which the virtual router's own weight goes on being.
+    ("track_script", "reversed weight 5", Some(95)),
+    ("track_script", "reversed weight 5 noreverse", Some(105)),
+    ("track_script", "reversed weight 0", None),
+    ("track_file", "zero weight 0 reverse", None),
+    ("track_file", "five weight 0 reverse", Some(100)),
+    ("track_file", "five weight 0", None),
+    ("track_file", "five weight 2 reverse", Some(90)),
+    ("track_file", "five weight -2 reverse", Some(110)),
+    // Defined with `weight 2 reverse`.
+    ("track_file", "reversed_five weight 1", Some(95)),
+    ("track_interface", "up0 weight 0 reverse", None),
+    ("track_interface", "down0 weight 0 reverse", Some(100)),
+    ("track_interface", "up0 weight 10 reverse", Some(90)),
+    ("track_interface", "down0 weight -10 reverse", Some(110)),
+];
+
+fn reverse(lab: &Lab, program: Program) -> Result<()> {
+    let mut text = "global_defs {\n    script_user root\n    vrrp_version 3\n}\n".to_owned();
+    for (name, command, weight) in
+        [("good", "true", ""), ("bad", "false", ""), ("reversed", "true", "weight 10 reverse")]
+    {
+        text += &format!("vrrp_script {name} {{\n    script /usr/bin/{command}\n    interval 1\n    {weight}\n}}\n");
+    }
+    for (name, number, weight) in [("zero", 0, ""), ("five", 5, ""), ("reversed_five", 5, "weight 2 reverse")] {
+        let file = lab.directory.join(name);
+        fs::write(&file, format!("{number}\n"))?;
+        text += &format!("track_file {name} {{\n    file {}\n    {weight}\n}}\n", file.display());
+    }
+    for (vrid, (block, line, _)) in (1..).zip(REVERSED) {
+        text += &format!(
+            "vrrp_instance VI_{vrid} {{\n    interface eth0\n    virtual_router_id {vrid}\n    advert_int 0.2\n    \
+             virtual_ipaddress {{\n        192.168.1.{}\n    }}\n    {block} {{\n        {line}\n    }}\n}}\n",
+            100 + vrid
+        );
+    }
+    let mut daemon = lab.start(A, program, &text)?;
+    for (vrid, (_, line, priority)) in (1..).zip(REVERSED) {
+        let Some(priority) = priority else { continue };
+        let since = Stamp::now();
+        lab.watch.wait(format!("an advert of priority {priority} by {line}"), PATIENCE, |record| {
+            record.adverts_of(A, since).find(|advert| (advert.vrid, advert.priority) == (vrid, *priority))
+        })?;
+    }
+    // Whoever is not at fault has been master for some intervals.
+    let since = Stamp::now();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let record = lab.watch.record();
+    for (vrid, (_, line, priority)) in (1..).zip(REVERSED) {
+        let adverts = record.adverts_of(A, since).filter(|advert| advert.vrid == vrid);
+        let priorities: Vec<_> = adverts.map(|advert| advert.priority).collect();
+        let as_wanted = match priority {
+            Some(priority) => !priorities.is_empty() && priorities.iter().all(|other| other == priority),
+            None => priorities.is_empty(),
+        };
+        ensure!(as_wanted, "{program:?}: {line}: {priorities:?}");
+    }
+    drop(record);
+    daemon.stop().map(drop)
+}
+
+/// `reverse` turns what counts to its opposite, a fault too; a definition's stays where a virtual router has a weight alone.
+#[test]
+fn reverse_is_keepalived_s() {
+    with_lab(|lab| {
+        let host = &lab.routers[A];
+        for name in ["up0", "down0"] {
+            host.ip(&format!("link add {name} type veth peer name {name}-peer"))?;
+            host.ip(&format!("link set {name}-peer up"))?;
+        }
+        host.ip("link set up0 up")?;
+        if !keepalived::is_missing() {
+            reverse(lab, Keepalived)?;
+        }
+        reverse(lab, Vrrpd)
     });
 }
 

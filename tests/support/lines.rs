@@ -18,6 +18,7 @@ pub const ALIKE: &[&str] = &[
     "(*) setting VIPs.",
     "(*) removing VIPs.",
     "(*) sent 0 priority",
+    "(*) received an invalid passwd!",
     "(*) Sending/queueing gratuitous ARPs on * for *",
     "VRRP_Script(*) succeeded",
     "VRRP_Script(*) failed (exited with status *)",
@@ -73,6 +74,11 @@ pub const DIFFERENCES: &[Difference] = &[
         "as a finding with its place",
     ),
     always("", "*: XDP program attached, *", "keepalived has none"),
+    always(
+        "(*) received a * auth, expecting *!",
+        "(*) received another auth, expecting *!",
+        "once, and then once a minute, as all that is said of authentication; the counters do not know the type",
+    ),
     always("Sending gratuitous ARP on * for *", "", "one line for all that are sent of an address"),
     always("", "(*) interface is down", "why a state was entered is in a line of its own"),
     always(

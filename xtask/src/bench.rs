@@ -16,6 +16,9 @@ pub struct Args {
     /// How often each row is measured
     #[arg(long, value_name = "N")]
     reps: Option<u32>,
+    /// Compare with this vrrpd of another tree, and not with the peers: what a change did
+    #[arg(long, value_name = "VRRPD", conflicts_with = "write")]
+    before: Option<std::path::PathBuf>,
     /// Write docs/benchmarks.md and its plots, which a full run does anyway
     #[arg(long)]
     write: bool,
@@ -45,6 +48,7 @@ fn words(args: &Args) -> Vec<String> {
         }
     }
     words.extend(args.rows.iter().map(|rows| format!("--rows={rows}")));
+    words.extend(args.before.iter().map(|file| format!("--before={}", file.display())));
     words.extend(args.reps.iter().map(|reps| format!("--reps={reps}")));
     words
 }

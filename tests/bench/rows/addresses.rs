@@ -27,7 +27,7 @@ pub fn lines() -> Vec<Line> {
 
 pub fn run(bench: &mut Bench) {
     for round in 0..bench.reps {
-        for subject in bench.order(round, &[Subject::Vrrpd, Subject::Keepalived]) {
+        for subject in bench.order(round, &[Subject::Vrrpd, Subject::rival()]) {
             bench.attempt("addresses", subject, |bench| measure(bench, subject));
         }
         bench.attempt("addresses", Subject::Floor, bare);

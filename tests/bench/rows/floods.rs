@@ -77,12 +77,13 @@ pub fn lines() -> Vec<Line> {
 pub fn run(bench: &mut Bench) {
     let (v2, v3): (Vec<_>, Vec<_>) = Kind::ALL.into_iter().partition(|kind| *kind == Kind::Password);
     for round in 0..bench.of(1, bench.reps.min(3)) {
-        let peers = bench.of(&Subject::DAEMONS[..2], &Subject::DAEMONS[..]);
+        let both = [Subject::Vrrpd, Subject::rival()];
+        let peers = bench.of(&both[..], &Subject::DAEMONS[..]);
         for subject in bench.order(round, peers) {
             bench.attempt("floods", subject, |bench| measure(bench, subject, &v3, &[Way::Full, Way::Trickle]));
         }
         // FRR has no v2 passwords.
-        for subject in bench.order(round, &Subject::DAEMONS[..bench.of(1, 2)]) {
+        for subject in bench.order(round, &both[..bench.of(1, 2)]) {
             bench.attempt("floods, v2", subject, |bench| measure(bench, subject, &v2, &[Way::Full]));
         }
         let kinds = if bench.quick { &v3[..1] } else { &v3 };

@@ -50,7 +50,7 @@ pub fn lines() -> Vec<Line> {
 pub fn run(bench: &mut Bench) {
     for (kind, title, global) in KINDS {
         // Its own limit on real-time processes ends keepalived there.
-        let subjects: &[_] = if global.is_some() { &[Subject::Vrrpd] } else { &[Subject::Vrrpd, Subject::Keepalived] };
+        let subjects: &[_] = if global.is_some() { &[Subject::Vrrpd] } else { &[Subject::Vrrpd, Subject::rival()] };
         for subject in bench.order(0, subjects) {
             bench.attempt(title, subject, |bench| measure(bench, subject, kind, global));
         }

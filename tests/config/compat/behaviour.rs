@@ -41,6 +41,8 @@ behaviours! {
     "pid files": "the same places, of one process: both files have its number", ["service::instances_have_places_of_their_own"];
     "to the background": "the caller waits until the daemon is up; keepalived's does not",
         ["service::in_the_background_its_starter_waits_until_it_is_up"];
+    "names, places and times": "of the process, of files and interfaces, of tables and scripts, as `global_defs` has them",
+        ["settings::names_and_places", "settings::scripts_before_and_after_have_their_time", "settings::announcements_have_their_pace"];
     "readiness": "told to the service manager (`Type=notify`)", ["service::a_service_manager_is_told_when_it_is_up_and_when_it_stops"];
     "stopping": "priority 0, then addresses go; SIGKILL leaves nothing behind, where keepalived leaves all",
         ["tidiness::sigterm_leaves_nothing", "tidiness::sigkill_leaves_no_address_and_no_program"];
@@ -48,10 +50,12 @@ behaviours! {
         keepalived loses stays: timers, the known master, delays",
         ["reload::a_wrong_configuration_changes_nothing", "reload::a_thousand_reload_without_a_missed_advert"];
     "trackers": "weights, `reverse`, faults, `rise` and `fall` are keepalived's; equal scripts run once for all",
-        ["weights::they_count_as_keepalived_has_them", "weights::an_interface_moves_mastership",
+        ["weights::they_count_as_keepalived_has_them", "weights::reverse_is_keepalived_s", "weights::an_interface_moves_mastership",
         "trackers::a_number_in_a_file_moves_mastership", "trackers::a_process_moves_mastership",
+        "trackers::processes_are_counted_as_the_configuration_says",
         "trackers::equal_scripts_run_once_for_all", "bfd::frr_sees_what_we_see_and_mastership_follows"];
-    "routes and rules": "appear and leave with mastership", ["routes::they_come_and_go_with_mastership", "routes::statics"];
+    "routes and rules": "appear and leave with mastership; each word means what it means to `ip`",
+        ["routes::they_come_and_go_with_mastership", "routes::statics", "words::words_mean_what_they_mean_to_ip"];
     "sync groups": "change state together", ["sync_groups::a_group_moves_as_one_before_keepalived"];
 }
 

@@ -7,7 +7,7 @@ pub mod trailer;
 
 use std::time::Duration;
 
-use vrrp_common::abi::{AUTH_HEADER, AUTH_PASS};
+use vrrp_common::abi::{AUTH_HEADER, AUTH_NONE, AUTH_PASS};
 use vrrp_common::drop::Reason;
 use vrrp_common::wire::advert::AUTH_DATA;
 use vrrp_common::wire::ip::{PROTOCOL_AH, PROTOCOL_VRRP};
@@ -38,6 +38,34 @@ impl Authentication {
             Self::Ah(_) => Some((AUTH_HEADER, [0; AUTH_DATA])),
             Self::None | Self::Hmac(_) => None,
         }
+    }
+
+    pub const fn is_some(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+
+    /// What is told of adverts that are refused for this reason, worded as in keepalived where it has it; `None`: it is not
+    /// for who they are from, or it happens without anybody's fault.
+    pub fn refusal(&self, reason: Reason) -> Option<String> {
+        let expected = self.of_message().map_or(AUTH_NONE, |(kind, _)| kind);
+        Some(match (reason, self) {
+            // The counters do not know which.
+            (Reason::AuthType, _) => format!("received another auth, expecting {expected}!"),
+            (Reason::AuthFailure, Self::Password(_)) => "received an invalid passwd!".into(),
+            (Reason::AuthFailure, Self::Ah(_)) => {
+                "IPSEC-AH : invalid IPSEC HMAC-MD5 value. Due to fields mutation or bad password !".into()
+            }
+            (Reason::AuthMissing, Self::Hmac(policy)) if policy.hears_unsigned => return None,
+            (
+                Reason::AuthMissing
+                | Reason::AuthMalformed
+                | Reason::AuthUnknownKey
+                | Reason::AuthBadHmac
+                | Reason::AuthStale,
+                Self::Hmac(_),
+            ) => format!("auth_hmac refuses an advert: {}", reason.help()),
+            _ => return None,
+        })
     }
 
     /// What stands around the message in its packet.

@@ -54,11 +54,6 @@ const RULES: &[Rule] = &[
         "`check_unicast_src`, or `min_ttl` of each peer",
     ),
     (
-        |router| matches!(&router.host.destination, Destination::Peers(unicast) if unicast.peers.is_empty()),
-        "no unicast peer: nobody hears it, and it is master always",
-        "name the others in `unicast_peer`",
-    ),
-    (
         |router| router.plan.advert_int.duration() < SHORT && router.plan.down_adverts < 4,
         "a pause of a few hundredths of a second on this machine, or on the way, makes a second master",
         "`advert_int 0.1` or more, or a higher `down_timer_adverts`, unless the machines are known never to pause",

@@ -263,6 +263,9 @@ impl<T: FnMut(Told)> Driver<T> {
         let heard = &mut self.heard;
         let packets = self.ports.drain_sockets(now, |at, input, advert| heard.push(Heard { at, input, advert }))?;
         self.inspect(now);
+        for (id, reason, adverts) in self.ports.refused(now) {
+            self.hands.tell(Told::Refused { id, reason, adverts });
+        }
         self.crowded = self.crowd.is_there(packets, now);
         self.decide_heard();
         self.see_waiting(now);

@@ -17,11 +17,12 @@ use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuild
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use vrrp_common::drop::Reason;
 use vrrp_common::{Instant, Priority};
 
 use super::clock;
 use crate::config::Checked;
-use crate::config::setup::Setup;
+use crate::config::setup::{self, Setup};
 use crate::engine::plan::InstanceId;
 use crate::engine::{Announced, event};
 use crate::syntax::diagnostic::Severity;
@@ -183,6 +184,13 @@ pub fn event(name: &str, event: &event::Event, effective: Priority) {
     }
 }
 
+/// Adverts that are refused for who seems to send them, in keepalived's words.
+pub fn refused(instance: &setup::Instance, reason: Reason, adverts: u64) {
+    if let Some(words) = instance.authentication.refusal(reason) {
+        warn!(adverts, "({}) {words}", instance.name);
+    }
+}
+
 /// What happens to a sync group, in keepalived's words.
 pub fn group(name: &str, event: &event::GroupEvent) {
     info!("VRRP_Group({name}) {event}");
@@ -307,6 +315,30 @@ mod tests {
             "<6>(VI_1) Entering MASTER STATE priority=100\n\
              <3>(VI_1) virtual address number 2 could not be set priority=100\n"
         );
+    }
+
+    #[test]
+    fn refusals_read_as_keepalived_words_them() {
+        use crate::auth::Authentication::{self, Ah, None, Password};
+        let password = crate::auth::key::Password(*b"secret12");
+        let line = |authentication: Authentication, reason| {
+            let instance = setup::Instance { name: "VI_1".into(), authentication, ..Default::default() };
+            lines(true, || refused(&instance, reason, 3))
+        };
+        for (authentication, reason, text) in [
+            (Password(password), Reason::AuthFailure, "received an invalid passwd!"),
+            (Password(password), Reason::AuthType, "received another auth, expecting 1!"),
+            (Ah(password), Reason::AuthType, "received another auth, expecting 2!"),
+            (None, Reason::AuthType, "received another auth, expecting 0!"),
+            (
+                Ah(password),
+                Reason::AuthFailure,
+                "IPSEC-AH : invalid IPSEC HMAC-MD5 value. Due to fields mutation or bad password !",
+            ),
+        ] {
+            assert_eq!(line(authentication, reason), format!("<4>(VI_1) {text} adverts=3\n"));
+        }
+        assert_eq!(line(None, Reason::Checksum), "");
     }
 
     #[test]

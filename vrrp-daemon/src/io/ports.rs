@@ -4,6 +4,7 @@
 mod growth;
 mod inspection;
 mod places;
+mod refusals;
 mod reload;
 #[cfg(test)]
 mod tests;
@@ -84,6 +85,7 @@ pub struct Ports {
     inspections: Repairs<InterfaceId>,
     /// A row of each, and what the program had counted there, when it was last looked at.
     looks: BTreeMap<InterfaceId, (u32, u64)>,
+    refusals: refusals::Refusals,
     /// Links of programs that were taken off their devices, until somebody takes note.
     pub detached: Vec<u32>,
     rules: RuleTable,
@@ -150,6 +152,7 @@ impl Ports {
             suspects: BTreeMap::new(),
             inspections: Repairs::default(),
             looks: BTreeMap::new(),
+            refusals: Default::default(),
             detached: Vec::new(),
             rules: RuleTable::new(filter::peers(&setup)),
             without_source: BTreeSet::new(),

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use nix::sys::signal::SigSet;
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use vrrp_common::drop::Reason;
 use vrrp_common::{Instant, Priority};
 
 use super::fifo::Fifo;
@@ -37,6 +38,12 @@ pub enum Told {
     Group(GroupId, GroupEvent),
     /// Its addresses are announced: for the log with `-D` alone.
     Announces(InstanceId, Announced),
+    /// So many adverts were refused: for the log alone.
+    Refused {
+        id: InstanceId,
+        reason: Reason,
+        adverts: u64,
+    },
     /// An interface went up or down, which counts when it has lasted for so long.
     Link {
         id: InterfaceId,
@@ -184,6 +191,9 @@ impl Voice {
             }
             Told::Group(id, GroupEvent::Entered(state)) => (Who::Group(id), Moment::entering(state)),
             Told::Announces(id, which) => return log::at(*at, || log::announces(setup, id, which)),
+            Told::Refused { id, reason, adverts } => {
+                return log::at(*at, || log::refused(&setup.instances[id.index()], reason, adverts));
+            }
             Told::Link { id, up, delay } => {
                 return log::at(*at, || log::link(&setup.interfaces[id.index()], up, delay));
             }

@@ -18,7 +18,8 @@ pub struct Weight<const MOST: i16>(pub plan::Weight);
 impl<const MOST: i16> FromEntry for Weight<MOST> {
     fn from_entry(entry: &Entry, found: &mut Diagnostics) -> Option<Self> {
         entry.parameter(&format!("a whole number from -{MOST} to {MOST}, perhaps with reverse"), found)?;
-        weight(entry.parameters(), MOST, found).map(Self)
+        let written = written(entry.parameters(), MOST, found)?;
+        Some(Self(written.over(plan::Weight::default())))
     }
 }
 
@@ -26,8 +27,15 @@ impl<const MOST: i16> FromEntry for Weight<MOST> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
     pub name: String,
-    /// In place of the tracker's own.
-    pub weight: Option<plan::Weight>,
+    weight: Option<Written>,
+}
+
+/// A weight as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Written {
+    value: i16,
+    /// `reverse` or `noreverse`.
+    reverse: Option<bool>,
 }
 
 impl FromItem for Use {
@@ -56,6 +64,11 @@ impl Field for Uses {
 }
 
 impl Use {
+    /// In place of the tracker's own weight; without a word it is as reversed as that (keepalived 2.2.7, observed).
+    pub fn weight(&self, own: plan::Weight) -> plan::Weight {
+        self.weight.map_or(own, |written| written.over(own))
+    }
+
     fn read(entry: &Entry, most: i16, found: &mut Diagnostics) -> Self {
         let name = entry.keyword().text.clone();
         let Some(option) = entry.parameters().first() else { return Self { name, weight: None } };
@@ -65,7 +78,7 @@ impl Use {
                 let message = format!("`weight` of `{name}` lacks its number");
                 found.error(Class::Value, option.span, message).done("the weight is skipped");
             }
-            weight(words, most, found)
+            written(words, most, found)
         } else {
             let message = format!("unknown option `{}` of `{name}`; expected weight", option.text);
             found.error(Class::Value, option.span, message).done("the rest of the line is skipped");
@@ -75,8 +88,14 @@ impl Use {
     }
 }
 
+impl Written {
+    fn over(self, own: plan::Weight) -> plan::Weight {
+        plan::Weight { value: self.value, reverse: self.reverse.unwrap_or(own.reverse) }
+    }
+}
+
 /// What is wrong is reported.
-fn weight(words: &[Word], most: i16, found: &mut Diagnostics) -> Option<plan::Weight> {
+fn written(words: &[Word], most: i16, found: &mut Diagnostics) -> Option<Written> {
     let number = words.first()?;
     type Number = crate::syntax::value::Whole<{ i16::MIN as i64 }, { i16::MAX as i64 }>;
     let value = Number::parse(&number.text).map(|value| value.get() as i16).filter(|value| value.abs() <= most);
@@ -85,10 +104,14 @@ fn weight(words: &[Word], most: i16, found: &mut Diagnostics) -> Option<plan::We
         found.error(Class::Value, number.span, message).done("the weight is skipped");
         return None;
     };
-    let reverse = words.get(1).is_some_and(|word| word.text == "reverse");
-    if let Some(odd) = words.get(1).filter(|word| !["reverse", "noreverse"].contains(&word.text.as_str())) {
-        let message = format!("`{}` after a weight; expected nothing or reverse", odd.text);
-        found.error(Class::Value, odd.span, message).done("it is ignored");
-    }
-    Some(plan::Weight { value, reverse })
+    let reverse = words.get(1).and_then(|word| match word.text.as_str() {
+        "reverse" => Some(true),
+        "noreverse" => Some(false),
+        odd => {
+            let message = format!("`{odd}` after a weight; expected nothing or reverse");
+            found.error(Class::Value, word.span, message).done("it is ignored");
+            None
+        }
+    });
+    Some(Written { value, reverse })
 }

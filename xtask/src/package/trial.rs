@@ -31,6 +31,7 @@ pub fn trial(tree: &Tree) -> Result<()> {
     anew(&root)?;
     let conf = place(&root.join("etc/keepalived/keepalived.conf"))?;
     fs::write(&conf, WRITTEN)?;
+    fs::create_dir(root.join("run"))?;
     let before = listing(tree, &root)?;
 
     dpkg(tree, &root, "--install", &package)?;
@@ -49,6 +50,8 @@ pub fn trial(tree: &Tree) -> Result<()> {
 
     dpkg(tree, &root, "--remove", "vrrpd".as_ref())?;
     ensure!(root.join(CONFIGURATION).exists(), "{CONFIGURATION} does not wait for the package to come back");
+    // Where the daemon ran, which is empty once it has stopped.
+    fs::create_dir(root.join("run/vrrpd"))?;
     dpkg(tree, &root, "--purge", "vrrpd".as_ref())?;
     let after = listing(tree, &root)?;
     ensure!(before == after, "before it was installed:\n{before}\nafter it was purged:\n{after}");

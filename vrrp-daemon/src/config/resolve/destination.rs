@@ -11,7 +11,6 @@ use crate::config::setup::{Destination, Peer, Unicast};
 use crate::config::unicast;
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::{At, Items, Mark, Switch};
-use crate::syntax::source::Span;
 use crate::syntax::value::Whole;
 
 /// The keywords that say it.
@@ -33,17 +32,17 @@ impl Resolver<'_> {
         family: Family,
         name: &str,
     ) -> Option<(Destination, Option<IpAddr>)> {
-        let Written { mcast_src_ip, mcast_dst_ip, unicast_src_ip, unicast_peer, .. } = &written;
-        match unicast_peer.at {
-            Some(at) => {
+        let Written { mcast_src_ip, mcast_dst_ip, unicast_src_ip, .. } = written;
+        match self.peers(written, family, name)? {
+            Some(peers) => {
                 for (keyword, given) in [("mcast_src_ip", mcast_src_ip), ("mcast_dst_ip", mcast_dst_ip)] {
                     if let Some(given) = given {
                         let message = format!("({name}) `{keyword}` and unicast peers exclude each other");
                         self.found.warning(Class::Conflict, given.at, message).done(format!("`{keyword}` is ignored"));
                     }
                 }
-                let source = self.of_family(*unicast_src_ip, family, (name, "unicast_src_ip"));
-                Some((Destination::Peers(self.peers(written, at, family, name)?), source))
+                let source = self.of_family(unicast_src_ip, family, (name, "unicast_src_ip"));
+                Some((Destination::Peers(peers), source))
             }
             None => {
                 if let Some(source) = unicast_src_ip {
@@ -52,8 +51,8 @@ impl Resolver<'_> {
                     let done = "adverts go to the multicast group, from this address";
                     diagnostic.done(done).hint("write `mcast_src_ip`");
                 }
-                let source = self.of_family(mcast_src_ip.or(*unicast_src_ip), family, (name, "mcast_src_ip"));
-                let group = self.of_family(*mcast_dst_ip, family, (name, "mcast_dst_ip"));
+                let source = self.of_family(mcast_src_ip.or(unicast_src_ip), family, (name, "mcast_src_ip"));
+                let group = self.of_family(mcast_dst_ip, family, (name, "mcast_dst_ip"));
                 if let Some(At { value, at }) = mcast_dst_ip.filter(|_| group.is_some_and(|group| !is_group(group))) {
                     let what = if value.is_ipv6() { "link-local multicast group" } else { "multicast group" };
                     let message = format!("({name}) `mcast_dst_ip` is {value}, which is no {what}");
@@ -70,9 +69,11 @@ impl Resolver<'_> {
         }
     }
 
-    fn peers(&mut self, written: Written, at: Span, family: Family, name: &str) -> Option<Unicast> {
+    /// `None`: the virtual router is left out, reported. Without a peer it is one of the group's, as in keepalived.
+    fn peers(&mut self, written: Written, family: Family, name: &str) -> Option<Option<Unicast>> {
         let Written { unicast_src_ip, unicast_peer, unicast_ttl, check_unicast_src, unicast_fault_no_peer, .. } =
             written;
+        let Some(at) = unicast_peer.at else { return Some(None) };
         let says_how_far = |peer: &At<unicast::Peer>| peer.value.min_ttl.or(peer.value.max_ttl).is_some();
         let limited = unicast_peer.items.iter().any(says_how_far);
         let mut peers = Vec::new();
@@ -108,8 +109,8 @@ impl Resolver<'_> {
                 diagnostic.hint("`unicast_fault_no_peer` says that it must not serve alone");
                 return None;
             }
-            let done = "nobody hears it, and it becomes master";
-            self.found.warning(Class::Incomplete, at, message).done(done);
+            self.found.warning(Class::Incomplete, at, message).done("adverts go to the multicast group");
+            return Some(None);
         }
         let peers_only = match check_unicast_src.0 {
             Some(own) => own.value,
@@ -117,7 +118,7 @@ impl Resolver<'_> {
             None => self.default(self.defaults.check_unicast_src.0, at).unwrap_or(limited),
         };
         let ttl = unicast_ttl.map_or(u8::MAX, |ttl| ttl.value.get() as u8);
-        Some(Unicast { peers, ttl, peers_only })
+        Some(Some(Unicast { peers, ttl, peers_only }))
     }
 
     /// Whether a source address is watched: only one that is given can be missing.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Resolver, notify};
 use crate::config::setup;
 use crate::config::sync_group::{Members, SyncGroup};
-use crate::engine::plan::{GroupId, GroupPlan, InstanceId, Subject, Watch};
+use crate::engine::plan::{GroupId, GroupPlan, InstanceId, Subject, Watch, Weight};
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::{At, Items, Named};
 use crate::syntax::source::Span;
@@ -71,8 +71,9 @@ impl Resolver<'_> {
             foreign,
         } = block;
         if let Some(at) = global_tracking.0 {
-            let message = format!("({name}) `global_tracking` is what every sync group does");
-            self.found.warning(Class::WithoutEffect, at, message).done("it is skipped");
+            let message = format!("({name}) `global_tracking` is out of date");
+            let diagnostic = self.found.warning(Class::Value, at, message);
+            diagnostic.done("it counts as `sync_group_tracking_weight`").hint("write that");
         }
         let mut members: Vec<At<String>> = Vec::new();
         for member in names {
@@ -112,7 +113,7 @@ impl Resolver<'_> {
                 "track_interface" => {
                     let Some(id) = self.interface(&used.value.name, used.at) else { continue };
                     let id = self.below(id);
-                    Some((Subject::Interface(id), used.value.weight.unwrap_or_default()))
+                    Some((Subject::Interface(id), used.value.weight(Weight::default())))
                 }
                 _ => self.use_of(&used, keyword, name).map(|(id, weight)| (Subject::Tracker(id), weight)),
             };

@@ -58,7 +58,8 @@ impl Resolver<'_> {
 
     /// The tracker that a virtual router uses, and its weight; `None` when there is none, reported.
     pub(super) fn use_of(&mut self, used: &At<Use>, keyword: &'static str, of: &str) -> Option<(TrackerId, Weight)> {
-        let At { value: Use { name, weight }, at } = used;
+        let At { value: used, at } = used;
+        let name = &used.name;
         let index = self.tracker_names.get(&(keyword, name.clone()));
         let Some(tracker) = index.and_then(|&index| self.trackers.get_mut(index)) else {
             let message = format!("({of}) `{keyword}` names `{name}`, which is not defined");
@@ -77,7 +78,7 @@ impl Resolver<'_> {
             diagnostic.hint(format!("put the {} `{name}` before the vrrp_instance", tracker.keyword));
             return None;
         }
-        let weight = weight.unwrap_or(tracker.weight);
+        let weight = used.weight(tracker.weight);
         let id = match &tracker.what {
             What::Disabled => return None,
             What::Used(id) => *id,

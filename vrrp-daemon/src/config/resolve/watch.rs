@@ -39,7 +39,7 @@ impl Resolver<'_> {
                 self.found.warning(Class::Duplicate, used.at, message).done("the line is skipped");
                 continue;
             }
-            let weight = used.value.weight.unwrap_or_default();
+            let weight = used.value.weight(Weight::default());
             self.watch(of, &mut watches, Watch { subject: Subject::Interface(id), weight }, &used);
         }
         for (keyword, used) in tracks.items {

@@ -42,12 +42,14 @@ const METRICS: &[Metric] = &[
     metric("reordering", 9, true, ANY),
     metric("hoplimit", 10, false, Form::Number(255)),
     metric("initcwnd", 11, false, ANY),
-    metric("rto_min", 13, true, Form::Time(1)),
+    metric("rto_min", RTO_MIN, true, Form::Time(1)),
     metric("initrwnd", 14, false, ANY),
     metric("quickack", 15, false, Form::Number(1)),
     metric("fastopen_no_cookie", 17, false, Form::Number(1)),
 ];
 
+/// The kernel heeds it when it is locked alone; so `ip` always locks it.
+const RTO_MIN: u16 = 13;
 /// RTAX_FEATURES, of which there is one.
 const FEATURES: u16 = 12;
 const ECN: u32 = 1;
@@ -99,7 +101,7 @@ pub fn read(words: &mut Words, option: &Word, into: &mut Metrics, found: &mut Di
     }
     let Some(metric) = METRICS.iter().find(|metric| metric.name == option.text) else { return Some(false) };
     if metric.lockable {
-        into.locked |= u32::from(words.take("lock")) << metric.number;
+        into.locked |= u32::from(words.take("lock") || metric.number == RTO_MIN) << metric.number;
     }
     let word = words.parameter(option, found)?;
     let (value, expected) = match metric.form {

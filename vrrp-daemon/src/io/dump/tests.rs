@@ -73,6 +73,18 @@ fn passwords_are_in_none_of_them() {
     }
 }
 
+/// `data_use_instance`, as 2.2.7 was seen to name its file.
+#[test]
+fn names_say_whose_they_are_where_they_are_to() {
+    let mut setup = Setup::default();
+    setup.service.instance = Some("blue".into());
+    let name = |setup: &Setup| path(setup, "data", &None).file_name().unwrap().to_str().unwrap().to_owned();
+    assert_eq!(name(&setup), "keepalived.data");
+    setup.telling.dumps.name_instance = true;
+    assert_eq!(name(&setup), "keepalived.blue.data");
+    assert_eq!(path(&setup, "data", &Some("/run/state".into())), PathBuf::from("/run/state"));
+}
+
 #[test]
 fn the_times_are_those_of_the_day() {
     let dir = Dir::new();

@@ -50,6 +50,7 @@ impl Ports {
         self.keys = moves.carry(std::mem::take(&mut self.keys), |_| None);
         self.written = moves.carry(std::mem::take(&mut self.written), |_| None);
         self.forms.carry(moves);
+        self.refusals.carry(moves);
         let mut associations = associations(&self.setup);
         for (id, association) in std::mem::take(&mut self.associations) {
             if let Some(now) = moves.to(id)
