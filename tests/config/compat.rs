@@ -46,6 +46,7 @@ const OURS: &[&str] = &["xdp_", "vrrpd_", "track_check"];
 const ALIKE: &[(&str, &str)] = &[
     ("virtual_ipaddress", ", `virtual_ipaddress_excluded`, `static_ipaddress`: after an address"),
     ("use_vmac", ": after it"),
+    ("use_ipvlan", ": after it"),
     ("virtual_routes", ", `static_routes`: words of a route"),
     ("encap", ": words of a route after it"),
     ("virtual_rules", ", `static_rules`: words of a rule"),

@@ -7,7 +7,8 @@ use vrrp_common::wire::ip::vrrp_group;
 use vrrp_daemon::auth::Authentication;
 use vrrp_daemon::config::Checked;
 use vrrp_daemon::config::setup::{
-    Command, Destination, Fifo, Mail, Notify, Pace, Paths, Peer, RunAs, Setup, Statics, TrackerKind, VirtualAddress,
+    Command, Destination, Fifo, Mail, Notify, Pace, Paths, Peer, RunAs, Setup, Statics, TrackerKind, UpperKind,
+    VirtualAddress,
 };
 use vrrp_daemon::engine::plan::{GroupId, InstancePlan, LinkDelay, Startup, Subject, TrackerPlan, Weight};
 use vrrp_daemon::track::schedule::Schedule;
@@ -32,7 +33,7 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         trackers,
         paces,
         pace_of,
-        vmacs,
+        uppers,
         statics,
         telling,
         reloading,
@@ -85,13 +86,19 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
     for (tracker, plan) in trackers.iter().zip(&plan.trackers) {
         writeln!(out, "tracker {}: {}", tracker.name, watched(&tracker.kind, plan))?;
     }
-    for vmac in vmacs {
-        let (name, parent) = (&interfaces[vmac.interface.index()], &interfaces[vmac.parent.index()]);
-        write!(out, "vmac {name}: on {parent} {}", mac(vmac.mac))?;
-        if let Some(group) = vmac.group {
+    for upper in uppers {
+        let (name, parent) = (&interfaces[upper.interface.index()], &interfaces[upper.parent.index()]);
+        match upper.kind {
+            UpperKind::Vmac(own) => write!(out, "vmac {name}: on {parent} {}", mac(own))?,
+            UpperKind::Ipvlan(isolation, own) => {
+                write!(out, "ipvlan {name}: on {parent} {isolation:?}")?;
+                own.map_or(Ok(()), |own| write!(out, " {own}"))?;
+            }
+        }
+        if let Some(group) = upper.group {
             write!(out, " group {group}")?;
         }
-        writeln!(out, "{}", if vmac.ipv6 { " ipv6" } else { "" })?;
+        writeln!(out, "{}", if upper.ipv6 { " ipv6" } else { "" })?;
     }
     if *statics != Statics::default() {
         writeln!(out, "static")?;
@@ -121,6 +128,9 @@ fn setup(setup: &Setup, out: &mut String) -> std::fmt::Result {
         if let Some(source) = router.source {
             let tracked = if router.tracks_source { ", tracked" } else { "" };
             writeln!(out, "  source {source}{tracked}")?;
+        }
+        if let Some(ipvlan) = router.ipvlan {
+            writeln!(out, "  from {}", interfaces[ipvlan.index()])?;
         }
         match &router.destination {
             Destination::Group(group) if *group == vrrp_group(plan.family).ip(plan.family) => {}
@@ -271,7 +281,7 @@ fn mac(octets: [u8; 6]) -> String {
 
 /// Every index points into its table, and what must be unique is.
 pub fn assert_consistent(setup: &Setup, case: &str) {
-    let Setup { plan, interfaces, routed, instances, groups, trackers, paces, pace_of, vmacs, statics, .. } = setup;
+    let Setup { plan, interfaces, routed, instances, groups, trackers, paces, pace_of, uppers, statics, .. } = setup;
     assert_eq!(plan.interfaces as usize, interfaces.len(), "{case}");
     assert_eq!(plan.trackers.len(), trackers.len(), "{case}");
     assert_eq!(plan.instances.len(), instances.len(), "{case}");
@@ -284,10 +294,11 @@ pub fn assert_consistent(setup: &Setup, case: &str) {
     }
     let members: usize = plan.groups.iter().map(|group| group.members.len()).sum();
     assert_eq!(members, plan.instances.iter().filter(|instance| instance.group.is_some()).count(), "{case}");
-    for vmac in vmacs {
-        let mut users = instances.iter().flat_map(|router| &router.addresses);
-        assert!(vmac.parent.index() < interfaces.len() && vmac.parent != vmac.interface, "{case}");
-        assert!(users.any(|address| address.interface == vmac.interface), "{case}: nobody has {vmac:?}");
+    for upper in uppers {
+        let users = instances.iter().flat_map(|router| &router.addresses).map(|address| address.interface);
+        let mut users = users.chain(instances.iter().filter_map(|router| router.ipvlan));
+        assert!(upper.parent.index() < interfaces.len() && upper.parent != upper.interface, "{case}");
+        assert!(users.any(|interface| interface == upper.interface), "{case}: nobody has {upper:?}");
     }
     let all_paths = instances.iter().map(|router| &router.paths).chain([&statics.paths]);
     assert!(all_paths.flat_map(Paths::interfaces).all(|id| id.index() < interfaces.len()), "{case}");

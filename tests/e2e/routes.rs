@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use vrrp_tests::conf::{Conf, VIP};
+use vrrp_tests::daemon::Daemon;
 use vrrp_tests::daemon::Program::Vrrpd;
 use vrrp_tests::lab::{A, B, Lab, with_lab};
 use vrrp_tests::stamp::Stamp;
@@ -162,6 +163,43 @@ fn what_others_remove_comes_back() {
         ensure!(daemon.log().matches("MASTER STATE").count() == 1, "{}", daemon.log());
         daemon.stop()?;
         has_none(lab, A)
+    });
+}
+
+/// `vrrpctl status` says which of them are there, and that one could not be set, until it can be; a backup has none, and a
+/// reload forgets none.
+#[test]
+fn the_status_says_which_are_set() {
+    with_lab(|lab| {
+        let unreachable = ("10.7.0.0/24 via 172.16.0.9 dev eth0", "");
+        let [a, b] = [150, 100].map(|priority| {
+            let conf = Conf::v3(priority).line(block("virtual_routes", &[ROUTES[1], unreachable]));
+            conf.line(block("virtual_rules", &RULES[..1]))
+        });
+        lab.announce_error("cannot set route 10.7.0.0/24 via 172.16.0.9");
+        let pair = scenario::elect(lab, [Vrrpd; 2], &a, &b)?;
+        let is_set = |daemon: &Daemon| -> Result<Vec<bool>> {
+            let status = vrrpd::status(daemon)?;
+            let paths = status["instances"][0]["paths"].as_array().context("no paths")?;
+            ensure!(paths[1]["path"] == "route 10.7.0.0/24 via 172.16.0.9", "{status:#}");
+            Ok(paths.iter().map(|path| path["held"] == true).collect())
+        };
+        let wait = |daemon: &Daemon, expected: [bool; 3]| {
+            let start = Instant::now();
+            while is_set(daemon)? != expected {
+                ensure!(start.elapsed() < PATIENCE, "{:?}, and not {expected:?}", is_set(daemon)?);
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            Ok(())
+        };
+        wait(&pair.a, [true, false, true])?;
+        wait(&pair.b, [false; 3])?;
+        let shown = vrrpd::vrrpctl(&pair.a, &["status"])?;
+        ensure!(shown.contains("VI_1 is master without 1 of its 3 routes and rules"), "{shown}");
+        lab.routers[A].ip("address add 172.16.0.1/24 dev eth0")?;
+        wait(&pair.a, [true; 3])?;
+        vrrpd::vrrpctl(&pair.a, &["reload"])?;
+        wait(&pair.a, [true; 3])
     });
 }
 

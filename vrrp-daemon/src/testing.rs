@@ -101,7 +101,7 @@ pub fn link(index: u32) -> Link {
         mac: [2; 6],
         up: true,
         raised: true,
-        macvlan: false,
+        kind: None,
         group: 0,
         carries_others: false,
         carries_vlans: false,

@@ -27,7 +27,7 @@ fn of_setup(setup: &Setup) -> BTreeSet<String> {
     for (plan, router) in setup.plan.instances.iter().zip(&setup.instances) {
         let name = &router.name;
         let mut put = |line: String| out.insert(format!("{name} {line}"));
-        let interface = setup.vmacs.iter().find(|vmac| vmac.interface == plan.interface);
+        let interface = setup.uppers.iter().find(|vmac| vmac.interface == plan.interface);
         let interface = interface.map_or(plan.interface, |vmac| vmac.parent);
         put(format!("interface {}", setup.interfaces[interface.index()]));
         put(format!("version {}", if plan.version == Version::V2 { 2 } else { 3 }));
@@ -164,9 +164,9 @@ fn fact(key: &str, value: &str) -> Option<String> {
     }
 }
 
-/// `eth0`, `eth0, xmit base i/f` or `vrrp.51, vmac on eth0`: the interface that adverts leave by.
+/// `eth0`, `eth0, xmit base i/f`, `vrrp.51, vmac on eth0` or `vrrp.51, ipvlan on eth0`: the interface that adverts leave by.
 fn device(value: &str) -> &str {
-    let below = value.split_once("vmac on ").map_or(value, |(_, below)| below);
+    let below = value.split_once(" on ").map_or(value, |(_, below)| below);
     below.split(',').next().unwrap_or(below)
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::address::Address;
 use super::auth::{AuthHmac, Authentication};
 use super::global::{GarpDelay, GarpRefresh, GarpRepeat};
+use super::ipvlan::UseIpvlan;
 use super::notify::DeletedLine;
 use super::setup::{Route, Rule};
 use super::unicast::Peer;
@@ -55,6 +56,8 @@ block! {
         "use_vmac_addr" => use_vmac_addr: Mark;
         /// Advertise from the interface's own MAC address all the same.
         "vmac_xmit_base" => vmac_xmit_base: Mark;
+        /// Advertise from the address of an ipvlan interface, made on the one it runs on, which has the virtual addresses all the same.
+        "use_ipvlan" => use_ipvlan: Option<At<UseIpvlan>>;
         /// Take over from a master of lower priority, or wait until it is gone.
         "preempt" | "nopreempt" => preempt: Preempt;
         /// Take packets to the virtual addresses, or drop them unless it owns the addresses.

@@ -7,7 +7,7 @@ use super::instance::Instance;
 use super::root::Config;
 use super::statics::TrackGroup;
 use super::sync_group::SyncGroup;
-use super::{address, route, rule, vmac};
+use super::{address, ipvlan, route, rule, vmac};
 use crate::syntax::schema::{Block, Foreign, Keyword, Outcome};
 use crate::track::{bfd, check, file, process, script};
 
@@ -53,6 +53,7 @@ pub fn rows() -> Vec<Row> {
     of::<AuthHmac>("auth_hmac", &mut rows);
     table("virtual_ipaddress", address::OPTIONS, &[], &mut rows);
     table("use_vmac", vmac::OPTIONS, vmac::FOREIGN, &mut rows);
+    table("use_ipvlan", ipvlan::OPTIONS, &[], &mut rows);
     table("virtual_routes", route::OPTIONS, route::FOREIGN, &mut rows);
     table("virtual_routes", route::metrics::OPTIONS, &[], &mut rows);
     table("encap", route::encap::OPTIONS, &[], &mut rows);

@@ -11,6 +11,7 @@ mod garp_group;
 mod global;
 pub mod host;
 mod instance;
+mod ipvlan;
 pub mod keywords;
 mod link;
 mod mail;

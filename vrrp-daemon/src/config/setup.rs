@@ -39,8 +39,8 @@ pub struct Setup {
     pub paces: Vec<Pace>,
     /// By [`InterfaceId`]: index into `paces`.
     pub pace_of: Vec<u32>,
-    /// Interfaces that the daemon makes for virtual MAC addresses; all of them are in use.
-    pub vmacs: Vec<Vmac>,
+    /// Interfaces that the daemon makes on others; all of them are in use.
+    pub uppers: Vec<Upper>,
     pub statics: Statics,
     pub telling: Telling,
     pub reloading: Reloading,
@@ -143,10 +143,24 @@ pub struct Statics {
 pub const HOST: &str = "any interface";
 
 impl Setup {
-    /// The VRF that the adverts of an instance leave in; otherwise the kernel's rules say where.
-    pub fn vrf(&self, id: InstanceId) -> Option<InterfaceId> {
+    /// The interface whose virtual routers send from an address of this one: that below an ipvlan, or itself.
+    pub fn below_ipvlan(&self, id: InterfaceId) -> InterfaceId {
+        let is_it = |upper: &&Upper| upper.interface == id && matches!(upper.kind, UpperKind::Ipvlan(..));
+        self.uppers.iter().find(is_it).map_or(id, |upper| upper.parent)
+    }
+
+    /// The interface that has the source address of an instance.
+    pub fn source_interface(&self, id: InstanceId) -> InterfaceId {
+        self.instances[id.index()].ipvlan.unwrap_or(self.plan.instances[id.index()].interface)
+    }
+
+    /// What unicast adverts of an instance must leave by, a VRF or an ipvlan; otherwise the kernel's rules say by what.
+    pub fn bound_to(&self, id: InstanceId) -> Option<InterfaceId> {
         let place = self.plan.instances[id.index()].interface;
-        (self.routed.contains(&place) && self.interfaces[place.index()] != HOST).then_some(place)
+        let vrf = (self.routed.contains(&place) && self.interfaces[place.index()] != HOST).then_some(place);
+        let Instance { ipvlan, destination, .. } = &self.instances[id.index()];
+        // The answer of ARP to the ipvlan's address comes to nobody else.
+        vrf.or(ipvlan.filter(|_| matches!(destination, Destination::Peers(_))))
     }
 }
 
@@ -266,8 +280,11 @@ pub struct Instance {
     pub paths: Paths,
     /// `use_vmac` without `vmac_xmit_base`: the MAC address that adverts come from; otherwise the interface's own.
     pub source_mac: Option<[u8; 6]>,
-    /// `mcast_src_ip` or `unicast_src_ip`; otherwise the interface's primary address, of IPv6 its link-local one.
+    /// `mcast_src_ip`, `unicast_src_ip` or the address of `use_ipvlan`; otherwise the interface's primary address, of IPv6 its
+    /// link-local one.
     pub source: Option<IpAddr>,
+    /// `use_ipvlan`: the interface that has the source address, in place of the one that adverts leave by.
+    pub ipvlan: Option<InterfaceId>,
     /// `track_src_ip`: nothing is sent while that address is not there.
     pub tracks_source: bool,
     pub destination: Destination,
@@ -373,19 +390,35 @@ impl VirtualAddress {
     }
 }
 
-/// A macvlan interface for a virtual MAC address (RFC 9568 section 7.3). It is up while an instance that has addresses on it
-/// is master.
+/// An interface that the daemon makes on another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Vmac {
+pub struct Upper {
     /// Its own place in [`Setup::interfaces`].
     pub interface: InterfaceId,
     /// The interface that it stands on.
     pub parent: InterfaceId,
-    pub mac: [u8; 6],
     /// Link group; otherwise the parent's.
     pub group: Option<u32>,
     /// It will have IPv6 addresses.
     pub ipv6: bool,
+    pub kind: UpperKind,
+}
+
+/// What it is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UpperKind {
+    /// A macvlan for a virtual MAC address (RFC 9568 section 7.3). It is up while an instance that has addresses on it is master.
+    Vmac([u8; 6]),
+    /// `use_ipvlan`: an ipvlan of mode L2, always up, whose address adverts come from. Its virtual addresses are on the parent.
+    Ipvlan(Isolation, Option<Prefix>),
+}
+
+/// How ipvlans of one parent see each other; the kernel has one for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Isolation {
+    Bridge,
+    Private,
+    Vepa,
 }
 
 /// The host side of a sync group.

@@ -20,12 +20,15 @@ macro_rules! foreign {
 pub const NO_SNMP: &str = "there is no SNMP agent; `vrrpctl status --json` has what its tables would, and a FIFO \
     (`notify_fifo`) or a notify script what its traps would";
 
+/// keepalived asks by MII, ETHTOOL_GLINK or SIOCGIFFLAGS, once a second, and hears the kernel's own word of that interface no more.
+pub const NO_POLLING: &str = "a driver is not asked each second for what it tells the kernel at once; one that tells it nothing \
+    is taken for up";
+
 foreign! {
     /// Outside all blocks.
     ROOT {
         "net_namespace_ipvs" | "namespace_with_ipsets" LoadBalancing "";
-        "linkbeat_use_polling" | "linkbeat_interfaces" Skipped
-            "link state is what the kernel says; a driver that tells it nothing is taken for up";
+        "linkbeat_use_polling" | "linkbeat_interfaces" Skipped NO_POLLING;
         "child_wait_time" Skipped "there are no child processes";
         "virtual_server" | "virtual_server_group" | "SSL" LoadBalancing "";
     }
@@ -64,11 +67,10 @@ foreign! {
     /// `vrrp_instance`.
     INSTANCE {
         "old_unicast_checksum" Skipped "keepalived 1.3.6 and older summed unicast adverts wrong, and nothing else does";
-        "use_ipvlan" Refused "the addresses would be on the interface itself";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
         "garp_extra_if" | "vmac_garp_intvl" Skipped "only interfaces beside the one of the adverts would announce more often";
         "debug" | "kernel_rx_buf_size" | "native_ipv6" Skipped "there is nothing like it";
-        "linkbeat_use_polling" Skipped "link state is what the kernel says; a driver that tells it nothing is taken for up";
+        "linkbeat_use_polling" Skipped NO_POLLING;
         "lvs_sync_daemon_interface" LoadBalancing "";
     }
 

@@ -112,7 +112,8 @@ fn name(word: &Word, found: &mut Diagnostics) -> Option<InterfaceName> {
     name
 }
 
-fn group(word: &Word, found: &mut Diagnostics) -> Option<u32> {
+/// A link group.
+pub(super) fn group(word: &Word, found: &mut Diagnostics) -> Option<u32> {
     let group = if word.text == "default" { Some(0) } else { word.text.parse().ok() };
     if group.is_none() {
         let message = format!("`group` is `{}`; expected a link group's number, or `default`", word.text);

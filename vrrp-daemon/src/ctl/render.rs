@@ -8,7 +8,7 @@ use super::timing;
 use crate::engine::snapshot::{Cause, StateName};
 use crate::io::lateness::{Late, Spread};
 use crate::io::status::tracker::Word;
-use crate::io::status::{Checksum, Drops, Group, Instance, Interface, Status, Tracker, XdpMode, span};
+use crate::io::status::{Checksum, Drops, Group, Instance, Interface, Path, Status, Tracker, XdpMode, span};
 
 /// Whether there are colours.
 #[derive(Clone, Copy, Debug)]
@@ -230,6 +230,11 @@ fn write_attention(out: &mut String, status: &Status, paint: Paint) -> fmt::Resu
             StateName::Master if held < all => {
                 lines.push(format!("{name} is master and holds {held} of {all} addresses"))
             }
+            StateName::Master if instance.paths.iter().any(|path| !path.held) => {
+                let missing = instance.paths.iter().filter(|path| !path.held).count();
+                let all = instance.paths.len();
+                lines.push(format!("{name} is master without {missing} of its {all} routes and rules"))
+            }
             StateName::Master => {}
             state if held > 0 => lines.push(format!("{name} is {} and still holds {held} addresses", state.label())),
             _ => {}
@@ -355,6 +360,11 @@ fn write_detail(out: &mut String, instance: &Instance, interface: Option<&Interf
         let held = if address.held { "held" } else { "not held" };
         let place = if address.interface == instance.interface { "" } else { &format!(" on {}", address.interface) };
         line(heading, &format_args!("{}{place}, {held}", address.address))?;
+        heading = "";
+    }
+    let mut heading = "paths";
+    for Path { path, held } in &instance.paths {
+        line(heading, &format_args!("{path}, {}", if *held { "set" } else { "not set" }))?;
         heading = "";
     }
     line("lateness", &format_args!("{} for its latest advert", timing::time(instance.latest_us)))?;

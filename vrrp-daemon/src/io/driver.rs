@@ -381,6 +381,7 @@ impl<T: FnMut(Told)> Driver<T> {
             Message::Network(Report::Address { id, tenure, address, installed }) => {
                 self.hear(now, Input::Address { id, tenure, address, installed });
             }
+            Message::Network(Report::Path { .. }) => {}
             Message::Network(Report::Settled { id }) => self.hands.settled(id)?,
             Message::Network(Report::Reloaded) => self.reloaded(),
             Message::Found { edition, id, reading } => {

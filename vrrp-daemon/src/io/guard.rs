@@ -206,17 +206,21 @@ fn read(input: impl BufRead, mut program: impl FnMut(u32, bool)) -> BTreeSet<Tra
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::netlink::upper::Kind;
 
     #[test]
     fn what_was_not_released_is_held() {
         let mut kept = Vec::new();
         let held = read(
-            "+ address 2 10.0.0.1 32\n+ address 2 10.0.0.2 32\n- address 2 10.0.0.1 32\nx 77\ny 77\n+ link vrrp.51\n+ addr"
+            "+ address 2 10.0.0.1 32\n+ address 2 10.0.0.2 32\n- address 2 10.0.0.1 32\nx 77\ny 77\n+ link macvlan vrrp.51\n+ addr"
                 .as_bytes(),
             |id, keep| kept.push((id, keep)),
         );
         assert_eq!(kept, [(77, true), (77, false)]);
-        let expected = [Trace::Address(IfIndex(2), "10.0.0.2".parse().unwrap(), 32), Trace::Link("vrrp.51".to_owned())];
+        let expected = [
+            Trace::Address(IfIndex(2), "10.0.0.2".parse().unwrap(), 32),
+            Trace::Link(Kind::Macvlan, "vrrp.51".to_owned()),
+        ];
         assert_eq!(held, expected.into());
     }
 }

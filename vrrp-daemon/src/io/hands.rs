@@ -167,17 +167,17 @@ impl<T: FnMut(Told)> Hands<T> {
         let plan = &self.setup.plan.instances[id.index()];
         // Who lost its address still says that it leaves, from the one its hearers know: they need not wait then.
         let known = advert.source().filter(|_| claim == Claim::Leaving);
-        let (Some(source), Some(index)) = (ports.source(id).or(known), ports.index(plan.interface)) else {
-            return false;
-        };
+        let bound_to = self.setup.bound_to(id);
+        let index = ports.index(bound_to.unwrap_or(plan.interface));
+        let (Some(source), Some(index)) = (ports.source(id).or(known), index) else { return false };
         let instance = &self.setup.instances[id.index()];
         let checksum_form = ports.checksum_form(id);
         let parts = Parts { plan, instance, source, index, checksum_form };
         advert.build(claim, ports.changes, &parts);
-        if let Some(vrf) = self.setup.vrf(id)
-            && let Err(error) = self.routed.open(&self.setup, vrf, index, plan.family)
+        if let Some(device) = bound_to
+            && let Err(error) = self.routed.open(&self.setup, device, index, plan.family)
         {
-            tracing::error!("cannot open a socket in VRF {}: {error}", self.setup.interfaces[vrf.index()]);
+            tracing::error!("cannot open a socket bound to {}: {error}", self.setup.interfaces[device.index()]);
         }
         true
     }
@@ -190,7 +190,7 @@ impl<T: FnMut(Told)> Hands<T> {
                 Packets::ToGroup(packet, to) => by_link.push((&packet[..], to)),
                 Packets::Framed(frame, by) => framed.push((&frame[..], by)),
                 Packets::ToPeers(packets) => {
-                    let by = (self.setup.vrf(id), self.setup.plan.instances[id.index()].family);
+                    let by = (self.setup.bound_to(id), self.setup.plan.instances[id.index()].family);
                     let packets = packets.iter().map(|(packet, to)| (&packet[..], to));
                     routed.entry(by).or_default().extend(packets);
                 }

@@ -9,7 +9,7 @@ pub fn check(setup: &Setup, exists: impl Fn(InterfaceId) -> bool) -> Result<(), 
     if setup.daemon.dynamic_interfaces {
         return Ok(());
     }
-    let made: Vec<_> = setup.vmacs.iter().map(|vmac| vmac.interface).collect();
+    let made: Vec<_> = setup.uppers.iter().map(|upper| upper.interface).collect();
     let is_missing = |id: &InterfaceId| !exists(*id) && !made.contains(id) && setup.interfaces[id.index()] != HOST;
     let missing = |id: InterfaceId, whose: &str| {
         let interface = &setup.interfaces[id.index()];

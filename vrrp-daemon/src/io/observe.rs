@@ -11,36 +11,40 @@ use super::netlink::Report;
 use super::ports::{Path, Ports};
 use super::status::{Observed, ObservedInstance, ObservedInterface, ObservedXdp};
 use super::xdp::Attached;
-use crate::config::setup::Setup;
+use crate::config::setup::{self, Setup};
 use crate::engine::Engine;
 use crate::engine::matching::Matching;
 use crate::engine::plan::{GroupId, InstanceId, InterfaceId};
 use crate::engine::snapshot::StateName;
 
-/// Which addresses are set.
+/// Which addresses, routes and rules are set.
 #[derive(Debug)]
 pub struct Held {
     /// By instance: where its addresses begin in `set`; and the end of all.
     starts: Vec<usize>,
+    /// By instance: how many of these are addresses. Its routes and rules come behind.
+    addresses: Vec<u32>,
     set: Vec<bool>,
 }
 
 impl Held {
     pub fn new(setup: &Setup) -> Self {
         let (mut starts, mut end) = (vec![0], 0);
-        for instance in &setup.instances {
-            end += instance.addresses.len();
+        for setup::Instance { addresses, paths, .. } in &setup.instances {
+            end += addresses.len() + paths.routes.len() + paths.rules.len();
             starts.push(end);
         }
-        Self { starts, set: vec![false; end] }
+        let addresses = setup.instances.iter().map(|instance| instance.addresses.len() as u32).collect();
+        Self { starts, addresses, set: vec![false; end] }
     }
 
-    /// The same of another configuration.
+    /// The same of another configuration. Of routes and rules the network's thread will say which stay.
     pub fn carry(&self, setup: &Setup, matching: &Matching) -> Self {
         let mut carried = Self::new(setup);
         for (common, id) in matching.common.iter().zip((0..).map(InstanceId)) {
             let Some(before) = matching.instances.from(id) else { continue };
-            for number in self.numbers(before) {
+            let addresses = self.addresses[before.index()];
+            for number in self.numbers(before).into_iter().take_while(|&number| number < addresses) {
                 if let Some(now) = common.address(number) {
                     carried.of(id)[now as usize] = true;
                 }
@@ -53,6 +57,10 @@ impl Held {
     pub fn hear(&mut self, report: &Report, engine: &Engine) {
         match *report {
             Report::Address { id, address, installed, .. } => self.of(id)[address as usize] = installed,
+            Report::Path { id, number, is_set } => {
+                let number = self.addresses[id.index()] + number;
+                self.of(id)[number as usize] = is_set;
+            }
             // What was done for one that is not master is that all were removed.
             Report::Settled { id } if engine.snapshot(id).state != StateName::Master => self.of(id).fill(false),
             Report::Settled { .. } | Report::Link { .. } | Report::Source { .. } | Report::Reloaded => {}

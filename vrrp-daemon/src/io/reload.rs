@@ -178,12 +178,12 @@ fn keep_fixed(old: &Setup, new: &mut Setup) {
 fn check(old: &Setup, new: &Setup, matching: &Matching) -> Result<(), String> {
     let exists = |name: &str| if_nametoindex(name).is_ok();
     let known = |name: &String| old.interfaces.contains(name);
-    for vmac in &new.vmacs {
-        let name = &new.interfaces[vmac.interface.index()];
+    for upper in &new.uppers {
+        let name = &new.interfaces[upper.interface.index()];
         if !known(name) && exists(name) {
             return Err(format!(
-                "interface {name} exists, and would be made for a virtual MAC address; remove it (`ip link del {name}`) or \
-                 choose another name (`use_vmac NAME`)"
+                "interface {name} exists, and would be made anew; remove it (`ip link del {name}`) or choose another name \
+                 (`use_vmac NAME`, `use_ipvlan NAME`)"
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! The sockets that unicast adverts leave by: the kernel routes what they send, one of each in its VRF.
+//! The sockets that unicast adverts leave by: the kernel routes what they send, some of it by a VRF or an ipvlan alone.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,21 +11,21 @@ use crate::config::setup::{Destination, Setup};
 use crate::engine::plan::InterfaceId;
 
 pub struct Routed {
-    /// By VRF and family, and the VRF's number when it was opened.
+    /// By family and what it is bound to, and that one's number when it was opened.
     sockets: BTreeMap<(Option<InterfaceId>, Family), (IfIndex, OwnedFd)>,
 }
 
 impl Routed {
-    /// Those outside VRFs, of the families that have peers.
+    /// Those bound to nothing, of the families that have peers.
     pub fn new(setup: &Setup) -> io::Result<Self> {
         let mut all = Self { sockets: BTreeMap::new() };
         all.reload(setup)?;
         Ok(all)
     }
 
-    /// Goes on by another configuration. Those in VRFs are opened anew: the VRFs have other ids.
+    /// Goes on by another configuration. Those that are bound are opened anew: what they are bound to has another id.
     pub fn reload(&mut self, setup: &Setup) -> io::Result<()> {
-        self.sockets.retain(|(vrf, _), _| vrf.is_none());
+        self.sockets.retain(|(device, _), _| device.is_none());
         for (plan, instance) in setup.plan.instances.iter().zip(&setup.instances) {
             let key = (None, plan.family);
             if matches!(instance.destination, Destination::Peers(_)) && !self.sockets.contains_key(&key) {
@@ -35,11 +35,11 @@ impl Routed {
         Ok(())
     }
 
-    /// Has a socket in a VRF, which is this interface now.
-    pub fn open(&mut self, setup: &Setup, vrf: InterfaceId, index: IfIndex, family: Family) -> io::Result<()> {
-        let key = (Some(vrf), family);
+    /// Has a socket bound to a device, which has this number now.
+    pub fn open(&mut self, setup: &Setup, device: InterfaceId, index: IfIndex, family: Family) -> io::Result<()> {
+        let key = (Some(device), family);
         if self.sockets.get(&key).is_none_or(|(of, _)| *of != index) {
-            let socket = socket::routed(family, Some(&setup.interfaces[vrf.index()]))?;
+            let socket = socket::routed(family, Some(&setup.interfaces[device.index()]))?;
             self.sockets.insert(key, (index, socket));
         }
         Ok(())

@@ -25,7 +25,7 @@ use super::hands::Hands;
 use super::identity::Places;
 use super::needed;
 use super::netlink::links::Link;
-use super::netlink::{self, Command, Found, Netlink, vmac};
+use super::netlink::{self, Command, Found, Netlink, uppers};
 use super::next::{self, Wanted};
 use super::onward;
 use super::pidfile::PidFile;
@@ -37,7 +37,7 @@ use super::signals::{Asked, EndsDaemon, Signals};
 use super::status::Process;
 use super::telling::{self, Fifos, Losses, Teller, Telling, Told};
 use super::xdp::{Sizes, Xdp};
-use crate::config::setup::{Setup, XdpMode};
+use crate::config::setup::{Setup, UpperKind, XdpMode};
 use crate::track::report::Report;
 
 /// Why the daemon did not run, or no longer does.
@@ -106,7 +106,7 @@ pub fn run(
     urgency.prepare();
     let (network, found) = netlink::start(Arc::clone(&setup), guard, urgency, report)?;
     needed::check(&setup, |id| found.links[id.index()].is_some()).map_err(Failure::Configuration)?;
-    check_vmacs(&setup, &found.links)?;
+    check_uppers(&setup, &found.links)?;
     firewall::check(&setup).map_err(|error| Failure::Configuration(format!("{error:#}")))?;
 
     network.commands.send(Command::Tidy)?;
@@ -189,16 +189,27 @@ fn start_slow(
 }
 
 /// The names of the interfaces that will be made are free, or are those of ours that a dead daemon left.
-fn check_vmacs(setup: &Setup, links: &[Option<Link>]) -> Result<(), Failure> {
-    for vmac in &setup.vmacs {
-        let (name, parent) = (&setup.interfaces[vmac.interface.index()], &setup.interfaces[vmac.parent.index()]);
-        if links[vmac.interface.index()].is_none_or(|link| vmac::is_kin(vmac, &link, links[vmac.parent.index()])) {
+fn check_uppers(setup: &Setup, links: &[Option<Link>]) -> Result<(), Failure> {
+    for upper in &setup.uppers {
+        let (name, parent) = (&setup.interfaces[upper.interface.index()], &setup.interfaces[upper.parent.index()]);
+        if links[upper.interface.index()].is_none_or(|link| uppers::is_kin(upper, &link, links[upper.parent.index()])) {
             continue;
         }
+        let (what, keyword) = match upper.kind {
+            UpperKind::Vmac(mac) => {
+                let mac = mac.map(|octet| format!("{octet:02x}")).join(":");
+                (
+                    format!(
+                        "virtual MAC interface of this configuration (a macvlan on {parent} with the address {mac})"
+                    ),
+                    "use_vmac",
+                )
+            }
+            UpperKind::Ipvlan(..) => (format!("ipvlan of mode L2 on {parent}"), "use_ipvlan"),
+        };
         return Err(Failure::Configuration(format!(
-            "interface {name} exists, and is no virtual MAC interface of this configuration (a macvlan on {parent} with \
-             the address {}); remove it (`ip link del {name}`) or choose another name (`use_vmac NAME`)",
-            vmac.mac.map(|octet| format!("{octet:02x}")).join(":")
+            "interface {name} exists, and is no {what}; remove it (`ip link del {name}`) or choose another name \
+             (`{keyword} NAME`)"
         )));
     }
     Ok(())

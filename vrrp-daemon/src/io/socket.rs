@@ -121,14 +121,14 @@ pub fn neighbour(index: IfIndex, ethertype: u16, mac: [u8; 6]) -> LinkAddress {
     address
 }
 
-/// A socket that sends IP packets to wherever the kernel routes them, in a VRF if one is given.
+/// A socket that sends IP packets to wherever the kernel routes them, by a VRF or another device alone if one is given.
 ///
 /// Errors: EPERM without CAP_NET_RAW; EAFNOSUPPORT for IPv6 where the kernel has none.
-pub fn routed(family: Family, vrf: Option<&str>) -> io::Result<OwnedFd> {
+pub fn routed(family: Family, device: Option<&str>) -> io::Result<OwnedFd> {
     // This protocol means that the packet has its header, and nothing is received.
     let socket = Socket::new_raw(domain(family), Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
     socket.set_nonblocking(true)?;
-    socket.bind_device(vrf.map(str::as_bytes))?;
+    socket.bind_device(device.map(str::as_bytes))?;
     Ok(socket.into())
 }
 

@@ -23,7 +23,7 @@ use super::netlink::links::Link;
 use super::sysctl;
 use super::telling::Losses;
 use super::utc::rfc3339;
-use crate::config::setup::{HOST, Setup};
+use crate::config::setup::{HOST, Paths, Route, Rule, Setup};
 use crate::engine::snapshot::{Cause, Snapshot, StateName};
 use crate::engine::stats::Stats;
 use crate::track::report::Finds;
@@ -141,6 +141,9 @@ pub struct Instance {
     pub why: Cause,
     /// In configured order.
     pub addresses: Vec<Address>,
+    /// `virtual_routes` and `virtual_rules`, in configured order.
+    #[serde(default)]
+    pub paths: Vec<Path>,
     /// How adverts are summed; `null` where there is one way only, in version 2 and over IPv6.
     pub checksum: Option<Checksum>,
     /// Counted since the start.
@@ -191,6 +194,15 @@ pub struct Address {
     pub held: bool,
 }
 
+/// A route or a rule of a virtual router.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Path {
+    /// `route 10.0.0.0/8 via 192.0.2.1`, `rule 100 from 10.0.0.0/8`.
+    pub path: String,
+    /// It is set, by this daemon or before it.
+    pub held: bool,
+}
+
 /// What the protocol thread knows.
 #[derive(Clone, Debug)]
 pub struct Observed {
@@ -228,7 +240,7 @@ pub struct ObservedInstance {
     pub snapshot: Snapshot,
     /// What it sends from.
     pub source: Option<IpAddr>,
-    /// Numbers of the addresses in `Setup` that are set.
+    /// Numbers of the addresses in `Setup` that are set; behind them its routes and rules are numbered on.
     pub held: Vec<u32>,
     /// Ours, and the peer's.
     pub checksum: (ChecksumForm, Option<ChecksumForm>),
@@ -254,7 +266,7 @@ impl Status {
     /// Puts names and times to what was observed; `clock` is the time of day at `observed.now`.
     pub fn new(process: &Process, observed: &Observed, seen: &Finds, clock: SystemTime) -> Self {
         let Observed { setup, now, lateness, interfaces, instances, groups } = observed;
-        let made: BTreeSet<_> = setup.vmacs.iter().map(|vmac| vmac.interface.index()).collect();
+        let made: BTreeSet<_> = setup.uppers.iter().map(|upper| upper.interface.index()).collect();
         let interfaces = setup.interfaces.iter().zip(interfaces).enumerate();
         let interfaces = interfaces.filter(|(id, (name, _))| !made.contains(id) && *name != HOST);
         Self {
@@ -309,11 +321,15 @@ fn instance(setup: &Setup, index: usize, seen: &ObservedInstance, now: Instant, 
         priority: master.priority.get(),
         ourselves: state == StateName::Master,
     });
+    let is_held = |number: usize| seen.held.binary_search(&(number as u32)).is_ok();
     let addresses = setting.addresses.iter().enumerate().map(|(number, virtual_address)| Address {
         address: format!("{}/{}", virtual_address.address, virtual_address.prefix),
         interface: setup.interfaces[virtual_address.interface.index()].clone(),
-        held: seen.held.binary_search(&(number as u32)).is_ok(),
+        held: is_held(number),
     });
+    let Paths { routes, rules } = &setting.paths;
+    let paths = routes.iter().map(Route::to_string).chain(rules.iter().map(Rule::to_string));
+    let paths = paths.zip(setting.addresses.len()..).map(|(path, number)| Path { path, held: is_held(number) });
     Instance {
         name: setting.name.clone(),
         interface: setup.interfaces.get(plan.interface.index()).cloned().unwrap_or_default(),
@@ -332,6 +348,7 @@ fn instance(setup: &Setup, index: usize, seen: &ObservedInstance, now: Instant, 
         seconds: age.as_secs(),
         why: cause,
         addresses: addresses.collect(),
+        paths: paths.collect(),
         checksum: ((plan.version, plan.family) == (Version::V3, Family::V4)).then(|| Checksum {
             ours: seen.checksum.0.label().into(),
             peer: seen.checksum.1.map(|form| form.label().into()),
@@ -367,7 +384,7 @@ mod tests {
     use std::sync::atomic::AtomicU64;
 
     use super::*;
-    use crate::config::setup::{self, VirtualAddress};
+    use crate::config::setup::{self, Action, VirtualAddress};
     use crate::engine::plan::{GroupPlan, InstanceId, InstancePlan, InterfaceId};
     use crate::engine::snapshot::Rival;
     use crate::testing::link;
@@ -387,6 +404,7 @@ mod tests {
         setup.instances.push(setup::Instance {
             name: "VI_6".into(),
             addresses: vec![address("fe80::1"), address("2001:db8::1")],
+            paths: Paths { rules: [100, 101].map(|number| Rule::new(number, Action::Nop)).into(), ..Paths::default() },
             ..Default::default()
         });
         setup
@@ -416,7 +434,7 @@ mod tests {
             instances: vec![ObservedInstance {
                 snapshot,
                 source: None,
-                held: vec![1],
+                held: vec![1, 3],
                 checksum: (ChecksumForm::PseudoHeader, None),
                 drops: Vec::new(),
                 latest: Duration::from_micros(1500),
@@ -454,6 +472,10 @@ mod tests {
                 "addresses": [
                     {"address": "fe80::1/64", "interface": "eth0", "held": false},
                     {"address": "2001:db8::1/64", "interface": "eth0", "held": true}
+                ],
+                "paths": [
+                    {"path": "rule 100", "held": false},
+                    {"path": "rule 101", "held": true}
                 ],
                 "checksum": null, "stats": null, "latest_us": 1500, "drops": {}
             }],

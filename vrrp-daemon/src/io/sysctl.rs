@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use nix::net::if_::{if_indextoname, if_nametoindex};
 use vrrp_common::IfIndex;
 
-use crate::config::setup::Setup;
+use crate::config::setup::{Setup, Upper, UpperKind};
 use crate::engine::plan::InterfaceId;
 
 /// Of an interface that was made: its addresses answer ARP there and nowhere else, though the route to whoever asks may be
@@ -119,7 +119,7 @@ impl Needs {
     pub fn new(setup: &Setup) -> Self {
         let instances = setup.instances.iter().zip(setup.plan.instances.iter());
         Self {
-            parents: setup.vmacs.iter().map(|vmac| vmac.parent).collect(),
+            parents: vmacs(setup).map(|vmac| vmac.parent).collect(),
             promoting: instances
                 .filter(|(own, _)| own.promote_secondaries)
                 .flat_map(|(own, plan)| match setup.routed.contains(&plan.interface) {
@@ -162,19 +162,28 @@ impl Needs {
 }
 
 /// Sets up an interface that was just made; all of it goes with the interface.
-pub fn for_vmac(name: &str, ipv6: bool) {
-    let disabled = ("ipv6", "disable_ipv6", if ipv6 { "0" } else { "1" });
-    for &(family, key, value) in VMAC.iter().chain([&disabled]) {
+pub fn for_upper(name: &str, upper: &Upper) {
+    let disabled = ("ipv6", "disable_ipv6", if upper.ipv6 { "0" } else { "1" });
+    let vmac = VMAC.iter().filter(|_| is_vmac(upper));
+    for &(family, key, value) in vmac.chain([&disabled]) {
         if let Err(error) = write(family, name, key, value) {
             tracing::error!("cannot set net.{family}.conf.{name}.{key} to {value}: {error}");
         }
     }
 }
 
+fn vmacs(setup: &Setup) -> impl Iterator<Item = &Upper> {
+    setup.uppers.iter().filter(|upper| is_vmac(upper))
+}
+
+fn is_vmac(upper: &Upper) -> bool {
+    matches!(upper.kind, UpperKind::Vmac(_))
+}
+
 /// What keeps virtual MAC addresses from being answered or heard as they should, in words.
 pub fn conflicts(setup: &Setup) -> Vec<String> {
     let mut found = BTreeSet::new();
-    for vmac in &setup.vmacs {
+    for vmac in vmacs(setup) {
         let (own, below) = (&setup.interfaces[vmac.interface.index()], &setup.interfaces[vmac.parent.index()]);
         // The kernel takes the greater one of `all` and the interface's own.
         let setting = |name: &str, key: &str| Some(read(name, key).ok()?.max(read("all", key).ok()?));

@@ -66,6 +66,7 @@ impl Resolver<'_> {
             use_vmac,
             use_vmac_addr,
             vmac_xmit_base,
+            use_ipvlan,
             preempt,
             accept,
             preempt_delay,
@@ -125,9 +126,13 @@ impl Resolver<'_> {
             unicast_fault_no_peer,
         };
         let (destination, source) = self.destination(written, family, &name)?;
-        let tracks_source = self.tracks_source(track_src_ip, source, &name);
         let interface = self.place(interface, vrf, (&destination, source), (&name, at))?;
         let use_vmac = self.on_interface(use_vmac, "use_vmac", interface, &name);
+        let use_ipvlan = self.on_interface(use_ipvlan, "use_ipvlan", interface, &name);
+        let use_vmac = self.not_both(use_vmac, use_ipvlan.is_some(), &name);
+        let own = use_ipvlan.as_ref().and_then(|used| used.value.address);
+        let source = source.or(own.map(|own| own.address));
+        let tracks_source = self.tracks_source(track_src_ip, source, &name);
         let heard_at = match destination {
             Destination::Group(group) => Some(group),
             Destination::Peers(_) => source,
@@ -143,6 +148,10 @@ impl Resolver<'_> {
         }
         let strict = strict_mode.0.map_or(self.defaults.strict.is_on(), |strict| strict.value);
         let home = self.home(&name, interface, family, vrid?, (use_vmac, use_vmac_addr), strict)?;
+        let ipvlan = match use_ipvlan {
+            Some(used) => Some(self.ipvlan(&home, used)?),
+            None => None,
+        };
         let source_mac = home.source_mac(vmac_xmit_base, strict, self.found);
         let needs = (version == Version::V3 || strict, family);
         let mut addresses = self.addresses(virtual_ipaddress, virtual_ipaddress_excluded, &home, at, needs)?;
@@ -235,6 +244,7 @@ impl Resolver<'_> {
             paths,
             source_mac,
             source,
+            ipvlan,
             tracks_source,
             destination,
             authentication,

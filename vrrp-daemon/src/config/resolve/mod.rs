@@ -20,6 +20,7 @@ mod statics;
 mod strict;
 mod sync_group;
 mod tracker;
+mod upper;
 mod versions;
 mod vmac;
 mod watch;
@@ -114,7 +115,7 @@ pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut
     resolver.unused_trackers();
     resolver.join(groups);
     // A group leaves members out, and with them what they alone needed.
-    resolver.unused_vmacs();
+    resolver.unused_uppers();
     resolver.paces(garp_groups);
     resolver.delays(delays);
     resolver.setup.plan.startup = resolver.defaults.startup;

@@ -1,11 +1,11 @@
-//! Virtual MAC interfaces: which addresses are on one, what it is called, and whose it is.
+//! Virtual MAC interfaces: which addresses are on one, and whose it is.
 
 use std::net::IpAddr;
 
 use vrrp_common::{Family, Vrid};
 
 use super::{LEFT_OUT, Resolver};
-use crate::config::setup::Vmac;
+use crate::config::setup::UpperKind;
 use crate::config::vmac::UseVmac;
 use crate::engine::plan::InterfaceId;
 use crate::syntax::diagnostic::{Class, Diagnostics};
@@ -112,58 +112,11 @@ impl Resolver<'_> {
             self.found.error(Class::Duplicate, at, message).done(LEFT_OUT);
             return None;
         }
-        let default = self.free_name(prefix.as_deref().unwrap_or("vrrp"), family, home.vrid);
-        let called = match used.name {
-            Some(called) if self.is_taken(&called.0, parent) => {
-                let message = format!("({name}) a virtual MAC interface cannot be called `{}`", called.0);
-                let diagnostic = self.found.error(Class::Duplicate, at, message);
-                diagnostic.done(format!("it is called `{default}`"));
-                default
-            }
-            Some(called) => called.0,
-            None => default,
-        };
-        let interface = self.enter(called);
+        let default = self.free_name(prefix.as_deref(), family, home.vrid);
+        let kind = UpperKind::Vmac(mac);
+        let interface = self.upper((name, at), (used.name, default), parent, (kind, used.group))?;
         self.vmacs.insert((parent, mac), (name.to_owned(), interface));
-        self.parents.insert(interface, parent);
-        self.setup.vmacs.push(Vmac { interface, parent, mac, group: used.group, ipv6: false });
         Some(interface)
-    }
-
-    /// Whether a name is that of the interface below, of another one so made, or of one with virtual routers on it.
-    fn is_taken(&self, name: &str, parent: InterfaceId) -> bool {
-        let taken = |id| id == parent || self.below(id) != id || self.routers.keys().any(|(used, ..)| *used == id);
-        self.interfaces.get(name).is_some_and(|&id| taken(id))
-    }
-
-    /// keepalived's name: `vrrp.VRID`, `vrrp6.VRID` for IPv6, and `vrrpN.VRID` when that is another's.
-    fn free_name(&self, prefix: &str, family: Family, vrid: Vrid) -> String {
-        let plain = match family {
-            Family::V4 => format!("{prefix}.{vrid}"),
-            Family::V6 => format!("{prefix}6.{vrid}"),
-        };
-        let numbered = (1..).filter(|&number| number != 6).map(|number: u32| format!("{prefix}{number}.{vrid}"));
-        let mut names = std::iter::once(plain).chain(numbered);
-        names.find(|name| !self.interfaces.contains_key(name)).unwrap_or_default()
-    }
-
-    /// What an interface stands on, if it is one of ours; otherwise itself.
-    pub(super) fn below(&self, interface: InterfaceId) -> InterfaceId {
-        self.parents.get(&interface).copied().unwrap_or(interface)
-    }
-
-    /// Those that nobody has an address on are not made.
-    pub(super) fn unused_vmacs(&mut self) {
-        let mut users: Vec<_> = self.setup.instances.iter().flat_map(|instance| &instance.addresses).collect();
-        users.sort_by_key(|address| address.interface);
-        let on = |interface| {
-            let start = users.partition_point(|address| address.interface < interface);
-            users[start..].iter().take_while(move |address| address.interface == interface)
-        };
-        self.setup.vmacs.retain_mut(|vmac| {
-            vmac.ipv6 = on(vmac.interface).any(|address| address.address.is_ipv6());
-            on(vmac.interface).next().is_some()
-        });
     }
 }
 

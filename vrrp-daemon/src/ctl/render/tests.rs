@@ -24,6 +24,7 @@ fn instance(name: &str, state: StateName, why: Cause) -> Instance {
             interface: "eth0".into(),
             held: state == StateName::Master,
         }],
+        paths: Vec::new(),
         checksum: Some(Checksum { ours: "rfc5798".into(), peer: None }),
         stats: Stats::default(),
         latest_us: 0,
@@ -178,6 +179,9 @@ fn one_instance_is_shown_in_detail() {
     let instance = &mut sample.instances[0];
     instance.checksum = Some(Checksum { ours: "rfc9568".into(), peer: Some("rfc9568".into()) });
     instance.addresses.push(Address { address: "192.0.2.9/24".into(), interface: "vrrp.51".into(), held: false });
+    for (path, held) in [("route 10.0.0.0/8 via 192.0.2.1", true), ("rule 100 from 10.0.0.0/8", false)] {
+        instance.paths.push(Path { path: path.into(), held });
+    }
     instance.latest_us = 1499;
     instance.stats = Stats { advert_sent: 7380, become_master: 1, ..Stats::default() };
     sample.daemon.log_lines_lost = 4;
@@ -201,6 +205,8 @@ VI_1
   interface  eth0, index 2, up, XDP native
   addresses  192.0.2.1/24, held
              192.0.2.9/24 on vrrp.51, not held
+  paths      route 10.0.0.0/8 via 192.0.2.1, set
+             rule 100 from 10.0.0.0/8, not set
   lateness   1.5 ms for its latest advert
   counters   advert_sent 7380, become_master 1
 ";

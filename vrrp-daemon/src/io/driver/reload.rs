@@ -104,6 +104,8 @@ impl<T: FnMut(Told)> Driver<T> {
                 let address = to.matching.common[id.index()].address(address)?;
                 Report::Address { id, tenure, address, installed }
             }
+            // Those that stay are told of once more.
+            Report::Path { .. } => return None,
             Report::Reloaded => report,
         })
     }

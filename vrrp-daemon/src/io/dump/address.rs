@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::config::setup::{Command, Instance, Setup, VirtualAddress};
+use crate::config::setup::{Command, Instance, Setup, Upper, VirtualAddress};
 use crate::engine::plan::InterfaceId;
 use crate::engine::snapshot::StateName;
 use crate::io::status::ObservedInstance;
@@ -46,8 +46,8 @@ pub fn set(instance: &Instance, seen: &ObservedInstance, number: u32) -> &'stati
 /// `eth0`, or `vrrp.51@eth0`
 fn device(setup: &Setup, id: InterfaceId) -> String {
     let name = &setup.interfaces[id.index()];
-    match setup.vmacs.iter().find(|vmac| vmac.interface == id) {
-        Some(vmac) => format!("{name}@{}", setup.interfaces[vmac.parent.index()]),
+    match setup.uppers.iter().find(|upper| upper.interface == id) {
+        Some(upper) => format!("{name}@{}", setup.interfaces[upper.parent.index()]),
         None => name.clone(),
     }
 }
@@ -82,7 +82,8 @@ pub const fn number(state: StateName) -> u8 {
 }
 
 /// The interface that was made for the adverts of an instance, if it has one.
-pub fn vmac(setup: &Setup, instance: &Instance, interface: InterfaceId) -> Option<InterfaceId> {
-    let of = |id| setup.vmacs.iter().find(move |vmac| vmac.interface == id && vmac.parent == interface);
-    instance.addresses.iter().find_map(|address| of(address.interface)).map(|vmac| vmac.interface)
+pub fn upper<'a>(setup: &'a Setup, instance: &Instance, interface: InterfaceId) -> Option<&'a Upper> {
+    let of = |id| setup.uppers.iter().find(move |upper| upper.interface == id && upper.parent == interface);
+    let used = instance.addresses.iter().map(|address| address.interface).chain(instance.ipvlan);
+    used.filter_map(of).next()
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-use super::address::{address, command, number, set, vmac};
+use super::address::{address, command, number, set, upper};
 use super::counts::Counts;
 use super::process::Counted;
 use super::{MASK, Zero, path};
@@ -182,7 +182,7 @@ fn data<'a>(
     last: SystemTime,
 ) -> Data<'a> {
     let own = &setup.interfaces[plan.interface.index()];
-    let made = vmac(setup, instance, plan.interface).map(|id| setup.interfaces[id.index()].as_str());
+    let made = upper(setup, instance, plan.interface).map(|upper| setup.interfaces[upper.interface.index()].as_str());
     let snapshot = seen.snapshot;
     let is_master = snapshot.state == StateName::Master;
     let micros = last.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();

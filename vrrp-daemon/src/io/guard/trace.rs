@@ -10,6 +10,7 @@ use vrrp_common::IfIndex;
 
 use crate::io::firewall;
 use crate::io::netlink::requests::{BATCH, Outcome, Request, Requests};
+use crate::io::netlink::upper::Kind;
 use crate::io::sysctl::{Change, Scope};
 
 /// One trace. They are removed in the order of the kinds.
@@ -19,8 +20,8 @@ pub enum Trace {
     Path(Vec<u8>),
     /// An address with its prefix length.
     Address(IfIndex, IpAddr, u8),
-    /// A virtual MAC interface, by its name: it is told of before it has an index.
-    Link(String),
+    /// An interface that was made on another, by its name: it is told of before it has an index.
+    Link(Kind, String),
     Setting(Change),
     /// A table of nftables: family and name.
     Table(String, String),
@@ -34,7 +35,7 @@ impl fmt::Display for Trace {
                 octets.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
             }
             Self::Address(index, address, prefix) => write!(f, "address {} {address} {prefix}", index.0),
-            Self::Link(name) => write!(f, "link {name}"),
+            Self::Link(kind, name) => write!(f, "link {kind} {name}"),
             Self::Setting(Change { scope, key, before, value }) => write!(f, "setting {scope} {key} {before} {value}"),
             Self::Table(family, name) => write!(f, "table {family} {name}"),
         }
@@ -54,7 +55,7 @@ impl Trace {
                     (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok());
                 Some(Self::Path(octets.collect::<Option<_>>()?))
             }
-            ["link", name] => Some(Self::Link(name.to_owned())),
+            ["link", kind, name] => Some(Self::Link(Kind::parse(kind)?, name.to_owned())),
             ["table", family, name] => Some(Self::Table(family.to_owned(), name.to_owned())),
             ["setting", scope, key, before, value] => Some(Self::Setting(Change {
                 scope: Scope::parse(scope)?,
@@ -83,7 +84,7 @@ pub fn remove(traces: &BTreeSet<Trace>) -> anyhow::Result<()> {
                 }
             }
             Trace::Address(index, address, prefix) => removals.push(Request::Remove((*index, *address, *prefix))),
-            Trace::Link(name) => links.push(Request::Condemn(name)),
+            Trace::Link(kind, name) => links.push(Request::Condemn(*kind, name)),
             Trace::Setting(_) | Trace::Table(..) => {}
         }
     }
@@ -107,7 +108,7 @@ pub fn remove(traces: &BTreeSet<Trace>) -> anyhow::Result<()> {
                     eprintln!("vrrpd: after the daemon's death: cannot remove table {family} {name}: {error:#}");
                 }
             }
-            Trace::Path(_) | Trace::Address(..) | Trace::Link(_) => {}
+            Trace::Path(_) | Trace::Address(..) | Trace::Link(..) => {}
         }
     }
     Ok(())
@@ -123,7 +124,8 @@ mod tests {
             Trace::Path(vec![0, 0x1f, 0xff]),
             Trace::Address(IfIndex(7), "2001:db8::1".parse().unwrap(), 64),
             Trace::Address(IfIndex(7), "192.0.2.1".parse().unwrap(), 32),
-            Trace::Link("vrrp.51".into()),
+            Trace::Link(Kind::Macvlan, "vrrp.51".into()),
+            Trace::Link(Kind::Ipvlan, "vrrp.52".into()),
             Trace::Table("ip".into(), "keepalived".into()),
             Trace::Setting(Change { scope: Scope::All, key: "rp_filter".into(), before: 2, value: 0 }),
             Trace::Setting(Change {

@@ -11,6 +11,7 @@ use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage}
 use rtnetlink::packet_route::rule::{RuleAttribute, RuleMessage};
 use vrrp_common::{Family, IfIndex};
 
+use super::Report;
 use super::addresses::new_address;
 use super::links::own_end;
 use super::routes::{self, new_route};
@@ -57,6 +58,14 @@ impl Owner {
             Self::Daemon => "static ".into(),
             Self::Instance(id) => format!("({}) ", setup.instances[id.index()].name),
         }
+    }
+}
+
+/// What is to be reported of a fixture; nothing of those that are the daemon's.
+pub const fn report((owner, number): Fixture, is_set: bool) -> Option<Report> {
+    match owner {
+        Owner::Daemon => None,
+        Owner::Instance(id) => Some(Report::Path { id, number: number as u32, is_set }),
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use vrrp_common::IfIndex;
 
 use super::addresses::Place;
-use super::fixtures::{Fixture, Item, Subject, trace};
+use super::fixtures::{Fixture, Item, Subject, report, trace};
 use super::requests::{BATCH, Outcome, Request};
+use super::upper::Kind;
 use super::{Network, Report};
 use crate::config::setup::{Setup, VirtualAddress};
 use crate::engine::Tenure;
@@ -40,7 +41,7 @@ pub(super) enum Job {
     Relay(Fixture),
     /// Remove one that an earlier daemon left.
     Sweep(Fixture),
-    /// Take a virtual MAC interface up.
+    /// Take an interface that was made on another up.
     Raise {
         place: usize,
     },
@@ -139,30 +140,41 @@ impl<F: AsyncFn(Report)> Network<F> {
             Job::Relay(fixture) => self.lay(setup, fixture),
             Job::Lift(fixture) => self.lift(fixture),
             Job::Sweep(fixture) => self.sweep(setup, fixture),
-            Job::Raise { place } => Some(Request::Up(self.vmac_link(place)?.index, true)),
+            Job::Raise { place } => Some(Request::Up(self.upper_link(place)?.index, true)),
             Job::Settle { .. } => None,
         }
     }
 
     /// Takes in what came of a job, and says what to report of it.
     fn conclude(&mut self, setup: &Setup, job: Job, answered: Option<(Request, Outcome)>) -> Option<Report> {
+        let is_set = matches!(answered, Some((_, Outcome::Done | Outcome::Already)));
         match job {
             Job::Set { id, number, tenure } => {
                 let installed = self.was_set(setup, id, number, answered);
                 return Some(Report::Address { id, tenure, address: number as u32, installed });
             }
             Job::Settle { id } => return Some(Report::Settled { id }),
-            Job::Lay(fixture) => self.was_laid(setup, fixture, answered),
-            Job::Relay(fixture) => self.was_relaid(setup, fixture, answered),
-            Job::Lift(fixture) => self.was_lifted(setup, fixture, answered),
+            Job::Lay(fixture) => {
+                self.was_laid(setup, fixture, answered);
+                return report(fixture, is_set);
+            }
+            Job::Relay(fixture) => {
+                self.was_relaid(setup, fixture, answered);
+                return report(fixture, is_set);
+            }
+            Job::Lift(fixture) => {
+                self.was_lifted(setup, fixture, answered);
+                return report(fixture, false);
+            }
             Job::Sweep(fixture) => self.was_swept(setup, fixture, answered),
             Job::Raise { place } => {
                 // One that is gone is told of by itself.
                 if let Some((_, Outcome::Failed(error))) = answered
                     && error.raw_os_error() != Some(libc::ENODEV)
                 {
-                    let name = &setup.interfaces[setup.vmacs[place].interface.index()];
-                    tracing::error!("cannot take virtual MAC interface {name} up: {error}");
+                    let upper = &setup.uppers[place];
+                    let (what, name) = (Kind::of(&upper.kind).text(), &setup.interfaces[upper.interface.index()]);
+                    tracing::error!("cannot take {what} {name} up: {error}");
                 }
             }
             Job::Restore { id, number } => {

@@ -9,6 +9,8 @@ use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, Add
 use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use vrrp_common::IfIndex;
 
+use super::upper::Kind;
+
 /// A configured interface as it is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -18,7 +20,8 @@ pub struct Link {
     pub up: bool,
     /// Administratively up.
     pub raised: bool,
-    pub macvlan: bool,
+    /// What kind of device it is, if it may be one that the daemon makes.
+    pub kind: Option<Kind>,
     /// Link group.
     pub group: u32,
     /// It is a port of a bridge or bond, or other interfaces stand on it: frames that are not for us may be for them.
@@ -39,7 +42,7 @@ struct Entry {
     mac: [u8; 6],
     up: bool,
     raised: bool,
-    macvlan: bool,
+    kind: Option<Kind>,
     vlan: bool,
     group: u32,
     /// Port of a bridge or bond.
@@ -99,7 +102,7 @@ impl Links {
     /// The interface of this name, if there is one.
     pub fn link(&self, name: &str) -> Option<Link> {
         let &index = self.by_name.get(name)?;
-        let Entry { name: _, mac, up, raised, macvlan, vlan: _, group, enslaved, lower } = *self.entries.get(&index)?;
+        let Entry { name: _, mac, up, raised, kind, vlan: _, group, enslaved, lower } = *self.entries.get(&index)?;
         // Two ends of a veth in one namespace name each other; neither stands on the other.
         let is_pair = lower.is_some_and(|lower| self.names(lower) == Some(index));
         let named = self.carried.get(&index).copied().unwrap_or_default();
@@ -108,19 +111,7 @@ impl Links {
         let lower = lower.filter(|_| !is_pair).map(IfIndex);
         let (primary4, link_local6) = (self.primary4(index), self.link_local6(index));
         let index = IfIndex(index);
-        Some(Link {
-            index,
-            mac,
-            up,
-            raised,
-            macvlan,
-            group,
-            carries_others,
-            carries_vlans,
-            lower,
-            primary4,
-            link_local6,
-        })
+        Some(Link { index, mac, up, raised, kind, group, carries_others, carries_vlans, lower, primary4, link_local6 })
     }
 
     /// The name of the interface of this number, and the number of the one it stands on or is the other end of.
@@ -180,7 +171,7 @@ impl Links {
             mac: [0; 6],
             up: flags.contains(LinkFlags::Up) && flags.contains(LinkFlags::LowerUp),
             raised: flags.contains(LinkFlags::Up),
-            macvlan: false,
+            kind: None,
             vlan: false,
             group: 0,
             enslaved: false,
@@ -194,7 +185,7 @@ impl Links {
                 LinkAttribute::Controller(_) => entry.enslaved = true,
                 LinkAttribute::Group(group) => entry.group = *group,
                 LinkAttribute::LinkInfo(info) => {
-                    entry.macvlan = info.contains(&LinkInfo::Kind(InfoKind::MacVlan));
+                    entry.kind = Kind::told(info);
                     entry.vlan = info.contains(&LinkInfo::Kind(InfoKind::Vlan));
                 }
                 LinkAttribute::Link(lower) if *lower != 0 && *lower != index => entry.lower = Some(*lower),

@@ -11,8 +11,8 @@ use crate::io::clock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Thing {
     Address(Holder),
-    /// A virtual MAC interface, by its place in [`Setup::vmacs`](crate::config::setup::Setup::vmacs).
-    Vmac(usize),
+    /// One that was made on another interface, by its place in [`Setup::uppers`](crate::config::setup::Setup::uppers).
+    Upper(usize),
     Fixture(Fixture),
     /// All of them.
     Fixtures,
@@ -42,7 +42,7 @@ impl<F: AsyncFn(Report)> Network<F> {
     pub(super) async fn mend(&mut self, thing: Thing) {
         match thing {
             Thing::Address((id, number)) => self.work(&[Job::Restore { id, number }]).await,
-            Thing::Vmac(place) => self.mend_vmac(place).await,
+            Thing::Upper(place) => self.mend_upper(place).await,
             Thing::Fixture(fixture) => self.mend_fixture(fixture).await,
             Thing::Fixtures => self.mend_fixtures().await,
         }

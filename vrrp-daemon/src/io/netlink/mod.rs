@@ -8,7 +8,6 @@ mod fixtures;
 mod holdings;
 mod jobs;
 pub mod links;
-mod macvlan;
 mod mend;
 mod paths;
 mod reload;
@@ -18,7 +17,8 @@ mod rules;
 mod settings;
 mod shown;
 mod sources;
-pub mod vmac;
+pub mod upper;
+pub mod uppers;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +49,7 @@ use links::{Link, Links};
 use mend::Thing;
 use requests::Requests;
 use sources::Sources;
-use vmac::Vmacs;
+use uppers::Uppers;
 use watch::Events;
 
 /// Commands taken together.
@@ -91,6 +91,12 @@ pub enum Report {
         tenure: Tenure,
         address: u32,
         installed: bool,
+    },
+    /// A route or a rule of an instance is there, or is not; by its number among them, routes first.
+    Path {
+        id: InstanceId,
+        number: u32,
+        is_set: bool,
     },
     /// The source address that an instance tracks came, or went.
     Source {
@@ -173,7 +179,7 @@ struct Network<F> {
     path_events: Option<Events>,
     /// What is static was set once.
     has_statics: bool,
-    vmacs: Vmacs,
+    uppers: Uppers,
     needs: Needs,
     sources: Sources,
     repairs: Repairs<Thing>,
@@ -189,7 +195,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         let holdings = Holdings::new(&setup);
         let wishes = vec![None; setup.instances.len()];
         let links = Links::new(virtuals(&setup), own(&setup));
-        let (vmacs, needs, sources) = (Vmacs::new(&setup), Needs::new(&setup), Sources::new(&setup));
+        let (uppers, needs, sources) = (Uppers::new(&setup), Needs::new(&setup), Sources::new(&setup));
         let (shown, by_index) = Default::default();
         let ids = (0..).map(InterfaceId);
         let by_name = setup.interfaces.iter().cloned().zip(ids).collect();
@@ -207,7 +213,7 @@ impl<F: AsyncFn(Report)> Network<F> {
             fixtures: Fixtures::default(),
             path_events: None,
             has_statics: false,
-            vmacs,
+            uppers,
             needs,
             sources,
             repairs: Repairs::default(),
@@ -265,7 +271,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                         self.mend(thing).await;
                     }
                 }
-                () = std::future::ready(()), if self.vmacs.has_idle() => self.lower_idle(),
+                () = std::future::ready(()), if self.uppers.has_idle() => self.lower_idle(),
             }
         }
     }
@@ -281,7 +287,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                 }
                 Command::Tidy => {
                     self.prepare();
-                    self.make_vmacs(0..self.setup.vmacs.len()).await;
+                    self.make_uppers(0..self.setup.uppers.len()).await;
                     self.find_leftovers(&mut jobs);
                     self.start_paths(&mut jobs);
                 }
@@ -289,7 +295,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                 Command::LetGo { program_link } => self.guard.lets_go(program_link),
                 Command::Install { id, tenure } => {
                     self.wishes[id.index()] = Some(tenure);
-                    jobs.extend(self.vmacs.used_by(&self.setup, id).into_iter().map(|place| Job::Raise { place }));
+                    jobs.extend(self.uppers.used_by(&self.setup, id).into_iter().map(|place| Job::Raise { place }));
                     let numbers = 0..self.setup.instances[id.index()].addresses.len();
                     jobs.extend(numbers.map(|number| Job::Set { id, number, tenure }));
                     self.lay_all(id, &mut jobs);
@@ -302,7 +308,7 @@ impl<F: AsyncFn(Report)> Network<F> {
                     let ours = numbers.filter(|&number| self.holdings.index((id, number)).is_some());
                     jobs.extend(ours.map(|number| Job::Clear { id, number }));
                     jobs.push(Job::Settle { id });
-                    self.vmacs.release(self.vmacs.used_by(&self.setup, id));
+                    self.uppers.release(self.uppers.used_by(&self.setup, id));
                 }
             }
         }
@@ -319,7 +325,7 @@ impl<F: AsyncFn(Report)> Network<F> {
             for (number, virtual_address) in instance.addresses.iter().enumerate() {
                 let VirtualAddress { address, prefix, interface, .. } = *virtual_address;
                 // On the interface below a virtual MAC interface: by one that was configured without.
-                let below = self.vmacs.of(interface).map(|place| self.setup.vmacs[place].parent);
+                let below = self.uppers.of(interface).map(|place| self.setup.uppers[place].parent);
                 for interface in [Some(interface), below].into_iter().flatten() {
                     let Some(link) = self.links.link(&self.setup.interfaces[interface.index()]) else { continue };
                     if self.links.has(link.index, address, prefix) {
@@ -340,7 +346,7 @@ async fn until(due: Option<Instant>) {
 
 /// The names of the interfaces that the daemon makes.
 fn own(setup: &Setup) -> BTreeSet<String> {
-    setup.vmacs.iter().map(|vmac| setup.interfaces[vmac.interface.index()].clone()).collect()
+    setup.uppers.iter().map(|upper| setup.interfaces[upper.interface.index()].clone()).collect()
 }
 
 /// Addresses that are never a source.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rtnetlink::MulticastGroup;
 use rtnetlink::packet_route::RouteNetlinkMessage as Message;
 
-use super::fixtures::{Fixture, Fixtures, Item, Owner, trace, undoing};
+use super::fixtures::{Fixture, Fixtures, Item, Owner, report, trace, undoing};
 use super::jobs::Job;
 use super::mend::Thing;
 use super::requests::{BATCH, Outcome, Request};
@@ -58,7 +58,7 @@ impl<F: AsyncFn(Report)> Network<F> {
             tracing::error!("routes and rules that others remove stay away: {error:#}");
         }
         let setup = Arc::clone(&self.setup);
-        let mut gone = Vec::new();
+        let (mut gone, mut stay) = (Vec::new(), Vec::new());
         for (owner, message) in before.all() {
             let owner = match owner {
                 Owner::Daemon => Some(owner),
@@ -67,7 +67,10 @@ impl<F: AsyncFn(Report)> Network<F> {
             let owed = owner.filter(|&owner| self.is_owed(owner));
             let is_same = |&fixture: &Fixture| self.message(&setup, fixture).is_some_and(|(now, _)| now == *message);
             match owed.and_then(|owner| owner.fixtures(&setup).find(is_same)) {
-                Some(fixture) => self.fixtures.take(fixture, message.clone()),
+                Some(fixture) => {
+                    self.fixtures.take(fixture, message.clone());
+                    stay.push(fixture);
+                }
                 None => gone.push(message.clone()),
             }
         }
@@ -82,6 +85,9 @@ impl<F: AsyncFn(Report)> Network<F> {
             }
         }
         self.guard.flush();
+        for report in stay.into_iter().filter_map(|fixture| report(fixture, true)) {
+            (self.reports)(report).await;
+        }
         let owed = self.fixtures.owners.iter().filter(|owner| self.is_owed(**owner));
         let fresh = owed.flat_map(|owner| owner.fixtures(&setup)).filter(|&it| self.fixtures.held(it).is_none());
         let jobs: Vec<_> = fresh.map(Job::Relay).collect();

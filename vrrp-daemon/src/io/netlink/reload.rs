@@ -10,9 +10,10 @@ use super::jobs::Job;
 use super::links::{Link, Links};
 use super::requests::Request;
 use super::sources::Sources;
-use super::vmac::Vmacs;
+use super::upper::Kind;
+use super::uppers::Uppers;
 use super::{InterfaceId, Network, Report, own, virtuals};
-use crate::config::setup::Setup;
+use crate::config::setup::{Setup, UpperKind};
 use crate::engine::plan::InstanceId;
 use crate::io::firewall;
 use crate::io::guard::trace::Trace;
@@ -35,7 +36,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         self.work_all(&jobs).await;
 
         let before = std::mem::replace(&mut self.setup, Arc::clone(setup));
-        let condemned = self.condemn_vmacs(&before);
+        let condemned = self.condemn_uppers(&before);
         let holdings = std::mem::replace(&mut self.holdings, Holdings::new(setup));
         for (place, (id, number)) in holdings.everything() {
             if let (Some(id), Some(number)) = (matching.instances.to(id), stays((id, number))) {
@@ -47,7 +48,7 @@ impl<F: AsyncFn(Report)> Network<F> {
         self.by_name = setup.interfaces.iter().cloned().zip((0..).map(InterfaceId)).collect();
         let shown = self.shown.iter().zip((0..).map(InterfaceId));
         self.by_index = shown.filter_map(|(link, id)| Some(((*link)?.index, id))).collect();
-        self.carry_vmacs(&before);
+        self.carry_uppers(&before);
         self.repairs = Repairs::default();
         self.needs = Needs::new(setup);
         self.sources = Sources::new(setup);
@@ -61,9 +62,9 @@ impl<F: AsyncFn(Report)> Network<F> {
         if (virtuals(&before), own(&before)) != (virtuals(setup), own(setup)) {
             self.read_anew().await;
         }
-        self.make_vmacs(0..setup.vmacs.len()).await;
-        for name in condemned {
-            tracing::info!("virtual MAC interface {name} is not configured any more; deleted");
+        self.make_uppers(0..setup.uppers.len()).await;
+        for (kind, name) in condemned {
+            tracing::info!("{} {name} is not configured any more; deleted", kind.text());
         }
         self.sources.look(setup, &self.links, None);
         for (id, is_there) in self.sources.all() {
@@ -88,35 +89,36 @@ impl<F: AsyncFn(Report)> Network<F> {
         }
     }
 
-    /// Deletes virtual MAC interfaces that are wanted no longer, or not so; returns their names.
-    fn condemn_vmacs(&mut self, before: &Setup) -> Vec<String> {
-        let wanted = vmacs(&self.setup);
-        let ours = self.vmacs.ours().filter(|&place| !wanted.contains_key(&described(before, place)));
-        let names: Vec<_> =
-            ours.map(|place| before.interfaces[before.vmacs[place].interface.index()].clone()).collect();
+    /// Deletes interfaces that are wanted no longer, or not so; returns what they were.
+    fn condemn_uppers(&mut self, before: &Setup) -> Vec<(Kind, String)> {
+        let wanted = uppers(&self.setup);
+        let ours = self.uppers.ours().filter(|&place| !wanted.contains_key(&described(before, place)));
+        let ours = ours.map(|place| &before.uppers[place]);
+        let names = ours.map(|upper| (Kind::of(&upper.kind), before.interfaces[upper.interface.index()].clone()));
+        let names: Vec<_> = names.collect();
         if names.is_empty() {
             return names;
         }
-        let mut requests: Vec<_> = names.iter().map(|name| Request::Condemn(name)).collect();
+        let mut requests: Vec<_> = names.iter().map(|(kind, name)| Request::Condemn(*kind, name)).collect();
         requests.push(Request::RemoveCondemned);
         for batch in requests.chunks(super::requests::BATCH) {
             self.ask(batch);
         }
-        for name in &names {
+        for (kind, name) in &names {
             if let Some(Link { index: IfIndex(index), .. }) = self.links.link(name) {
                 self.links.link_gone(index);
             }
-            self.guard.undone(&Trace::Link(name.clone()));
+            self.guard.undone(&Trace::Link(*kind, name.clone()));
         }
         self.guard.flush();
         names
     }
 
-    fn carry_vmacs(&mut self, before: &Setup) {
-        let now = vmacs(&self.setup);
+    fn carry_uppers(&mut self, before: &Setup) {
+        let now = uppers(&self.setup);
         let place = |place: usize| now.get(&described(before, place)).copied();
-        let ours: BTreeSet<_> = self.vmacs.ours().filter_map(place).collect();
-        self.vmacs = Vmacs::new(&self.setup).with(ours);
+        let ours: BTreeSet<_> = self.uppers.ours().filter_map(place).collect();
+        self.uppers = Uppers::new(&self.setup).with(ours);
     }
 
     fn renew_firewall(&mut self, before: &Setup) {
@@ -143,15 +145,15 @@ impl<F: AsyncFn(Report)> Network<F> {
     }
 }
 
-/// What a virtual MAC interface is, in words that outlast a configuration: name, parent, MAC address, link group, IPv6.
-type Described = (String, String, [u8; 6], Option<u32>, bool);
+/// What an interface on another is, in words that outlast a configuration: name, parent, kind, link group, IPv6.
+type Described = (String, String, UpperKind, Option<u32>, bool);
 
 fn described(setup: &Setup, place: usize) -> Described {
-    let vmac = &setup.vmacs[place];
+    let upper = &setup.uppers[place];
     let name = |id: InterfaceId| setup.interfaces[id.index()].clone();
-    (name(vmac.interface), name(vmac.parent), vmac.mac, vmac.group, vmac.ipv6)
+    (name(upper.interface), name(upper.parent), upper.kind, upper.group, upper.ipv6)
 }
 
-fn vmacs(setup: &Setup) -> BTreeMap<Described, usize> {
-    (0..setup.vmacs.len()).map(|place| (described(setup, place), place)).collect()
+fn uppers(setup: &Setup) -> BTreeMap<Described, usize> {
+    (0..setup.uppers.len()).map(|place| (described(setup, place), place)).collect()
 }

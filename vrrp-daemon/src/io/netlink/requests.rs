@@ -10,7 +10,7 @@ use rtnetlink::sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use vrrp_common::IfIndex;
 
 use super::addresses::{Place, new_address, old_address};
-use super::macvlan::{self, Macvlan};
+use super::upper::{self, Device, Kind};
 use crate::config::setup::VirtualAddress;
 
 /// Requests in one message. The first of them are answered when all are done, so this is also what a first address
@@ -29,11 +29,11 @@ pub enum Request<'a> {
     /// Remove one, by the message that says so.
     Lift(Route),
     /// Make an interface, or take over one that is there.
-    Make(Macvlan<'a>),
+    Make(Device<'a>),
     /// Take an interface up, or down: down takes the kernel some 15 ms.
     Up(IfIndex, bool),
     /// Mark an interface for removal, by its name.
-    Condemn(&'a str),
+    Condemn(Kind, &'a str),
     /// Remove all that are marked: together they take the kernel as long as one.
     RemoveCondemned,
 }
@@ -122,7 +122,7 @@ fn outcome_of(request: &Request, error: i32) -> Outcome {
             Request::Lift(_),
             libc::ESRCH | libc::ENOENT | libc::ENODEV | libc::EADDRNOTAVAIL | libc::ENETUNREACH | libc::EHOSTUNREACH,
         ) => Outcome::Already,
-        (Request::Condemn(_) | Request::RemoveCondemned, libc::ENODEV) => Outcome::Already,
+        (Request::Condemn(..) | Request::RemoveCondemned, libc::ENODEV) => Outcome::Already,
         (_, error) => Outcome::Failed(io::Error::from_raw_os_error(error)),
     }
 }
@@ -133,11 +133,11 @@ fn message(request: &Request) -> NetlinkMessage<Route> {
         Request::Lift(ref message) => (message.clone(), 0),
         Request::Add(index, address) => (Route::NewAddress(new_address(index, address)), NLM_F_CREATE | NLM_F_EXCL),
         Request::Remove(place) => (Route::DelAddress(old_address(place)), 0),
-        Request::Make(macvlan) if macvlan.index.is_some() => (Route::NewLink(macvlan.message()), 0),
-        Request::Make(macvlan) => (Route::NewLink(macvlan.message()), NLM_F_CREATE | NLM_F_EXCL),
-        Request::Up(index, up) => (Route::SetLink(macvlan::up(index, up)), 0),
-        Request::Condemn(name) => (Route::NewLink(macvlan::condemn(name)), 0),
-        Request::RemoveCondemned => (Route::DelLink(macvlan::condemned()), 0),
+        Request::Make(device) if device.index.is_some() => (Route::NewLink(device.message()), 0),
+        Request::Make(device) => (Route::NewLink(device.message()), NLM_F_CREATE | NLM_F_EXCL),
+        Request::Up(index, up) => (Route::SetLink(upper::up(index, up)), 0),
+        Request::Condemn(kind, name) => (Route::NewLink(upper::condemn(kind, name)), 0),
+        Request::RemoveCondemned => (Route::DelLink(upper::condemned()), 0),
     };
     let mut message = NetlinkMessage::from(message);
     message.header.flags = NLM_F_REQUEST | flags;

@@ -61,17 +61,17 @@ impl<F: AsyncFn(Report)> Network<F> {
         match link {
             Some(link) if before.is_none_or(|before| before.index != link.index) => {
                 self.change(self.needs.of(id, link.index));
-                self.make_vmacs(self.vmacs.on(&self.setup, id)).await;
+                self.make_uppers(self.uppers.on(&self.setup, id)).await;
                 self.furnish(id, link.index).await;
             }
             Some(link) => {
-                if let Some(place) = self.vmacs.of(id).filter(|&place| !link.raised && self.is_wished(place)) {
-                    self.repair(Thing::Vmac(place)).await;
+                if let Some(place) = self.uppers.of(id).filter(|&place| !link.raised && self.is_wished(place)) {
+                    self.repair(Thing::Upper(place)).await;
                 }
             }
             None => {
-                if let Some(place) = self.vmacs.of(id) {
-                    self.repair(Thing::Vmac(place)).await;
+                if let Some(place) = self.uppers.of(id) {
+                    self.repair(Thing::Upper(place)).await;
                 }
             }
         }
@@ -83,8 +83,8 @@ impl<F: AsyncFn(Report)> Network<F> {
     /// An interface came while masters wish for addresses on it, or came again without them.
     async fn furnish(&mut self, interface: InterfaceId, index: IfIndex) {
         let mut jobs = Vec::new();
-        let vmac = self.vmacs.of(interface).filter(|&place| self.is_wished(place));
-        jobs.extend(vmac.map(|place| Job::Raise { place }));
+        let upper = self.uppers.of(interface).filter(|&place| self.is_wished(place));
+        jobs.extend(upper.map(|place| Job::Raise { place }));
         for ((&wish, instance), id) in self.wishes.iter().zip(&self.setup.instances).zip((0..).map(InstanceId)) {
             let Some(tenure) = wish else { continue };
             for (number, _) in instance.addresses.iter().enumerate().filter(|(_, a)| a.interface == interface) {

@@ -43,7 +43,7 @@ impl Sources {
         let mut changes = Vec::new();
         for (&address, ids) in trackers.iter().filter(|(address, _)| only.is_none_or(|only| only == **address)) {
             for &id in ids {
-                let place = setup.plan.instances[id.index()].interface;
+                let place = setup.source_interface(id);
                 let is_there = match links.link(&setup.interfaces[place.index()]) {
                     _ if setup.routed.contains(&place) => links.has_source(None, address),
                     Some(link) => links.has_source(Some(link.index), address),
@@ -69,7 +69,8 @@ impl<F: AsyncFn(Report)> Network<F> {
     pub(super) fn tell_unproven(&self, index: u32) {
         let Some(&id) = self.by_index.get(&IfIndex(index)) else { return };
         let waits = |(instance, plan): (&Instance, &InstancePlan)| {
-            plan.interface == id && plan.family == Family::V6 && instance.source.is_none()
+            let place = instance.ipvlan.unwrap_or(plan.interface);
+            place == id && plan.family == Family::V6 && instance.source.is_none()
         };
         if !self.setup.instances.iter().zip(self.setup.plan.instances.iter()).any(waits) {
             return;

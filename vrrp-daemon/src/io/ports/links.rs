@@ -31,7 +31,8 @@ impl Ports {
     /// Takes in what an interface is now; appends what the engine must know, sources before the interface itself.
     pub fn link_is(&mut self, id: InterfaceId, link: Option<Link>, inputs: &mut Vec<Input>) {
         let is_used = !self.ports[id.index()].instances.is_empty();
-        self.changes = self.changes.wrapping_add(u32::from(is_used));
+        let sender = self.setup.below_ipvlan(id);
+        self.changes = self.changes.wrapping_add(u32::from(is_used || sender != id));
         let before = std::mem::replace(&mut self.ports[id.index()].link, link);
         let (old, new) = (before.map(|link| link.index), link.map(|link| link.index));
         if old != new {
@@ -42,10 +43,10 @@ impl Ports {
                 self.attach(id, index);
             }
         }
-        self.find_sources(id);
-        let instances = &self.ports[id.index()].instances;
+        self.find_sources(sender);
+        let instances = &self.ports[sender.index()].instances;
         inputs.extend(instances.iter().map(|&id| Input::Source { id, address: self.source(id) }));
-        self.set_rules(id);
+        self.set_rules(sender);
         if let Some(link) = link.filter(|_| is_used) {
             self.set_device(id, &link);
             if link.carries_vlans && before.is_none_or(|before| !before.carries_vlans) {
@@ -80,9 +81,6 @@ impl Ports {
     }
 
     pub(super) fn open(&mut self, id: InterfaceId, index: IfIndex) {
-        if self.ports[id.index()].instances.is_empty() {
-            return;
-        }
         let name = &self.setup.interfaces[id.index()];
         let needed = self.groups(id);
         for (&(family, protocol), groups) in &needed {
@@ -99,13 +97,18 @@ impl Ports {
         self.ports[id.index()].groups = needed;
     }
 
-    fn groups(&self, id: InterfaceId) -> Groups {
+    /// What is to be heard on an interface. What goes to a group is heard below an ipvlan; what goes to its address is not.
+    pub(super) fn groups(&self, id: InterfaceId) -> Groups {
         let mut groups = Groups::new();
-        for id in &self.ports[id.index()].instances {
-            let (plan, instance) = (&self.setup.plan.instances[id.index()], &self.setup.instances[id.index()]);
-            let groups = groups.entry((plan.family, instance.authentication.envelope().protocol)).or_default();
-            if let Destination::Group(group) = instance.destination {
-                groups.insert(group);
+        for &of in &self.ports[self.setup.below_ipvlan(id).index()].instances {
+            let (plan, instance) = (&self.setup.plan.instances[of.index()], &self.setup.instances[of.index()]);
+            let (group, hears) = match instance.destination {
+                Destination::Group(group) => (Some(group), plan.interface),
+                Destination::Peers(_) => (None, self.setup.source_interface(of)),
+            };
+            if hears == id {
+                let protocol = instance.authentication.envelope().protocol;
+                groups.entry((plan.family, protocol)).or_default().extend(group);
             }
         }
         groups

@@ -48,8 +48,8 @@ impl Ports {
 
     /// What the instances of an interface send from.
     pub(super) fn find_sources(&mut self, id: InterfaceId) {
-        let Port { link, instances, .. } = &self.ports[id.index()];
-        for instance in instances {
+        for instance in &self.ports[id.index()].instances {
+            let Port { link, .. } = &self.ports[self.setup.source_interface(*instance).index()];
             let own = || match self.setup.plan.instances[instance.index()].family {
                 Family::V4 => link.as_ref()?.primary4.map(IpAddr::V4),
                 Family::V6 => link.as_ref()?.link_local6.map(IpAddr::V6),

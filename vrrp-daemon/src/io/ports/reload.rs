@@ -111,7 +111,7 @@ impl Ports {
     fn renew(&mut self, id: InterfaceId) {
         let Some(index) = self.index(id) else { return };
         if self.ports[id.index()].instances.is_empty() {
-            return self.abandon(id);
+            return if self.groups(id).is_empty() { self.abandon(id) } else { self.open(id, index) };
         }
         let had_sockets = !self.ports[id.index()].groups.is_empty();
         self.open(id, index);

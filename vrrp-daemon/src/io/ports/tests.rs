@@ -10,6 +10,7 @@ use super::Ports;
 use crate::config::setup::{Instance, Setup};
 use crate::engine::plan::{InstanceId, InstancePlan, InterfaceId};
 use crate::io::netlink::links::Link;
+use crate::io::netlink::upper::Kind;
 use crate::testing::link;
 
 const PARENT: InterfaceId = InterfaceId(0);
@@ -54,7 +55,7 @@ async fn an_interface_in_use_that_stands_on_it_has_the_same() {
         ports.link_is(id, link, &mut Vec::new());
         left(&ports)
     };
-    let upper = Link { lower: Some(IfIndex(2)), macvlan: true, ..link(3) };
+    let upper = Link { lower: Some(IfIndex(2)), kind: Some(Kind::Macvlan), ..link(3) };
     assert_eq!(is(UPPER, Some(upper)), NONE);
     assert_eq!(is(PARENT, Some(link(2))), [1]);
     assert_eq!(is(UPPER, None), NONE);

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::run_by;
-use crate::config::setup::{Daemon, Fifo, Firewall, Mail, Pace, RunAs, Scheduling, Service, Setup, Telling};
+use crate::config::setup::{Daemon, Fifo, Firewall, Mail, Pace, RunAs, Scheduling, Service, Setup, Telling, UpperKind};
 use crate::engine::plan::InterfaceId;
 use crate::io::dump::address::command;
 
@@ -25,7 +25,9 @@ pub fn write(setup: &Setup, out: &mut String) -> fmt::Result {
     }
     writeln!(out, " Dynamic interfaces = {}", daemon.dynamic_interfaces)?;
     fifos(telling, out)?;
-    if !setup.vmacs.is_empty() || setup.instances.iter().any(|instance| instance.no_accept) {
+    if setup.uppers.iter().any(|upper| matches!(upper.kind, UpperKind::Vmac(_)))
+        || setup.instances.iter().any(|instance| instance.no_accept)
+    {
         let Firewall { table, priority, counters } = &daemon.firewall;
         writeln!(out, " nftables table name = {table}")?;
         writeln!(out, " nftables base chain priority = {priority}")?;
@@ -92,7 +94,7 @@ fn scheduling(scheduling: &Scheduling, out: &mut String) -> fmt::Result {
 
 /// Those that pace something, with their interfaces. One that was made for a virtual MAC address is paced as the one below it.
 fn paces(setup: &Setup, out: &mut String) -> fmt::Result {
-    let is_made = |id| setup.vmacs.iter().any(|vmac| vmac.interface == id);
+    let is_made = |id| setup.uppers.iter().any(|upper| upper.interface == id);
     let mut groups = Vec::new();
     for (index, pace) in (0..).zip(&setup.paces).filter(|(_, pace)| **pace != Pace::default()) {
         let of = setup.pace_of.iter().zip((0..).map(InterfaceId)).filter(|&(of, id)| *of == index && !is_made(id));

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 use super::{View, list};
-use crate::config::setup::HOST;
+use crate::config::setup::{HOST, UpperKind};
 use crate::engine::plan::{InterfaceId, LinkDelay, Subject};
 
 pub fn write(view: &View, out: &mut String) -> fmt::Result {
@@ -24,10 +24,12 @@ pub fn write(view: &View, out: &mut String) -> fmt::Result {
         writeln!(out, "   State = {}", state(seen.link.is_some_and(|link| link.up)))?;
         let LinkDelay { down, up } = setup.plan.delays.get(&id).copied().unwrap_or_default();
         writeln!(out, "   Up debounce timer = {}us\n   Down debounce timer = {}us", up.as_micros(), down.as_micros())?;
-        if let Some(vmac) = setup.vmacs.iter().find(|vmac| vmac.interface == id) {
-            let (below, seen) = (&setup.interfaces[vmac.parent.index()], &observed.interfaces[vmac.parent.index()]);
+        if let Some(upper) = setup.uppers.iter().find(|upper| upper.interface == id) {
+            let (below, seen) = (&setup.interfaces[upper.parent.index()], &observed.interfaces[upper.parent.index()]);
             let below_state = state(seen.link.is_some_and(|link| link.up));
-            writeln!(out, "   VMAC type vepa, underlying interface = {below}, state = {below_state}")?;
+            if matches!(upper.kind, UpperKind::Vmac(_)) {
+                writeln!(out, "   VMAC type vepa, underlying interface = {below}, state = {below_state}")?;
+            }
             writeln!(out, "   I/f created by keepalived")?;
         }
         list(out, "   Tracking VRRP instances :", view.watchers(Subject::Interface(id), ","))?;

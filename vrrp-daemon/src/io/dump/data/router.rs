@@ -10,11 +10,11 @@ use vrrp_common::{Family, Version};
 
 use super::{View, list, paths, scripts, weigh, yes};
 use crate::auth::Authentication;
-use crate::config::setup::{self, Destination, Instance, TrackerKind};
+use crate::config::setup::{self, Destination, Instance, TrackerKind, Upper, UpperKind};
 use crate::engine::plan::{InstancePlan, Subject, Watch};
 use crate::engine::snapshot::StateName;
 use crate::io::dump::MASK;
-use crate::io::dump::address::{address, set, vmac};
+use crate::io::dump::address::{address, set, upper};
 use crate::io::status::ObservedInstance;
 
 pub fn write(view: &View, out: &mut String) -> fmt::Result {
@@ -85,14 +85,17 @@ fn place(
     let View { setup, observed, .. } = view;
     let own = &setup.interfaces[plan.interface.index()];
     let is_own = |watch: &Watch| watch.subject == Subject::Interface(plan.interface);
-    match vmac(setup, instance, plan.interface) {
-        Some(id) => {
-            let made = &setup.interfaces[id.index()];
-            let up = observed.interfaces[id.index()].link.is_some_and(|link| link.up);
+    match upper(setup, instance, plan.interface) {
+        Some(Upper { interface, kind: UpperKind::Vmac(_), .. }) => {
+            let made = &setup.interfaces[interface.index()];
+            let up = observed.interfaces[interface.index()].link.is_some_and(|link| link.up);
             let from_base = instance.source_mac.is_none();
             writeln!(out, "   Use VMAC, i/f name {made}, is_up = {up}, xmit_base = {from_base}")?;
             let base = if from_base { ", xmit base i/f" } else { "" };
             writeln!(out, "   Interface = {made}, vmac on {own}{base}")?;
+        }
+        Some(Upper { interface, kind: UpperKind::Ipvlan(..), .. }) => {
+            writeln!(out, "   Interface = {}, ipvlan on {own}", setup.interfaces[interface.index()])?;
         }
         None => writeln!(out, "   Interface = {own}")?,
     }
