@@ -40,14 +40,6 @@ fn cpu_of(pid: u32) -> Result<u64> {
     Ok(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }
 
-/// Nanoseconds that the calling thread has used.
-pub fn cpu_of_this_thread() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call writes to what is passed.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
 /// Kilobytes of resident memory of these processes. Pages that they share count for each.
 pub fn rss(pids: &[u32]) -> u64 {
     let of = |pid: &u32| {

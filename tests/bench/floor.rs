@@ -13,9 +13,9 @@ use vrrp_common::wire::ip::{PROTOCOL_VRRP, VRRP_GROUP4};
 use vrrp_common::wire::ip4::ipv4_header;
 use vrrp_common::{Address, Claim, Family, Vrid};
 use vrrp_daemon::io::socket::{Content, neighbour, packet, send_many};
+use vrrp_tests::effort;
 use vrrp_tests::stamp::Stamp;
 
-use crate::account;
 use crate::rig::{A, Rig, own_address};
 use crate::roster::{PRIORITY, Roster};
 
@@ -39,7 +39,7 @@ pub fn send(rig: &Rig, roster: &Roster, time: Duration) -> Result<Sent> {
             let index = nix::net::if_::if_nametoindex(format!("eth{interface}").as_str())?;
             batch.push((&advert[..], neighbour(vrrp_common::IfIndex(index), ETHERTYPE_IPV4, VRRP_GROUP4_MAC)));
         }
-        let (from, start, cpu, mut count) = (Stamp::now(), Instant::now(), account::cpu_of_this_thread(), 0);
+        let (from, start, cpu, mut count) = (Stamp::now(), Instant::now(), effort::of_this_thread(), 0);
         let mut due = start;
         while start.elapsed() < time {
             send_many(&socket, &batch);
@@ -47,7 +47,7 @@ pub fn send(rig: &Rig, roster: &Roster, time: Duration) -> Result<Sent> {
             due += roster.interval.duration();
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
         }
-        Ok(Sent { from, until: Stamp::now(), count, cpu: account::cpu_of_this_thread() - cpu })
+        Ok(Sent { from, until: Stamp::now(), count, cpu: (effort::of_this_thread() - cpu).as_nanos() as u64 })
     })
 }
 

@@ -8,6 +8,7 @@ pub mod client;
 pub mod conf;
 pub mod configuration;
 pub mod daemon;
+pub mod effort;
 pub mod forge;
 pub mod frames;
 pub mod frr;

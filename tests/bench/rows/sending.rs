@@ -7,10 +7,10 @@ use nix::net::if_::if_nametoindex;
 use vrrp_common::abi::Device;
 use vrrp_common::drop::Reason;
 use vrrp_daemon::io::xdp::{Mode, Sizes, Xdp};
+use vrrp_tests::effort;
 use vrrp_tests::stamp::Stamp;
 
 use super::Bench;
-use crate::account;
 use crate::board::{Line, Of};
 use crate::rig::{A, B, Rig};
 use crate::roster::Roster;
@@ -69,15 +69,15 @@ fn send(way: &Way) -> Result<Sent> {
     let advert = Advert::new(&Roster::new(1, 1, 100))?;
     let mut batch = (way.open)(advert)?;
     let (from, start) = (Stamp::now(), Instant::now());
-    let (mut count, mut cpu) = (0, 0);
+    let (mut count, mut cpu) = (0, Duration::ZERO);
     while start.elapsed() < WINDOW {
-        let before = account::cpu_of_this_thread();
+        let before = effort::of_this_thread();
         batch()?;
-        cpu += account::cpu_of_this_thread() - before;
+        cpu += effort::of_this_thread() - before;
         count += BATCH as u64;
         std::thread::sleep(PAUSE);
     }
-    Ok(Sent { from, until: Stamp::now(), count, cpu })
+    Ok(Sent { from, until: Stamp::now(), count, cpu: cpu.as_nanos() as u64 })
 }
 
 /// The other router: a program without rules, which drops and counts what arrives.
