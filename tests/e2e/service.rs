@@ -51,7 +51,8 @@ fn seen_by(daemon: &Daemon, path: &str) -> Result<String> {
     std::fs::read_to_string(as_seen_by(daemon, path)).with_context(|| path.to_owned())
 }
 
-fn until(what: &str, mut so: impl FnMut() -> bool) -> Result<()> {
+/// Waits until something is so.
+pub fn until(what: &str, mut so: impl FnMut() -> bool) -> Result<()> {
     let start = Instant::now();
     while !so() {
         ensure!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain: {what}");

@@ -19,15 +19,7 @@ use vrrp_tests::{forge, frr};
 use crate::accept::tables;
 use crate::forged::convincing;
 use crate::scripts::{notify_script, told, wait_told};
-
-fn until(what: &str, mut so: impl FnMut() -> bool) -> Result<()> {
-    let start = Instant::now();
-    while !so() {
-        ensure!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
-}
+use crate::service::until;
 
 /// What the daemon writes when it gets this signal.
 fn written(daemon: &Daemon, signal: &str, path: &Path) -> Result<String> {

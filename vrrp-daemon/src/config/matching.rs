@@ -42,7 +42,7 @@ fn moves<K: Ord, I: Id>(old: impl Iterator<Item = K>, new: impl Iterator<Item = 
 type Key<'a> = (&'a str, Family, Vrid, Option<IpAddr>, bool, bool);
 
 fn keys(setup: &Setup) -> impl Iterator<Item = Key<'_>> {
-    let made: BTreeSet<_> = setup.uppers.iter().map(|vmac| vmac.interface).collect();
+    let made: BTreeSet<_> = setup.uppers.iter().map(|upper| upper.interface).collect();
     setup.plan.instances.iter().zip(&setup.instances).map(move |(plan, instance)| {
         let to = match instance.destination {
             Destination::Group(group) => Some(group),

@@ -143,12 +143,6 @@ pub struct Statics {
 pub const HOST: &str = "any interface";
 
 impl Setup {
-    /// The interface whose virtual routers send from an address of this one: that below an ipvlan, or itself.
-    pub fn below_ipvlan(&self, id: InterfaceId) -> InterfaceId {
-        let is_it = |upper: &&Upper| upper.interface == id && matches!(upper.kind, UpperKind::Ipvlan(..));
-        self.uppers.iter().find(is_it).map_or(id, |upper| upper.parent)
-    }
-
     /// The interface that has the source address of an instance.
     pub fn source_interface(&self, id: InstanceId) -> InterfaceId {
         self.instances[id.index()].ipvlan.unwrap_or(self.plan.instances[id.index()].interface)

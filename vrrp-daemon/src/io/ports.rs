@@ -29,7 +29,7 @@ use super::rx::Sockets;
 use super::slots::Slots;
 use super::xdp::{Attached, Xdp};
 use crate::auth::Association;
-use crate::config::setup::Setup;
+use crate::config::setup::{Setup, Upper, UpperKind};
 use crate::engine::plan::{InstanceId, InterfaceId};
 pub use adverts::Unchanged;
 pub use tables::{peers, sizes};
@@ -46,18 +46,38 @@ struct Port {
     link: Option<Link>,
     path: Path,
     instances: Vec<InstanceId>,
+    /// Whose virtual routers have their sources here: its own, or on an ipvlan those of the interface below.
+    hears_for: InterfaceId,
     /// The families and IP protocols that there are sockets of, with their groups.
     groups: Groups,
 }
 
 impl Port {
+    /// Of nobody, until it is assigned.
     fn absent() -> Self {
         Self {
             link: None,
             path: Path::Socket("the interface does not exist".into()),
             instances: Vec::new(),
+            hears_for: InterfaceId(0),
             groups: Groups::new(),
         }
+    }
+}
+
+/// Has each interface know whose it is.
+fn assign(ports: &mut [Port], setup: &Setup) {
+    for (port, id) in ports.iter_mut().zip((0..).map(InterfaceId)) {
+        port.instances.clear();
+        port.hears_for = id;
+    }
+    for (plan, id) in setup.plan.instances.iter().zip((0..).map(InstanceId)) {
+        ports[plan.interface.index()].instances.push(id);
+    }
+    for Upper { interface, parent, .. } in
+        setup.uppers.iter().filter(|upper| matches!(upper.kind, UpperKind::Ipvlan(..)))
+    {
+        ports[interface.index()].hears_for = *parent;
     }
 }
 
@@ -109,11 +129,8 @@ pub struct Ports {
 impl Ports {
     /// Without a program, until it is loaded.
     pub fn new(setup: Arc<Setup>) -> std::io::Result<Self> {
-        let mut ports: Vec<Port> = Vec::new();
-        ports.resize_with(setup.interfaces.len(), Port::absent);
-        for (plan, id) in setup.plan.instances.iter().zip((0..).map(InstanceId)) {
-            ports[plan.interface.index()].instances.push(id);
-        }
+        let mut ports: Vec<Port> = (0..setup.interfaces.len()).map(|_| Port::absent()).collect();
+        assign(&mut ports, &setup);
         let sizes = sizes(&setup);
         let mut all = Self {
             slots: Slots::new(setup.instances.len(), sizes.rules),

@@ -40,7 +40,7 @@ use super::global::{
 use super::host::Host;
 use super::instance::Instance;
 use super::root::Config;
-use super::setup::{self, Daemon, Dbus, Dumps, Firewall, Reloading, Scheduling, Service, Setup, Xdp};
+use super::setup::{self, Daemon, Dbus, Dumps, Firewall, Reloading, Scheduling, Service, Setup, UpperKind, Xdp};
 use super::unsupported;
 use crate::engine::plan::{InterfaceId, Startup};
 use crate::syntax::command::UserName;
@@ -100,6 +100,7 @@ pub fn resolve(config: Config, host: &dyn Host, source: &dyn Source, found: &mut
         track_groups: BTreeMap::new(),
         vmacs: BTreeMap::new(),
         parents: BTreeMap::new(),
+        first_upper: BTreeMap::new(),
         mail_lacks: None,
         warned_of_security: false,
     };
@@ -149,6 +150,8 @@ struct Resolver<'a> {
     vmacs: BTreeMap<(InterfaceId, [u8; 6]), (String, InterfaceId)>,
     /// Of interfaces so made: what they stand on.
     parents: BTreeMap<InterfaceId, InterfaceId>,
+    /// By an interface: the first one made on it, whose kind all have.
+    first_upper: BTreeMap<InterfaceId, UpperKind>,
     /// What mail cannot do without, until that is reported.
     mail_lacks: Option<&'static str>,
     warned_of_security: bool,

@@ -43,10 +43,10 @@ impl Resolver<'_> {
             self.found.error(Class::Conflict, at, message).done(LEFT_OUT);
             return None;
         }
-        let neighbour = self.setup.uppers.iter().find_map(|upper| match upper.kind {
-            UpperKind::Ipvlan(isolation, _) if upper.parent == home.interface => Some(isolation),
+        let neighbour = match self.first_upper.get(&home.interface) {
+            Some(UpperKind::Ipvlan(isolation, _)) => Some(*isolation),
             _ => None,
-        });
+        };
         let wanted = isolation.or(neighbour).unwrap_or(Isolation::Bridge);
         let isolation = neighbour.unwrap_or(wanted);
         if wanted != isolation {
@@ -65,8 +65,8 @@ impl Resolver<'_> {
         parent: InterfaceId,
         (kind, group): (UpperKind, Option<u32>),
     ) -> Option<InterfaceId> {
-        let is_other = |upper: &Upper| upper.parent == parent && discriminant(&upper.kind) != discriminant(&kind);
-        if self.setup.uppers.iter().any(is_other) {
+        let first = *self.first_upper.entry(parent).or_insert(kind);
+        if discriminant(&first) != discriminant(&kind) {
             let below = &self.setup.interfaces[parent.index()];
             let message = format!("({router}) `{below}` cannot have ipvlans beside virtual MAC interfaces");
             self.found.error(Class::Conflict, at, message).done(LEFT_OUT);

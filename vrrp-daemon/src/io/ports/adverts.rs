@@ -68,8 +68,7 @@ impl Ports {
         let Self { counters, changes, suspects, ambiguous, .. } = self;
         let mut message = [0; MESSAGE_MAX];
         sockets.drain(now, |id, received| {
-            // Who has none of its own hears for those of another interface.
-            let id = if ports[id.index()].instances.is_empty() { setup.below_ipvlan(id) } else { id };
+            let id = ports[id.index()].hears_for;
             let port = &ports[id.index()];
             let arrival = received.arrival;
             let Some(index) = places::index(setup, id, port.link) else { return };

@@ -31,7 +31,7 @@ impl Ports {
     /// Takes in what an interface is now; appends what the engine must know, sources before the interface itself.
     pub fn link_is(&mut self, id: InterfaceId, link: Option<Link>, inputs: &mut Vec<Input>) {
         let is_used = !self.ports[id.index()].instances.is_empty();
-        let sender = self.setup.below_ipvlan(id);
+        let sender = self.ports[id.index()].hears_for;
         self.changes = self.changes.wrapping_add(u32::from(is_used || sender != id));
         let before = std::mem::replace(&mut self.ports[id.index()].link, link);
         let (old, new) = (before.map(|link| link.index), link.map(|link| link.index));
@@ -100,7 +100,7 @@ impl Ports {
     /// What is to be heard on an interface. What goes to a group is heard below an ipvlan; what goes to its address is not.
     pub(super) fn groups(&self, id: InterfaceId) -> Groups {
         let mut groups = Groups::new();
-        for &of in &self.ports[self.setup.below_ipvlan(id).index()].instances {
+        for &of in &self.ports[self.ports[id.index()].hears_for.index()].instances {
             let (plan, instance) = (&self.setup.plan.instances[of.index()], &self.setup.instances[of.index()]);
             let (group, hears) = match instance.destination {
                 Destination::Group(group) => (Some(group), plan.interface),

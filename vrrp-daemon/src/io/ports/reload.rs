@@ -7,7 +7,7 @@ use std::sync::Arc;
 use vrrp_common::abi::PeerKey;
 use vrrp_common::stance::{Bucket, Stance};
 
-use super::{Port, Ports, filter, note};
+use super::{Port, Ports, assign, filter, note};
 use crate::config::setup::Setup;
 use crate::engine::matching::Matching;
 use crate::engine::plan::{InstanceId, InterfaceId};
@@ -76,10 +76,7 @@ impl Ports {
         }
         self.sockets.carry(moves)?;
         self.ports = moves.carry(std::mem::take(&mut self.ports), |_| Port::absent());
-        self.ports.iter_mut().for_each(|port| port.instances.clear());
-        for (plan, id) in self.setup.plan.instances.iter().zip((0..).map(InstanceId)) {
-            self.ports[plan.interface.index()].instances.push(id);
-        }
+        assign(&mut self.ports, &self.setup);
         self.by_index.clear();
         self.above.clear();
         for (port, id) in self.ports.iter().zip((0..).map(InterfaceId)) {

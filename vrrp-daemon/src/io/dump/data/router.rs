@@ -17,14 +17,23 @@ use crate::io::dump::MASK;
 use crate::io::dump::address::{address, set, upper};
 use crate::io::status::ObservedInstance;
 
+/// A virtual router, and all that is known of it.
+struct Router<'a> {
+    view: &'a View<'a>,
+    plan: &'a InstancePlan,
+    instance: &'a Instance,
+    seen: &'a ObservedInstance,
+}
+
 pub fn write(view: &View, out: &mut String) -> fmt::Result {
     let View { setup, observed, .. } = view;
     for ((plan, instance), seen) in setup.plan.instances.iter().zip(&setup.instances).zip(&observed.instances) {
         writeln!(out, " VRRP Instance = {}", instance.name)?;
-        state(view, plan, instance, seen, out)?;
-        place(view, plan, instance, seen, out)?;
-        protocol(view, plan, instance, seen, out)?;
-        brings(view, instance, seen, out)?;
+        let router = Router { view, plan, instance, seen };
+        state(&router, out)?;
+        place(&router, out)?;
+        protocol(&router, out)?;
+        brings(&router, out)?;
         tracked(view, plan, out)?;
         let notify = instance.notify.as_deref();
         let deleted = if notify.is_some_and(|notify| notify.says_deleted) { "Deleted" } else { "Fault" };
@@ -37,13 +46,7 @@ pub fn write(view: &View, out: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn state(
-    view: &View,
-    plan: &InstancePlan,
-    instance: &Instance,
-    seen: &ObservedInstance,
-    out: &mut String,
-) -> fmt::Result {
+fn state(&Router { view, plan, instance, seen }: &Router, out: &mut String) -> fmt::Result {
     let (snapshot, standing) = (seen.snapshot, view.standing(plan));
     let age = view.observed.now.since(snapshot.since);
     let last = view.clock.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -75,13 +78,7 @@ fn state(
     writeln!(out, "   Master down timer = {} usecs", down.as_micros())
 }
 
-fn place(
-    view: &View,
-    plan: &InstancePlan,
-    instance: &Instance,
-    seen: &ObservedInstance,
-    out: &mut String,
-) -> fmt::Result {
+fn place(&Router { view, plan, instance, seen }: &Router, out: &mut String) -> fmt::Result {
     let View { setup, observed, .. } = view;
     let own = &setup.interfaces[plan.interface.index()];
     let is_own = |watch: &Watch| watch.subject == Subject::Interface(plan.interface);
@@ -119,13 +116,7 @@ fn place(
     }
 }
 
-fn protocol(
-    view: &View,
-    plan: &InstancePlan,
-    instance: &Instance,
-    seen: &ObservedInstance,
-    out: &mut String,
-) -> fmt::Result {
+fn protocol(&Router { view, plan, instance, seen }: &Router, out: &mut String) -> fmt::Result {
     let (snapshot, garp) = (seen.snapshot, &plan.garp);
     let is_on = |on| if on { "enabled" } else { "disabled" };
     writeln!(out, "   Gratuitous ARP delay = {}", garp.delay.as_secs_f64())?;
@@ -158,7 +149,7 @@ fn protocol(
 }
 
 /// What a master has, and who hears of it.
-fn brings(view: &View, instance: &Instance, seen: &ObservedInstance, out: &mut String) -> fmt::Result {
+fn brings(&Router { view, instance, seen, .. }: &Router, out: &mut String) -> fmt::Result {
     let advertised = instance.addresses.iter().filter(|address| address.advertised).count();
     writeln!(out, "   Virtual IP ({advertised}):")?;
     for (number, one) in (0u32..).zip(&instance.addresses) {
