@@ -68,7 +68,7 @@ pub fn kernels(tree: &Tree, args: &Args) -> Result<()> {
     std::process::exit(i32::from(report.failed()))
 }
 
-/// A step for each of [`KERNELS`].
+/// All of [`KERNELS`].
 pub fn every(tree: &Tree, report: &mut Report, require: bool) {
     let wanted: Vec<_> = KERNELS.iter().filter_map(|(version, _)| version.parse().ok()).collect();
     steps(tree, report, require, &wanted);
@@ -85,25 +85,40 @@ fn steps(tree: &Tree, report: &mut Report, require: bool, kernels: &[Wanted]) {
         Ok(())
     });
     let Some(programs) = programs else { return };
+    let mut found = Vec::new();
     for Wanted { name, package, begins } in kernels {
-        let step = format!("kernel {name}");
         match Kernel::fetch(tree, &tools, package, begins) {
-            Ok(kernel) => {
-                let mut verifier = None;
-                report.tests(&step, |tally| {
-                    let story = prove(tree, &tools, &kernel, &programs).inspect_err(|error| {
-                        tally.failed.push(format!("{step}: {error:#}"));
-                    })?;
-                    let failed = story.tally.failed.len();
-                    tally.add(story.tally);
-                    verifier = story.verifier;
-                    if failed > 0 { bail!("{failed} tests failed on Linux {}", kernel.release) } else { Ok(()) }
-                });
-                report.notes.extend(verifier.map(|line| format!("Linux {}: {line}", kernel.release)));
-            }
-            Err(error) => lack(report, &step, require, error),
+            Ok(kernel) => found.push(kernel),
+            Err(error) => lack(report, &format!("kernel {name}"), require, error),
         }
     }
+    if found.is_empty() {
+        return;
+    }
+    let releases: Vec<_> = found.iter().map(|kernel| kernel.release.as_str()).collect();
+    let mut notes = Vec::new();
+    report.tests(&format!("tests on Linux {}", releases.join(" and ")), |tally| {
+        for (kernel, story) in found.iter().zip(side_by_side(tree, &tools, &found, &programs)) {
+            match story {
+                Ok(story) => {
+                    tally.add(story.tally);
+                    notes.extend(story.verifier.map(|line| format!("Linux {}: {line}", kernel.release)));
+                }
+                Err(error) => tally.failed.push(format!("Linux {}: {error:#}", kernel.release)),
+            }
+        }
+        Ok(())
+    });
+    report.notes.extend(notes);
+}
+
+/// What each of the kernels told. An emulated machine has one processor, the host has more.
+fn side_by_side(tree: &Tree, tools: &Tools, kernels: &[Kernel], programs: &Programs) -> Vec<Result<Story>> {
+    std::thread::scope(|scope| {
+        let guests: Vec<_> =
+            kernels.iter().map(|kernel| scope.spawn(|| prove(tree, tools, kernel, programs))).collect();
+        guests.into_iter().map(|guest| guest.join().expect("a guest's thread does not panic")).collect()
+    })
 }
 
 fn lack(report: &mut Report, step: &str, require: bool, error: anyhow::Error) {
@@ -122,11 +137,11 @@ fn prove(tree: &Tree, tools: &Tools, kernel: &Kernel, programs: &Programs) -> Re
         if story.done {
             return Ok(story);
         }
-        eprintln!("the guest ended before its tests did; its kernel said:\n{}", guest::last_words(tree));
+        eprintln!("the guest ended before its tests did; its kernel said:\n{}", guest::last_words(kernel));
     }
     bail!(
         "the guest ended twice before its tests did; all that its kernel said is in {}",
-        guest::console(tree).display()
+        guest::console(kernel).display()
     )
 }
 

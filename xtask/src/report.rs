@@ -45,7 +45,7 @@ impl Report {
         self.run(name, false, |_| work());
     }
 
-    /// Runs a step made of tests, which it adds to the tally.
+    /// Runs a step made of tests, which it adds to the tally; one that failed fails the step.
     pub fn tests(&mut self, name: &str, work: impl FnOnce(&mut Tally) -> Result<()>) {
         self.run(name, true, work);
     }
@@ -56,11 +56,12 @@ impl Report {
 
     fn run(&mut self, name: &str, runs_tests: bool, work: impl FnOnce(&mut Tally) -> Result<()>) {
         println!("\n== {name}");
-        let start = Instant::now();
+        let (start, failed) = (Instant::now(), self.tests.failed.len());
         let result = work(&mut self.tests);
         let time = start.elapsed();
         let outcome = match result {
-            Ok(()) => Outcome::Passed,
+            Ok(()) if self.tests.failed.len() == failed => Outcome::Passed,
+            Ok(()) => Outcome::Failed,
             Err(error) => {
                 eprintln!("error: {error:#}");
                 Outcome::Failed

@@ -38,7 +38,7 @@ pub fn boot(tree: &Tree, tools: &Tools, kernel: &Kernel, image: &Path) -> Result
     for directory in tools.firmware() {
         command.arg("-L").arg(directory);
     }
-    command.arg("-serial").arg(format!("file:{}", console(tree).display())).args(["-serial", "stdio"]);
+    command.arg("-serial").arg(format!("file:{}", console(kernel).display())).args(["-serial", "stdio"]);
     command.arg("-kernel").arg(kernel.image()).arg("-initrd").arg(image).args(["-append", KERNEL_WORDS]);
     command.env("LD_LIBRARY_PATH", tools.library_path()).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().context("cannot start timeout(1)")?;
@@ -47,7 +47,7 @@ pub fn boot(tree: &Tree, tools: &Tools, kernel: &Kernel, image: &Path) -> Result
     for line in BufReader::new(output).split(b'\n') {
         let line = line?;
         let line = String::from_utf8_lossy(&line);
-        println!("{}", line.trim_end());
+        println!("{} | {}", kernel.release, line.trim_end());
         story.line(line.trim_end());
     }
     match child.wait()?.code() {
@@ -58,13 +58,13 @@ pub fn boot(tree: &Tree, tools: &Tools, kernel: &Kernel, image: &Path) -> Result
 }
 
 /// Where the guest's kernel writes.
-pub fn console(tree: &Tree) -> PathBuf {
-    tree.target.join("kernels/console")
+pub fn console(kernel: &Kernel) -> PathBuf {
+    kernel.guest().join("console")
 }
 
 /// The end of that.
-pub fn last_words(tree: &Tree) -> String {
-    let text = std::fs::read(console(tree)).unwrap_or_default();
+pub fn last_words(kernel: &Kernel) -> String {
+    let text = std::fs::read(console(kernel)).unwrap_or_default();
     let text = String::from_utf8_lossy(&text).into_owned();
     let lines: Vec<_> = text.lines().rev().take(50).collect();
     lines.into_iter().rev().collect::<Vec<_>>().join("\n")

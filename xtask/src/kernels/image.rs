@@ -36,7 +36,7 @@ impl Programs {
 
 /// Writes the archive that the kernel unpacks as its root.
 pub fn write(tree: &Tree, tools: &Tools, kernel: &Kernel, programs: &Programs, runs: &[&str]) -> Result<PathBuf> {
-    let root = Root::new(tree, tools)?;
+    let root = Root::new(tree, tools, kernel.guest().join("root"))?;
     for program in HOST {
         let path = tree::which(program).with_context(|| format!("{program} is missing"))?;
         root.add(&path, &format!("bin/{program}"))?;
@@ -80,8 +80,7 @@ struct Root<'a> {
 }
 
 impl<'a> Root<'a> {
-    fn new(tree: &'a Tree, tools: &'a Tools) -> Result<Self> {
-        let path = tree.target.join("kernels/root");
+    fn new(tree: &'a Tree, tools: &'a Tools, path: PathBuf) -> Result<Self> {
         if path.is_dir() {
             fs::remove_dir_all(&path)?;
         }

@@ -99,6 +99,11 @@ impl Kernel {
     pub fn image(&self) -> PathBuf {
         self.directory.join("boot").join(format!("vmlinuz-{}", self.release))
     }
+
+    /// Where its guest is put together, and where the guest's kernel writes to `console`.
+    pub fn guest(&self) -> PathBuf {
+        self.directory.join("guest")
+    }
 }
 
 /// The package behind one that only depends on the newest.
