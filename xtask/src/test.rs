@@ -15,6 +15,8 @@ use std::process::Command;
 
 /// The test target that makes network namespaces and runs peers in them.
 const NAMESPACES: &str = "e2e";
+/// libtest's own word for how many tests run at a time.
+const THREADS: &str = "RUST_TEST_THREADS";
 /// Why a long step is skipped.
 const FULL: &str = "runs with --full or CI=true";
 
@@ -65,6 +67,9 @@ pub fn test(tree: &Tree, args: &Args) -> Result<()> {
         tests.arg("--").args(&args.words);
     }
     tests.env("VRRP_SKIPS", &skips).env("VRRP_MATRIX", &matrix);
+    if std::env::var_os(THREADS).is_none() {
+        tests.env(THREADS, at_once().to_string());
+    }
     if require {
         tests.env("VRRP_REQUIRE", "1");
     }
@@ -171,6 +176,11 @@ fn follow(tests: &mut Command, out: &mut impl Write, tally: &mut Tally) -> Resul
         bail!("cargo test failed ({status})");
     }
     Ok(())
+}
+
+/// Tests that run at a time. Those in namespaces take most of the time, and nearly all of theirs is waiting.
+fn at_once() -> usize {
+    3 * std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Every cell was held, or says why it cannot be.
