@@ -224,7 +224,7 @@ fn watched(kind: &TrackerKind, plan: &TrackerPlan) -> String {
 /// What is not as always.
 fn options(plan: &InstancePlan) -> String {
     let mut out = String::new();
-    let garp = plan.garp;
+    let garp = &plan.garp;
     let mut option = |set: bool, text: &dyn std::fmt::Display| {
         if set {
             out.push_str(&format!(" {text}"));
@@ -243,6 +243,9 @@ fn options(plan: &InstancePlan) -> String {
     let lower = (garp.lower_repeat, garp.lower_delay);
     option(lower != (garp.repeat, garp.delay), &format!("lower {} + {:?}", garp.lower_repeat, garp.lower_delay));
     option(!garp.refresh.is_zero(), &format!("refresh {} every {:?}", garp.refresh_repeat, garp.refresh));
+    if let Some(extra) = &garp.extra {
+        option(true, &format!("addresses {:?} again every {:?}", extra.addresses, extra.every));
+    }
     out
 }
 

@@ -1,6 +1,7 @@
 //! `use_vmac`: the virtual MAC address on the wire and in the client's memory, and the interface that has it, which comes and
 //! goes with mastership and is never left behind.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -399,4 +400,42 @@ fn cost(lab: &Lab, pid: u32) -> Result<String> {
     let groups = lab.routers[A].ip("-4 -o maddress show")?;
     let groups: Vec<_> = groups.lines().filter(|line| line.contains("224.0.0.18")).collect();
     Ok(format!("{sockets} sockets, groups {groups:?}"))
+}
+
+/// `garp_extra_if`: addresses on interfaces that no advert comes from are announced again and again; without `all` those on
+/// virtual MAC interfaces alone.
+fn other_interfaces_are_announced_again(program: Program) {
+    with_lab(|lab| {
+        let router = &lab.routers[A];
+        // Its frames go by the first one's cable, too.
+        router.ip("link add link eth0 name other type macvlan mode bridge")?;
+        router.ip("link set other up")?;
+        let (elsewhere, virtual_mac) = ([192, 168, 5, 120], [192, 168, 1, 130]);
+        for (line, of_elsewhere) in [("garp_extra_if all 1", 3..=5), ("garp_extra_if 1", 1..=1)] {
+            let mut conf = Conf::v3(150).line("garp_master_repeat 1").line("garp_master_delay 0").line(line);
+            conf.addresses.push("192.168.5.120/24 dev other".to_owned());
+            conf.addresses.push("192.168.1.130/24 dev eth0 use_vmac".to_owned());
+            let since = Stamp::now();
+            let mut daemon = lab.start(A, program, &conf.text())?;
+            let mut counts = [0; 3];
+            lab.watch.wait("a fourth announcement", PATIENCE, |record| {
+                counts = [IpAddr::from(virtual_mac), elsewhere.into(), VIP.into()]
+                    .map(|address| record.announcements(A, address, since).count());
+                (counts[0] == 4).then_some(())
+            })?;
+            ensure!(of_elsewhere.contains(&counts[1]) && counts[2] == 1, "{program:?}, {line}: {counts:?}");
+            daemon.stop()?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn other_interfaces_are_announced_again_by_ours() {
+    other_interfaces_are_announced_again(Vrrpd);
+}
+
+#[test]
+fn other_interfaces_are_announced_again_by_keepalived() {
+    other_interfaces_are_announced_again(Keepalived);
 }

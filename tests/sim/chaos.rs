@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use vrrp_common::{Centis, Priority, Version, Vrid};
 use vrrp_daemon::engine::plan::{
-    GarpPlan, GroupId, GroupPlan, InstanceId, InstancePlan, Plan, Startup, Subject, TrackerPlan, Wanted, Watch, Weight,
+    ExtraPlan, GarpPlan, GroupId, GroupPlan, InstanceId, InstancePlan, Plan, Startup, Subject, TrackerPlan, Wanted,
+    Watch, Weight,
 };
 use vrrp_tests::invariants::settled;
 use vrrp_tests::rng::Rng;
@@ -163,10 +164,11 @@ pub fn synchronise(instances: &mut [InstancePlan], group: GroupId) {
 
 /// Priority 100, no address to set, nothing watched but its interface.
 pub fn instance(version: Version, interval: u16) -> InstancePlan {
+    let extra = ExtraPlan { every: Duration::from_millis(700), addresses: Box::new([0]) };
     InstancePlan {
         advert_int: Centis::new(interval).expect("an interval"),
         addresses: 1,
-        garp: GarpPlan { delay: Duration::from_millis(500), ..GarpPlan::default() },
+        garp: GarpPlan { delay: Duration::from_millis(500), extra: Some(Box::new(extra)), ..GarpPlan::default() },
         watches: vec![Watch { subject: Subject::Interface(INTERFACE), weight: Weight::default() }],
         ..InstancePlan::new(INTERFACE, Vrid::new(51).expect("a VRID"), version)
     }

@@ -2,6 +2,7 @@
 //! last one is without a master when the master of all is killed.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -186,7 +187,7 @@ fn fail_over(
     let mut announced = BTreeMap::new();
     let all = capture.wait(0, roster.down(B) + Duration::from_secs(10), |sight| {
         if let (B, Some(address)) = (sight.router, sight.announces()) {
-            announced.entry(address).or_insert(sight.at);
+            announced.entry(IpAddr::V4(address)).or_insert(sight.at);
         }
         announced.len() >= count
     });
@@ -211,7 +212,8 @@ fn fail_over(
         .changes
         .iter()
         .filter(|change| change.set)
-        .map(|change| change.at)
+        // Netlink's news have no time of the kernel's, and a busy host reads them late. What is announced was set by then.
+        .map(|change| announced.get(&change.address).map_or(change.at, |&told| change.at.min(told)))
         .max()
         .context("no address was set")?;
     let last = *announced.values().max().context("nothing was announced")?;

@@ -22,6 +22,32 @@ pub type GarpDelay = Seconds<0, 3_600_000_000>;
 pub type GarpRepeat = Whole<0, 1000>;
 /// `garp_master_refresh`: up to a day, 0 for never.
 pub type GarpRefresh = Whole<0, 86_400>;
+/// `garp_extra_if [all] SECONDS`: where `all` is not said, on virtual MAC interfaces alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GarpExtra {
+    pub all: bool,
+    pub every: GarpRefresh,
+}
+
+impl FromEntry for GarpExtra {
+    fn from_entry(entry: &Entry, found: &mut Diagnostics) -> Option<Self> {
+        entry.no_block(found);
+        let (all, seconds) = match entry.parameters() {
+            [all, rest @ ..] if all.text == "all" => (true, rest),
+            rest => (false, rest),
+        };
+        let every = match seconds {
+            [seconds] => GarpRefresh::parse(&seconds.text),
+            _ => None,
+        };
+        if every.is_none() {
+            let message = format!("`{}` expects `[all] SECONDS`, up to a day, 0 for never", entry.keyword().text);
+            found.error(Class::Value, entry.span(), message).done("the line is skipped");
+        }
+        every.map(|every| Self { all, every })
+    }
+}
+
 /// Time between two announcements, bounded as in keepalived.
 pub type Pause = Seconds<1, 4_294_967_295>;
 
@@ -142,6 +168,9 @@ block! {
         "vrrp_garp_master_refresh" => garp_master_refresh: Option<At<GarpRefresh>>;
         /// The same: announcements in such a round.
         "vrrp_garp_master_refresh_repeat" => garp_master_refresh_repeat: Option<At<GarpRepeat>>;
+        /// Seconds between announcements, while master, on interfaces that no advert comes from, for virtual routers that
+        /// follow; 0 for none.
+        "vrrp_garp_extra_if" | "vrrp_vmac_garp_intvl" => garp_extra_if: Option<At<GarpExtra>>;
         /// When a weaker master was heard, for virtual routers that follow: time to a second round.
         "vrrp_garp_lower_prio_delay" => garp_lower_prio_delay: Option<At<GarpDelay>>;
         /// The same: announcements in a round, 0 for none.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::address::Address;
 use super::auth::{AuthHmac, Authentication};
-use super::global::{GarpDelay, GarpRefresh, GarpRepeat};
+use super::global::{GarpDelay, GarpExtra, GarpRefresh, GarpRepeat};
 use super::ipvlan::UseIpvlan;
 use super::notify::DeletedLine;
 use super::setup::{Route, Rule};
@@ -100,6 +100,8 @@ block! {
         "garp_master_refresh" => garp_master_refresh: Option<GarpRefresh>;
         /// Announcements in such a round.
         "garp_master_refresh_repeat" => garp_master_refresh_repeat: Option<At<GarpRepeat>>;
+        /// Seconds between announcements, while master, on interfaces that no advert comes from; 0 for none.
+        "garp_extra_if" | "vmac_garp_intvl" => garp_extra_if: Option<GarpExtra>;
         /// When a weaker master was heard: time to a second round.
         "garp_lower_prio_delay" => garp_lower_prio_delay: Option<At<GarpDelay>>;
         /// The same: announcements in a round, 0 for none.

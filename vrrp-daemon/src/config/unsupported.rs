@@ -39,8 +39,6 @@ foreign! {
         "enable_traps" | "enable_snmp_keepalived" | "enable_snmp_vrrp" | "enable_snmp_rfc" | "enable_snmp_rfcv2"
             | "enable_snmp_rfcv3" | "snmp_socket" Skipped NO_SNMP;
         "enable_snmp_checker" | "snmp_vs_stats_update_interval" | "snmp_rs_stats_update_interval" LoadBalancing "";
-        "vrrp_garp_extra_if" | "vrrp_vmac_garp_intvl" Skipped
-            "only interfaces beside the one of the adverts would announce more often";
         "vrrp_iptables" | "vrrp_ipsets" Skipped "no_accept is done by nftables";
         "nftables_ifindex" Skipped "link-local addresses are told apart by the names of their interfaces";
         "nftables_ipvs" | "nftables_ipvs_priority" | "nftables_ipvs_start_fwmark" | "lvs_sync_daemon" | "lvs_flush"
@@ -68,7 +66,6 @@ foreign! {
     INSTANCE {
         "old_unicast_checksum" Skipped "keepalived 1.3.6 and older summed unicast adverts wrong, and nothing else does";
         "no_virtual_ipaddress" Refused "adverts without addresses are not valid";
-        "garp_extra_if" | "vmac_garp_intvl" Skipped "only interfaces beside the one of the adverts would announce more often";
         "debug" | "kernel_rx_buf_size" | "native_ipv6" Skipped "there is nothing like it";
         "linkbeat_use_polling" Skipped NO_POLLING;
         "lvs_sync_daemon_interface" LoadBalancing "";

@@ -1,5 +1,5 @@
 //! When a master announces its addresses: each as soon as it is set, the rest of the round when all are, one more round
-//! later (keepalived `garp_master_repeat`, `garp_master_delay`), and others now and then (`garp_master_refresh`).
+//! later (keepalived `garp_master_repeat`, `garp_master_delay`), and others now and then (`garp_master_refresh`, `garp_extra_if`).
 
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ pub struct Garp {
     stays: Option<Box<[bool]>>,
     again: Option<Again>,
     refresh_at: Option<Instant>,
+    extra_at: Option<Instant>,
     provoked_at: Option<Instant>,
 }
 
@@ -33,12 +34,12 @@ struct Again {
 
 impl Garp {
     pub const fn new(addresses: u32) -> Self {
-        Self { outstanding: addresses, stays: None, again: None, refresh_at: None, provoked_at: None }
+        Self { outstanding: addresses, stays: None, again: None, refresh_at: None, extra_at: None, provoked_at: None }
     }
 
     /// When the next round is due.
     pub fn due(&self) -> Option<Instant> {
-        [self.again.map(|again| again.at), self.refresh_at].into_iter().flatten().min()
+        [self.again.map(|again| again.at), self.refresh_at, self.extra_at].into_iter().flatten().min()
     }
 
     /// One address was set, or could not be. One that is set again later was in doubt alone, and is announced alone.
@@ -59,6 +60,7 @@ impl Garp {
             }
             self.again = again(now, plan.delay, plan.repeat);
             self.refresh_at = again(now, plan.refresh, plan.refresh_repeat).map(|refresh| refresh.at);
+            self.extra_at = plan.extra.as_ref().map(|extra| now + extra.every);
         }
     }
 
@@ -69,9 +71,14 @@ impl Garp {
             out.announce(Announced::All, again.rounds);
         }
         if let Some(at) = self.refresh_at.filter(|&at| at <= now) {
-            let missed = (now.since(at).as_nanos() / plan.refresh.as_nanos()) as u32;
-            self.refresh_at = Some(at + plan.refresh * missed + plan.refresh);
+            self.refresh_at = Some(next(now, at, plan.refresh));
             out.announce(Announced::All, plan.refresh_repeat);
+        }
+        if let Some((at, extra)) = self.extra_at.filter(|&at| at <= now).zip(plan.extra.as_ref()) {
+            self.extra_at = Some(next(now, at, extra.every));
+            if self.outstanding == 0 {
+                extra.addresses.iter().for_each(|&address| out.announce(Announced::One(address), 1));
+            }
         }
     }
 
@@ -102,6 +109,10 @@ impl Garp {
         if (before.refresh, before.refresh_repeat) != (plan.refresh, plan.refresh_repeat) {
             self.refresh_at = again(now, plan.refresh, plan.refresh_repeat).map(|refresh| refresh.at);
         }
+        let every = |plan: &GarpPlan| plan.extra.as_ref().map(|extra| extra.every);
+        if every(before) != every(plan) {
+            self.extra_at = every(plan).map(|every| now + every);
+        }
         let Some(moved) = moved else { return false };
         let stays: Box<[bool]> = (0..addresses).map(|number| moved.from(number).is_some()).collect();
         // Of a round that is under way it is not known which are missing.
@@ -113,6 +124,12 @@ impl Garp {
         }
         self.outstanding > 0
     }
+}
+
+/// The first one after `now` on a schedule on which one was due `at`.
+fn next(now: Instant, at: Instant, every: Duration) -> Instant {
+    let missed = (now.since(at).as_nanos() / every.as_nanos()) as u32;
+    at + every * missed + every
 }
 
 /// So many rounds after a while, if there is one.

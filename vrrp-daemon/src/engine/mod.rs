@@ -109,7 +109,7 @@ pub enum Due {
 pub enum Announced {
     /// Every address that is set; one that could not be is left out.
     All,
-    /// The address of this number.
+    /// The address of this number, in the same way.
     One(u32),
 }
 

@@ -222,7 +222,7 @@ pub enum Wanted {
 }
 
 /// When addresses are announced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GarpPlan {
     /// `garp_master_repeat`: announcements of each address in one round; default 5.
     pub repeat: u32,
@@ -235,13 +235,31 @@ pub struct GarpPlan {
     /// is master; zero for none.
     pub refresh: Duration,
     pub refresh_repeat: u32,
+    /// `garp_extra_if`
+    pub extra: Option<Box<ExtraPlan>>,
 }
 
 impl Default for GarpPlan {
     fn default() -> Self {
         let (repeat, delay) = (5, Duration::from_secs(5));
-        Self { repeat, delay, lower_repeat: repeat, lower_delay: delay, refresh: Duration::ZERO, refresh_repeat: 1 }
+        Self {
+            repeat,
+            delay,
+            lower_repeat: repeat,
+            lower_delay: delay,
+            refresh: Duration::ZERO,
+            refresh_repeat: 1,
+            extra: None,
+        }
     }
+}
+
+/// Announcements of a master's addresses that switches hear of by no advert: one of each, every so often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtraPlan {
+    pub every: Duration,
+    /// By their numbers.
+    pub addresses: Box<[u32]>,
 }
 
 /// Something whose standing an instance depends on.

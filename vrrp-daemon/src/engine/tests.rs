@@ -21,7 +21,8 @@ use vrrp_common::{Centis, Claim, Instant, Priority, Version, Vrid};
 
 use super::event::{Event, Level};
 use super::plan::{
-    GarpPlan, InstanceId, InstancePlan, InterfaceId, Plan, Subject, TrackerId, TrackerPlan, Wanted, Watch, Weight,
+    ExtraPlan, GarpPlan, InstanceId, InstancePlan, InterfaceId, Plan, Subject, TrackerId, TrackerPlan, Wanted, Watch,
+    Weight,
 };
 use super::snapshot::{Snapshot, StateName};
 use super::{Action, Announced, Engine, Heard, Input, Tenure, Why};

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::Resolver;
 use crate::config::garp_group::GarpGroup;
-use crate::config::global::{GarpDelay, GarpRefresh, GarpRepeat, Pause};
-use crate::config::setup::Pace;
-use crate::engine::plan::GarpPlan;
+use crate::config::global::{GarpDelay, GarpExtra, GarpRefresh, GarpRepeat, Pause};
+
+use crate::config::setup::{Pace, VirtualAddress};
+use crate::engine::plan::{ExtraPlan, GarpPlan, InterfaceId};
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::At;
 use crate::syntax::source::Span;
@@ -17,13 +18,14 @@ pub struct Garp {
     pub repeat: Option<At<GarpRepeat>>,
     pub refresh: Option<GarpRefresh>,
     pub refresh_repeat: Option<At<GarpRepeat>>,
+    pub extra: Option<GarpExtra>,
     pub lower_delay: Option<At<GarpDelay>>,
     pub lower_repeat: Option<At<GarpRepeat>>,
 }
 
 impl Resolver<'_> {
     pub(super) fn garp(&mut self, own: Garp, strict: bool, name: &str, at: Span) -> GarpPlan {
-        let Garp { delay, repeat, refresh, refresh_repeat, lower_delay, lower_repeat } = own;
+        let Garp { delay, repeat, refresh, refresh_repeat, lower_delay, lower_repeat, extra: _ } = own;
         let min = self.default(self.defaults.min_garp.0, at).unwrap_or(false);
         let base = GarpPlan::default();
         let (base_repeat, base_delay) = if min { (1, Duration::ZERO) } else { (base.repeat, base.delay) };
@@ -53,6 +55,7 @@ impl Resolver<'_> {
             (lower_repeat_used, lower_delay_used) = (0, Duration::ZERO);
         }
         GarpPlan {
+            extra: None,
             repeat,
             delay,
             lower_repeat: lower_repeat_used,
@@ -60,6 +63,25 @@ impl Resolver<'_> {
             refresh: Duration::from_secs(refresh),
             refresh_repeat: times(refresh_repeat, base.refresh_repeat).max(1),
         }
+    }
+
+    /// Addresses that are announced again and again: switches hear of the interface that adverts come from without.
+    pub(super) fn extra(
+        &mut self,
+        own: Option<GarpExtra>,
+        speaks_from: InterfaceId,
+        addresses: &[VirtualAddress],
+        at: Span,
+    ) -> Option<Box<ExtraPlan>> {
+        let GarpExtra { all, every } = own.or(self.default(self.defaults.garp_extra_if, at))?;
+        let is_meant = |address: &VirtualAddress| {
+            let made = self.below(address.interface) != address.interface;
+            address.interface != speaks_from && (all || made)
+        };
+        let addresses: Box<[u32]> =
+            (0..).zip(addresses).filter(|(_, it)| is_meant(it)).map(|(number, _)| number).collect();
+        let every = Duration::from_secs(every.get() as u64);
+        (!every.is_zero() && !addresses.is_empty()).then(|| Box::new(ExtraPlan { every, addresses }))
     }
 
     fn at_least_one(&mut self, repeat: Option<At<GarpRepeat>>, keyword: &str, name: &str) {

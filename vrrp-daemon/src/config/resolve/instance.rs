@@ -17,7 +17,7 @@ use super::{LEFT_OUT, Resolver, notify};
 use crate::auth::Authentication;
 use crate::config::instance::{Instance, LateRival, Preempt, State};
 use crate::config::setup::{self, Destination};
-use crate::engine::plan::{InstancePlan, Wanted};
+use crate::engine::plan::{GarpPlan, InstancePlan, Wanted};
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::{At, Met, Named, Outcome, Switch};
 use crate::syntax::source::Span;
@@ -88,6 +88,7 @@ impl Resolver<'_> {
             garp_master_repeat,
             garp_master_refresh,
             garp_master_refresh_repeat,
+            garp_extra_if,
             garp_lower_prio_delay,
             garp_lower_prio_repeat,
             down_timer_adverts,
@@ -209,9 +210,12 @@ impl Resolver<'_> {
             repeat: garp_master_repeat,
             refresh: garp_master_refresh,
             refresh_repeat: garp_master_refresh_repeat,
+            extra: garp_extra_if,
             lower_delay: garp_lower_prio_delay,
             lower_repeat: garp_lower_prio_repeat,
         };
+        let speaks_from = home.speaks_from(source_mac.is_some());
+        let extra = self.extra(garp.extra, speaks_from, &addresses.list, at);
         let plan = InstancePlan {
             interface,
             family,
@@ -234,7 +238,7 @@ impl Resolver<'_> {
             },
             late_rival: self.late_rival(timer_expired_backup, preempt, &name),
             addresses: addresses.list.len() as u32,
-            garp: self.garp(garp, strict, &name, at),
+            garp: GarpPlan { extra, ..self.garp(garp, strict, &name, at) },
             watches,
             group: None,
         };

@@ -35,7 +35,7 @@ use vrrp_common::{Family, Vrid};
 use self::names::Names;
 use self::paths::WrittenPaths;
 use super::global::{
-    GarpDelay, GarpRefresh, GarpRepeat, GlobalDefs, IncludeCheck, Pause, XdpDeliver, XdpMode, XdpUnknownVrid,
+    GarpDelay, GarpExtra, GarpRefresh, GarpRepeat, GlobalDefs, IncludeCheck, Pause, XdpDeliver, XdpMode, XdpUnknownVrid,
 };
 use super::host::Host;
 use super::instance::Instance;
@@ -169,6 +169,7 @@ struct Defaults {
     min_garp: Switch,
     garp_master_refresh: Option<At<GarpRefresh>>,
     garp_master_refresh_repeat: Option<At<GarpRepeat>>,
+    garp_extra_if: Option<At<GarpExtra>>,
     garp_lower_prio_delay: Option<At<GarpDelay>>,
     garp_lower_prio_repeat: Option<At<GarpRepeat>>,
     garp_interval: Option<Pause>,
@@ -248,6 +249,7 @@ fn global_defs<'a>(
         gna_interval,
         garp_master_refresh,
         garp_master_refresh_repeat,
+        garp_extra_if,
         garp_lower_prio_delay,
         garp_lower_prio_repeat,
         lower_prio_no_advert,
@@ -321,6 +323,7 @@ fn global_defs<'a>(
         min_garp,
         garp_master_refresh,
         garp_master_refresh_repeat,
+        garp_extra_if,
         garp_lower_prio_delay,
         garp_lower_prio_repeat,
         garp_interval: garp_interval.map(|pause| pause.value),

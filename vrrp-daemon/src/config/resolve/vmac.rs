@@ -25,6 +25,11 @@ pub struct Home<'a> {
 }
 
 impl Home<'_> {
+    /// The interface whose MAC address adverts come from.
+    pub fn speaks_from(&self, with_own: bool) -> InterfaceId {
+        self.own.filter(|_| with_own).map_or(self.interface, |(interface, _)| interface)
+    }
+
     /// The MAC address that adverts come from, if not the interface's own.
     pub fn source_mac(&self, Mark(xmit_base): Mark, strict: bool, found: &mut Diagnostics) -> Option<[u8; 6]> {
         let against = match self.own {

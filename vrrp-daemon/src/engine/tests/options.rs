@@ -79,6 +79,24 @@ fn garp_master_refresh() {
     assert_eq!(bench.on(200 * S, Input::Deadline), "", "a backup announces nothing");
 }
 
+/// `garp_extra_if`: the addresses that are meant, once each, on a schedule.
+#[test]
+fn garp_extra_if() {
+    let extra = Some(Box::new(ExtraPlan { every: Duration::from_secs(20), addresses: Box::new([1]) }));
+    let garp = GarpPlan { delay: Duration::ZERO, extra, ..GarpPlan::default() };
+    let mut bench = Bench::master(10 * S, InstancePlan { garp, ..instance() });
+    let mut at = Vec::new();
+    for tenth in 103..1000 {
+        if bench.on(tenth * 100 * MS, Input::Deadline).starts_with("#1 x1") {
+            at.push(tenth);
+        }
+    }
+    assert_eq!(at, [302, 502, 702, 902]);
+    assert_eq!(bench.on(185 * S, Input::Deadline), "#1 x1, advert 100", "75 s late, and not four times");
+    bench.hears(186 * S, ABOVE, 200, 4000);
+    assert_eq!(bench.on(200 * S, Input::Deadline), "", "a backup announces nothing");
+}
+
 /// `owner_ignore_adverts`: nothing heard moves the owner.
 #[test]
 fn owner_ignore_adverts() {
