@@ -237,6 +237,7 @@ fn options(plan: &InstancePlan) -> String {
     option(!plan.answers_lower, &"no answer to lower");
     option(plan.answers_higher, &"answer to higher");
     option(plan.trusts_master, &"trusts master");
+    option(plan.lacks_peers, &"at fault without peers");
     if let Some(rival) = plan.late_rival {
         option(true, &format!("late rival {rival}"));
     }

@@ -16,6 +16,8 @@ use vrrp_tests::vrrpd;
 
 use vrrp_tests::scenario::{self, PATIENCE};
 
+use crate::reload;
+
 fn conf4(router: usize, priority: u8) -> Conf {
     Conf::v3(priority).unicast(own_address(router), own_address(1 - router))
 }
@@ -150,6 +152,31 @@ fn a_peer_beyond_its_distance_is_refused() {
         }
         let (refused, heard) = refused(lab, &conf, stronger(own_address(B).into(), 250), Reason::TtlNot255)?;
         ensure!(refused == 0 && heard > 0, "{refused} were refused, {heard} heard");
+        Ok(())
+    });
+}
+
+/// `unicast_fault_no_peer`: without a peer it is at fault and sends nothing to anybody; a reload that brings one ends that,
+/// and one that takes it away again ends the service.
+#[test]
+fn without_a_peer_it_is_at_fault() {
+    with_lab(|lab| {
+        let [own, peer] = [A, B].map(own_address);
+        let text = |peer: &str| {
+            let conf = Conf::v3(150).line(format!("unicast_src_ip {own}")).line("unicast_fault_no_peer");
+            conf.line(format!("unicast_peer {{\n        {peer}\n    }}")).text()
+        };
+        let mut daemon = lab.start(A, Vrrpd, &text(""))?;
+        daemon.wait_log("Entering FAULT STATE", PATIENCE)?;
+        let status = vrrpd::vrrpctl(&daemon, &["status"])?;
+        ensure!(status.contains("has no unicast peer"), "{status}");
+        ensure!(lab.watch.record().adverts_of(A, Stamp::default()).next().is_none(), "it speaks");
+
+        reload::reload(&daemon, &text(&peer.to_string()))?;
+        lab.watch.wait_holder(A, VIP, PATIENCE)?;
+        reload::reload(&daemon, &text(""))?;
+        lab.watch.wait_nobody(VIP, PATIENCE)?;
+        daemon.stop()?;
         Ok(())
     });
 }

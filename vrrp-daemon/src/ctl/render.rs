@@ -212,6 +212,7 @@ fn why(instance: &Instance) -> String {
         (Cause::LowerPriorityMaster, _) => "the master had a lower priority".into(),
         (Cause::InterfaceDown, _) => format!("{} is down", instance.interface),
         (Cause::NoPrimaryIpAddress, _) => format!("{} has no address to send from", instance.interface),
+        (Cause::NoPeer, _) => "has no unicast peer, and must not serve without one (unicast_fault_no_peer)".into(),
         (Cause::CheckFailed, _) => "a tracked check has failed".into(),
         (Cause::FaultCleared, _) => "recovered from a fault".into(),
         (Cause::CameTooLate, _) => "this host was so late that another must have taken over".into(),

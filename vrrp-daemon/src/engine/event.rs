@@ -55,6 +55,7 @@ events! {
     MasterTimedOut Info "Receive advertisement timeout";
     InterfaceDown Info "interface is down";
     NoAddress Warn "interface has no address to send from";
+    NoPeer Warn "has no unicast peer";
     CheckFailed Info "a tracked check has failed";
     InstallsAddresses Info "setting VIPs.";
     ReleasesAddresses Info "removing VIPs.";

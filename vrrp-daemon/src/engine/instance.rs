@@ -343,6 +343,7 @@ impl Instance {
         let (event, cause) = match fault {
             Fault::InterfaceDown => (Some(Event::InterfaceDown), Cause::InterfaceDown),
             Fault::NoAddress => (Some(Event::NoAddress), Cause::NoPrimaryIpAddress),
+            Fault::NoPeer => (Some(Event::NoPeer), Cause::NoPeer),
             Fault::CheckFailed => (Some(Event::CheckFailed), Cause::CheckFailed),
             Fault::Member => (None, Cause::SyncGroup),
         };

@@ -159,6 +159,8 @@ pub struct InstancePlan {
     /// How many addresses a master holds, advertised or not.
     pub addresses: u32,
     pub garp: GarpPlan,
+    /// It has nobody to send to, and is at fault for that: `unicast_fault_no_peer`.
+    pub lacks_peers: bool,
     /// What makes it fault, or changes its priority. Its own interface is one of these, unless `dont_track_primary`.
     pub watches: Vec<Watch>,
     /// The sync group it is a member of.
@@ -188,6 +190,7 @@ impl InstancePlan {
             late_rival: None,
             addresses: 0,
             garp: GarpPlan::default(),
+            lacks_peers: false,
             watches: Vec::new(),
             group: None,
         }

@@ -47,6 +47,7 @@ pub enum Cause {
     LowerPriorityMaster,
     InterfaceDown,
     NoPrimaryIpAddress,
+    NoPeer,
     CheckFailed,
     /// What was at fault is well again.
     FaultCleared,

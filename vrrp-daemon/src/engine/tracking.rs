@@ -91,6 +91,7 @@ pub enum Standing {
 pub enum Fault {
     InterfaceDown,
     NoAddress,
+    NoPeer,
     CheckFailed,
     /// Another member of its sync group is at fault.
     Member,
@@ -136,6 +137,9 @@ impl Surroundings {
         }
         if waiting {
             return Standing::Waiting;
+        }
+        if plan.lacks_peers {
+            return Standing::Faulty(Fault::NoPeer);
         }
         if !has_source {
             return Standing::Faulty(Fault::NoAddress);

@@ -33,7 +33,7 @@ impl Resolver<'_> {
         name: &str,
     ) -> Option<(Destination, Option<IpAddr>)> {
         let Written { mcast_src_ip, mcast_dst_ip, unicast_src_ip, .. } = written;
-        match self.peers(written, family, name)? {
+        match self.peers(written, family, name) {
             Some(peers) => {
                 for (keyword, given) in [("mcast_src_ip", mcast_src_ip), ("mcast_dst_ip", mcast_dst_ip)] {
                     if let Some(given) = given {
@@ -69,11 +69,11 @@ impl Resolver<'_> {
         }
     }
 
-    /// `None`: the virtual router is left out, reported. Without a peer it is one of the group's, as in keepalived.
-    fn peers(&mut self, written: Written, family: Family, name: &str) -> Option<Option<Unicast>> {
+    /// `None`: it is one of the group's, as in keepalived without a peer, unless it is to be at fault then.
+    fn peers(&mut self, written: Written, family: Family, name: &str) -> Option<Unicast> {
         let Written { unicast_src_ip, unicast_peer, unicast_ttl, check_unicast_src, unicast_fault_no_peer, .. } =
             written;
-        let Some(at) = unicast_peer.at else { return Some(None) };
+        let at = unicast_peer.at?;
         let says_how_far = |peer: &At<unicast::Peer>| peer.value.min_ttl.or(peer.value.max_ttl).is_some();
         let limited = unicast_peer.items.iter().any(says_how_far);
         let mut peers = Vec::new();
@@ -104,13 +104,13 @@ impl Resolver<'_> {
         }
         if peers.is_empty() {
             let message = format!("({name}) has no unicast peer");
-            if unicast_fault_no_peer.0.is_some() {
-                let diagnostic = self.found.error(Class::Incomplete, at, message).done(LEFT_OUT);
-                diagnostic.hint("`unicast_fault_no_peer` says that it must not serve alone");
+            let stays = unicast_fault_no_peer.0.is_some();
+            let done = if stays { "it is in FAULT" } else { "adverts go to the multicast group" };
+            let diagnostic = self.found.warning(Class::Incomplete, at, message).done(done);
+            if !stays {
                 return None;
             }
-            self.found.warning(Class::Incomplete, at, message).done("adverts go to the multicast group");
-            return Some(None);
+            diagnostic.hint("`unicast_fault_no_peer` says that it must not serve alone");
         }
         let peers_only = match check_unicast_src.0 {
             Some(own) => own.value,
@@ -118,7 +118,7 @@ impl Resolver<'_> {
             None => self.default(self.defaults.check_unicast_src.0, at).unwrap_or(limited),
         };
         let ttl = unicast_ttl.map_or(u8::MAX, |ttl| ttl.value.get() as u8);
-        Some(Some(Unicast { peers, ttl, peers_only }))
+        Some(Unicast { peers, ttl, peers_only })
     }
 
     /// Whether a source address is watched: only one that is given can be missing.

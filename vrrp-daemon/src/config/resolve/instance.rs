@@ -239,6 +239,7 @@ impl Resolver<'_> {
             late_rival: self.late_rival(timer_expired_backup, preempt, &name),
             addresses: addresses.list.len() as u32,
             garp: GarpPlan { extra, ..self.garp(garp, strict, &name, at) },
+            lacks_peers: matches!(&destination, Destination::Peers(unicast) if unicast.peers.is_empty()),
             watches,
             group: None,
         };
