@@ -117,7 +117,7 @@ fn side_by_side(tree: &Tree, tools: &Tools, kernels: &[Kernel], programs: &Progr
     std::thread::scope(|scope| {
         let guests: Vec<_> =
             kernels.iter().map(|kernel| scope.spawn(|| prove(tree, tools, kernel, programs))).collect();
-        guests.into_iter().map(|guest| guest.join().expect("a guest's thread does not panic")).collect()
+        guests.into_iter().map(|guest| guest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     })
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::Resolver;
 use crate::config::garp_group::GarpGroup;
 use crate::config::global::{GarpDelay, GarpExtra, GarpRefresh, GarpRepeat, Pause};
-
 use crate::config::setup::{Pace, VirtualAddress};
 use crate::engine::plan::{ExtraPlan, GarpPlan, InterfaceId};
 use crate::syntax::diagnostic::Class;
