@@ -17,6 +17,7 @@ use vrrp_tests::lab::{A, B, Lab, with_lab};
 
 use crate::forged::convincing;
 use crate::scripts::notify_script;
+use crate::service::until;
 use vrrp_tests::scenario::PATIENCE;
 
 /// A FIFO of the test's own, from which it reads while the daemon writes; as somebody's who makes it at boot.
@@ -197,6 +198,8 @@ fn reader_story(lab: &Lab, program: Program) -> Result<Vec<String>> {
     conf.globals.push(format!("notify_fifo_script \"{} 'one word'\"", script.display()));
     let mut daemon = lab.start_conf(A, program, &conf)?;
     lab.watch.wait_holder(A, VIP, PATIENCE)?;
+    let is_read = || fs::read_to_string(&told).is_ok_and(|text| text.contains(" MASTER "));
+    until("the reader to read of the master", is_read)?;
     let there = fs::symlink_metadata(&fifo)?;
     let nobody = nix::unistd::User::from_name("nobody")?.map(|user| user.uid.as_raw());
     let mode = there.permissions().mode() & 0o7777;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use vrrp_tests::conf::{Conf, TWIN_VIP, VIP};
 use vrrp_tests::daemon::{Daemon, Program::Vrrpd};
-use vrrp_tests::lab::{A, B, Lab, with_lab};
+use vrrp_tests::lab::{A, B, Lab, with_lab, with_lab_alone};
 use vrrp_tests::stamp::Stamp;
 use vrrp_tests::vrrpd;
 
@@ -231,7 +231,7 @@ fn a_storm_of_signals_is_served() {
 /// missed.
 #[test]
 fn a_thousand_reload_without_a_missed_advert() {
-    with_lab(|lab| {
+    with_lab_alone(|lab| {
         cables(lab)?;
         let start = |router, priority| lab.start(router, Vrrpd, &thousand(4, priority, 2));
         let (mut a, mut b) = (start(A, 150)?, start(B, 100)?);

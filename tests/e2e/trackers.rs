@@ -14,7 +14,7 @@ use serde_json::Value;
 use vrrp_tests::conf::{Conf, VIP};
 use vrrp_tests::daemon::Daemon;
 use vrrp_tests::daemon::Program::Vrrpd;
-use vrrp_tests::lab::{A, B, Lab, with_lab};
+use vrrp_tests::lab::{A, B, Lab, with_lab, with_lab_alone};
 use vrrp_tests::vrrpd;
 
 use vrrp_tests::scenario::{PATIENCE, elect};
@@ -236,7 +236,7 @@ fn equal_scripts_run_once_for_all() {
 /// within their interval, unless scripts hold them up.
 #[test]
 fn a_hundred_scripts_a_second_do_not_hold_up_adverts_every_centisecond() {
-    with_lab(|lab| {
+    with_lab_alone(|lab| {
         let runs = lab.directory.join("runs");
         let chk = script(&lab.directory, "chk", &format!("echo >>{}", runs.display()))?;
         let (before, lines) = many(100, |number| format!("{} {number}", chk.display()), "1");

@@ -124,7 +124,10 @@ pub const MUTANTS: &[Mutant] = &[
         "self.tenure.0 = self.tenure.0.wrapping_add(1);\n        out.install(self.tenure);\n        self.advertise(Claim::Serving(self.effective), due, out);"),
     mutant("no second round of announcements", GARP,
         "self.again = again(now, plan.delay, plan.repeat);", ""),
-    mutant("refreshes once alone", GARP, "self.refresh_at = Some(at + plan.refresh * missed + plan.refresh);", "let _ = (at, missed); self.refresh_at = None;"),
+    mutant("refreshes once alone", GARP, "self.refresh_at = Some(next(now, at, plan.refresh));", "let _ = at; self.refresh_at = None;"),
+    mutant("announces extra interfaces once alone", GARP,
+        "self.extra_at = Some(next(now, at, extra.every));", "let _ = at; self.extra_at = None;"),
+    mutant("serves without a peer", TRACKING, "if plan.lacks_peers {", "if false {"),
     mutant("announces what is not set", GARP, "if self.outstanding > 0 ||", "if"),
     mutant("takes an answer of an earlier tenure", INSTANCE, "if tenure != self.tenure {", "if false {"),
     // Checks.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 
 use crate::stamp::Stamp;
 
@@ -19,6 +20,9 @@ pub struct Change {
     pub address: IpAddr,
     pub set: bool,
 }
+
+/// So much that tens of thousands of changes wait in it; nothing is taken of it in advance.
+const BUFFER: usize = 256 << 20;
 
 /// A netlink socket that hears of every address of one router.
 pub struct Ear {
@@ -44,6 +48,7 @@ impl Ear {
             libc::bind(socket.as_raw_fd(), (&raw const address).cast(), size_of_val(&address) as libc::socklen_t)
         };
         Errno::result(bound).context("netlink groups of links and addresses")?;
+        setsockopt(&socket, sockopt::RcvBufForce, &BUFFER).context("a netlink buffer that loses nothing")?;
         Ok(Self { socket, router, host: RefCell::default() })
     }
 
@@ -51,9 +56,12 @@ impl Ear {
     pub fn drain(&self, into: &mut Vec<Change>) {
         let mut buffer = [0u8; 16384];
         let mut host = self.host.borrow_mut();
-        while let Ok(length) =
-            nix::sys::socket::recv(self.socket.as_raw_fd(), &mut buffer, nix::sys::socket::MsgFlags::MSG_DONTWAIT)
-        {
+        loop {
+            let length = match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(length) => length,
+                Err(Errno::EAGAIN) => break,
+                Err(error) => panic!("the watch of router {} lost changes of addresses: {error}", self.router),
+            };
             let at = Stamp::now();
             let mut rest = &buffer[..length];
             while let Some((message, next)) = message(rest) {

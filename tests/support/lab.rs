@@ -58,8 +58,12 @@ pub struct Lab {
 
 impl Lab {
     pub fn new(routers: usize) -> Result<Self> {
+        Self::with_turns(routers, 1)
+    }
+
+    fn with_turns(routers: usize, turns: usize) -> Result<Self> {
         static MADE: AtomicU32 = AtomicU32::new(0);
-        let turn = Turn::take();
+        let turn = Turn::take(turns);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let directory = Path::new(BASE).join(format!("{PREFIX}{}-{number}", std::process::id()));
         std::fs::create_dir(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
@@ -236,12 +240,21 @@ pub fn with_lab(test: impl FnOnce(&Lab) -> Result<()>) {
     with_routers(2, test);
 }
 
+/// The same while there is no other laboratory, for what others would make late.
+pub fn with_lab_alone(test: impl FnOnce(&Lab) -> Result<()>) {
+    with(2, TURNS, test);
+}
+
 /// The same with more of them.
 pub fn with_routers(routers: usize, test: impl FnOnce(&Lab) -> Result<()>) {
+    with(routers, 1, test);
+}
+
+fn with(routers: usize, turns: usize, test: impl FnOnce(&Lab) -> Result<()>) {
     if !nix::unistd::geteuid().is_root() {
         return skip("network namespaces need root");
     }
-    let lab = match Lab::new(routers) {
+    let lab = match Lab::with_turns(routers, turns) {
         Ok(lab) => lab,
         Err(error) => return skip(format!("no laboratory here: {error:#}")),
     };
@@ -288,23 +301,36 @@ fn cable(switch: &Namespace, port: &str, host: &Namespace, mac: u8) -> Result<()
     Ok(())
 }
 
-/// The right to have a laboratory.
-struct Turn;
+/// The right to have a laboratory, as so many of [`TURNS`]. Who comes first gets it first.
+struct Turn(usize);
 
-static TAKEN: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+struct Queue {
+    /// How many came, and how many of them had their turn.
+    came: usize,
+    served: usize,
+    taken: usize,
+}
+
+static QUEUE: (Mutex<Queue>, Condvar) = (Mutex::new(Queue { came: 0, served: 0, taken: 0 }), Condvar::new());
 
 impl Turn {
-    fn take() -> Self {
-        let taken = TAKEN.0.lock().expect("nothing panics with this lock");
-        let mut taken = TAKEN.1.wait_while(taken, |taken| *taken >= TURNS).expect("nothing panics with this lock");
-        *taken += 1;
-        Self
+    fn take(turns: usize) -> Self {
+        let (queue, moved) = &QUEUE;
+        let mut queue = queue.lock().expect("nothing panics with this lock");
+        let mine = queue.came;
+        queue.came += 1;
+        let waits = |queue: &mut Queue| queue.served != mine || queue.taken + turns > TURNS;
+        let mut queue = moved.wait_while(queue, waits).expect("nothing panics with this lock");
+        queue.served += 1;
+        queue.taken += turns;
+        moved.notify_all();
+        Self(turns)
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        *TAKEN.0.lock().expect("nothing panics with this lock") -= 1;
-        TAKEN.1.notify_one();
+        QUEUE.0.lock().expect("nothing panics with this lock").taken -= self.0;
+        QUEUE.1.notify_all();
     }
 }

@@ -3,11 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use nix::sys::socket::{setsockopt, sockopt};
 use vrrp_tests::addresses::Ear;
 use vrrp_tests::stamp::Stamp;
 use vrrp_tests::watch::Watch;
@@ -179,8 +177,6 @@ fn fail_over(
     pair: &mut Pair,
 ) -> Result<()> {
     let ear = rig.routers[B].within(|| Ear::open(B))?;
-    setsockopt(&ear.socket, sockopt::RcvBufForce, &(64 << 20))
-        .with_context(|| format!("buffer of {}", ear.socket.as_raw_fd()))?;
     let (watch, capture) = (Watch::start(Vec::new(), vec![ear]), Capture::start(rig, A)?);
     std::thread::sleep(3 * roster.interval.duration());
     pair.a.kill()?;

@@ -22,6 +22,7 @@ pub type GarpDelay = Seconds<0, 3_600_000_000>;
 pub type GarpRepeat = Whole<0, 1000>;
 /// `garp_master_refresh`: up to a day, 0 for never.
 pub type GarpRefresh = Whole<0, 86_400>;
+
 /// `garp_extra_if [all] SECONDS`: where `all` is not said, on virtual MAC interfaces alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GarpExtra {

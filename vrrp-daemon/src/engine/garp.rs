@@ -1,5 +1,6 @@
 //! When a master announces its addresses: each as soon as it is set, the rest of the round when all are, one more round
-//! later (keepalived `garp_master_repeat`, `garp_master_delay`), and others now and then (`garp_master_refresh`, `garp_extra_if`).
+//! later (keepalived `garp_master_repeat`, `garp_master_delay`), and others now and then (`garp_master_refresh`,
+//! `garp_extra_if`).
 
 use std::time::Duration;
 

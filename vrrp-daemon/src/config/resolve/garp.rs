@@ -23,8 +23,16 @@ pub struct Garp {
 }
 
 impl Resolver<'_> {
-    pub(super) fn garp(&mut self, own: Garp, strict: bool, name: &str, at: Span) -> GarpPlan {
-        let Garp { delay, repeat, refresh, refresh_repeat, lower_delay, lower_repeat, extra: _ } = own;
+    /// `places`: the interface that adverts come from, and the addresses.
+    pub(super) fn garp(
+        &mut self,
+        own: Garp,
+        places: (InterfaceId, &[VirtualAddress]),
+        strict: bool,
+        name: &str,
+        at: Span,
+    ) -> GarpPlan {
+        let Garp { delay, repeat, refresh, refresh_repeat, extra, lower_delay, lower_repeat } = own;
         let min = self.default(self.defaults.min_garp.0, at).unwrap_or(false);
         let base = GarpPlan::default();
         let (base_repeat, base_delay) = if min { (1, Duration::ZERO) } else { (base.repeat, base.delay) };
@@ -54,22 +62,21 @@ impl Resolver<'_> {
             (lower_repeat_used, lower_delay_used) = (0, Duration::ZERO);
         }
         GarpPlan {
-            extra: None,
             repeat,
             delay,
             lower_repeat: lower_repeat_used,
             lower_delay: lower_delay_used,
             refresh: Duration::from_secs(refresh),
             refresh_repeat: times(refresh_repeat, base.refresh_repeat).max(1),
+            extra: self.extra(extra, places, at),
         }
     }
 
     /// Addresses that are announced again and again: switches hear of the interface that adverts come from without.
-    pub(super) fn extra(
+    fn extra(
         &mut self,
         own: Option<GarpExtra>,
-        speaks_from: InterfaceId,
-        addresses: &[VirtualAddress],
+        (speaks_from, addresses): (InterfaceId, &[VirtualAddress]),
         at: Span,
     ) -> Option<Box<ExtraPlan>> {
         let GarpExtra { all, every } = own.or(self.default(self.defaults.garp_extra_if, at))?;

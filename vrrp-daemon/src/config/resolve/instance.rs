@@ -17,7 +17,7 @@ use super::{LEFT_OUT, Resolver, notify};
 use crate::auth::Authentication;
 use crate::config::instance::{Instance, LateRival, Preempt, State};
 use crate::config::setup::{self, Destination};
-use crate::engine::plan::{GarpPlan, InstancePlan, Wanted};
+use crate::engine::plan::{InstancePlan, Wanted};
 use crate::syntax::diagnostic::Class;
 use crate::syntax::schema::{At, Met, Named, Outcome, Switch};
 use crate::syntax::source::Span;
@@ -214,8 +214,7 @@ impl Resolver<'_> {
             lower_delay: garp_lower_prio_delay,
             lower_repeat: garp_lower_prio_repeat,
         };
-        let speaks_from = home.speaks_from(source_mac.is_some());
-        let extra = self.extra(garp.extra, speaks_from, &addresses.list, at);
+        let places = (home.speaks_from(source_mac.is_some()), addresses.list.as_slice());
         let plan = InstancePlan {
             interface,
             family,
@@ -238,7 +237,7 @@ impl Resolver<'_> {
             },
             late_rival: self.late_rival(timer_expired_backup, preempt, &name),
             addresses: addresses.list.len() as u32,
-            garp: GarpPlan { extra, ..self.garp(garp, strict, &name, at) },
+            garp: self.garp(garp, places, strict, &name, at),
             lacks_peers: matches!(&destination, Destination::Peers(unicast) if unicast.peers.is_empty()),
             watches,
             group: None,
