@@ -35,8 +35,9 @@ const METHODS: &[(&str, &str)] = &[
         "mass",
         "The master of all is killed. Theory: its last advert, plus the down interval. The last VIP is the last \
       RTM_NEWADDR that the backup's kernel tells of, or the address's first announcement, whichever was seen first: what \
-      netlink tells has no time of the kernel's, and is read late on a busy host. The last first GARP is when the last address was announced once. Start: \
-      from the start of the process to the first advert of the last virtual router, less the down interval.",
+      netlink tells has no time of the kernel's, and is read late on a busy host. The last first GARP is when the last \
+      address was announced once. Start: from the start of the process to the first advert of the last virtual router, less \
+      the down interval.",
     ),
     ("rss", "VmRSS of all processes of the daemon, as master of all; shared pages count for each process."),
     (

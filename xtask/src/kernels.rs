@@ -137,7 +137,8 @@ fn prove(tree: &Tree, tools: &Tools, kernel: &Kernel, programs: &Programs) -> Re
         if story.done {
             return Ok(story);
         }
-        eprintln!("the guest ended before its tests did; its kernel said:\n{}", guest::last_words(kernel));
+        let (release, said) = (&kernel.release, guest::last_words(kernel));
+        eprintln!("{release} | the guest ended before its tests did; its kernel said:\n{said}");
     }
     bail!(
         "the guest ended twice before its tests did; all that its kernel said is in {}",
